@@ -1,0 +1,76 @@
+import { z } from "zod";
+import { dataSchema } from "../data/schema.ts";
+import { evalSchema } from "../eval/schema.ts";
+import { deviceSchema } from "../gpu/schema.ts";
+import { modelSchema } from "../models/schema.ts";
+import { rewardsSchema } from "../reward/schema.ts";
+import { rolloutSchema } from "../rollout/schema.ts";
+import { sftSchema, trainSchema } from "../train/schema.ts";
+
+/** Where a run's files go. */
+export const outputSchema = z.strictObject({
+  run_dir: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe("Run folder; null makes the next free runs/NAME-NUMBER, NAME being the YAML's."),
+  keep_last: z
+    .int()
+    .positive()
+    .default(2)
+    .describe("Checkpoints kept; older ones are deleted once a newer one is whole."),
+  rollouts: z
+    .boolean()
+    .default(true)
+    .describe("Whether every completion is written to rollouts.jsonl."),
+  tensorboard: z.boolean().default(true).describe("Whether TensorBoard events are written."),
+});
+
+/** A whole run, section by section; each section's schema lives with its owner. */
+export const runSchema = z
+  .strictObject({
+    task: z
+      .enum(["grpo", "sft"])
+      .default("grpo")
+      .describe("`grpo` learns from rewards; `sft` learns from given answers."),
+    model: modelSchema.describe("Which weights the run starts from and how they are held."),
+    data: dataSchema.prefault({}).describe("What is trained on."),
+    rollout: rolloutSchema.prefault({}).describe("How completions are sampled (GRPO)."),
+    rewards: rewardsSchema,
+    train: trainSchema.prefault({}).describe("How weights are trained."),
+    sft: sftSchema.prefault({}).describe("Stages of supervised training (`task: sft`)."),
+    eval: evalSchema.prefault({}).describe("What is measured before, during and after."),
+    device: deviceSchema.prefault({}).describe("Which GPU is used, and how much of it."),
+    output: outputSchema.prefault({}).describe("Where the run's files go."),
+  })
+  .superRefine((run, context) => {
+    const report = (path: (string | number)[], message: string, remedy: string): void => {
+      context.addIssue({ code: "custom", path, message, params: { remedy } });
+    };
+    if (run.task === "sft" && run.sft.stages.length === 0) {
+      report(["sft", "stages"], "`task: sft` needs at least one stage", "Add a stage.");
+    }
+    if (run.task === "grpo" && run.data.kinds.includes("both2")) {
+      report(["data", "kinds"], "`both2` has no rewarded form", "Leave it to supervised training.");
+    }
+    if (run.task === "grpo" && run.rewards.every((reward) => reward.weight === 0)) {
+      report(["rewards"], "no reward has a weight other than 0", "Give one a weight of 1.");
+    }
+    if (run.data.name === run.eval.name && run.data.seed === run.eval.seed) {
+      report(
+        ["eval", "seed"],
+        `the held-out clips would be the training clips (data.seed is ${run.data.seed} too)`,
+        `Set it to ${run.data.seed + 1}.`,
+      );
+    }
+    const trained = ["tune_mm_llm", "tune_mm_vision", "tune_mm_audio", "tune_mm_mlp"] as const;
+    if (!run.train.lora && trained.every((name) => !run.train[name])) {
+      report(["train", "tune_mm_llm"], "every part of the model is frozen", "Set it to true.");
+    }
+  });
+
+/** A run as its YAML writes it: every field with a default may be absent. */
+export type RunInput = z.input<typeof runSchema>;
+/** A run, checked, with every default filled in. */
+export type RunConfig = z.output<typeof runSchema>;

@@ -1,0 +1,26 @@
+import { z } from "zod";
+import { DATASETS } from "../data/schema.ts";
+
+/** What is measured, always greedily and with a fixed denominator. */
+export const evalSchema = z.strictObject({
+  name: z.enum(DATASETS).default("tiny").describe("Data set of the held-out questions."),
+  seed: z
+    .int()
+    .min(0)
+    .max(0xffffffff)
+    .default(2)
+    .describe("Seed of the held-out clips; it must differ from the seed of the training clips."),
+  clips: z.int().positive().default(600).describe("Number of held-out clips."),
+  questions: z
+    .int()
+    .positive()
+    .default(300)
+    .describe("Questions asked: the denominator of every accuracy."),
+  controls: z
+    .array(z.enum(["muted", "blank"]))
+    .default([])
+    .describe("Evaluations repeated after training without sound or with a flat grey picture."),
+});
+
+/** What is measured, checked. */
+export type EvalConfig = z.output<typeof evalSchema>;

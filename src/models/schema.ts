@@ -1,0 +1,29 @@
+import { z } from "zod";
+
+/** Which weights a run starts from and how they are held. */
+export const modelSchema = z.strictObject({
+  path: z
+    .string()
+    .min(1)
+    .describe("Folder with config.json, tokenizer and safetensors, or a name on the Hub."),
+  revision: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe("Branch, tag or commit on the Hub; null for its main branch."),
+  init: z
+    .enum(["weights", "random"])
+    .default("weights")
+    .describe("`weights` loads the safetensors; `random` draws new weights from train.seed."),
+  storage: z
+    .enum(["f32", "f16s"])
+    .default("f32")
+    .describe(
+      "Storage of frozen weights: `f32`, or `f16s` for 16-bit floats times a power of two; " +
+        "trained weights are always f32.",
+    ),
+});
+
+/** Which weights a run starts from, checked. */
+export type ModelConfig = z.output<typeof modelSchema>;

@@ -1,0 +1,37 @@
+import { z } from "zod";
+
+/** How completions are sampled during training: TRL's names and defaults. */
+export const rolloutSchema = z.strictObject({
+  temperature: z
+    .number()
+    .positive("sampling divides the logits by it, so it must be above 0")
+    .default(1)
+    .describe("Divisor of the logits; evaluation is greedy whatever this says."),
+  top_p: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(1)
+    .describe("Smallest probability mass kept by nucleus sampling; 1 keeps all."),
+  top_k: z.int().min(0).default(0).describe("Most likely tokens kept; 0 keeps all."),
+  min_p: z
+    .number()
+    .min(0)
+    .max(1)
+    .nullable()
+    .default(null)
+    .describe("Least probability kept, as a fraction of the greatest; null keeps all."),
+  repetition_penalty: z
+    .number()
+    .positive()
+    .default(1)
+    .describe("Divisor of the logits of tokens already seen; 1 is off."),
+  max_completion_length: z
+    .int()
+    .positive()
+    .default(512)
+    .describe("Most tokens of a completion, its end token included."),
+});
+
+/** How completions are sampled, checked. */
+export type RolloutConfig = z.output<typeof rolloutSchema>;

@@ -1,0 +1,199 @@
+import { z } from "zod";
+
+/** Learning rate schedules, under the names that transformers gives them. */
+export const SCHEDULES = [
+  "constant",
+  "constant_with_warmup",
+  "linear",
+  "cosine",
+  "warmup_stable_decay",
+] as const;
+
+const learningRate = z
+  .number()
+  .positive()
+  .describe("Peak learning rate of AdamW; the schedule multiplies it.");
+const warmupSteps = z
+  .int()
+  .min(0)
+  .describe("Optimizer steps over which the learning rate rises linearly from 0 to its peak.");
+const scheduler = z
+  .enum(SCHEDULES)
+  .describe(
+    "Shape of the learning rate over the run. `constant` ignores the warm-up; " +
+      "`warmup_stable_decay` holds the peak, then falls linearly over `lr_decay_steps`.",
+  );
+const minLrRatio = z
+  .number()
+  .min(0)
+  .max(1)
+  .describe("Learning rate at the end of a falling schedule, as a fraction of the peak.");
+const decaySteps = z
+  .int()
+  .min(0)
+  .describe(
+    "Optimizer steps of the final fall of `warmup_stable_decay`; other schedules ignore it.",
+  );
+
+/** Low-rank adapters in place of full weights, under PEFT's names. */
+export const loraSchema = z.strictObject({
+  r: z.int().positive().default(16).describe("Rank of every adapter."),
+  lora_alpha: z
+    .number()
+    .positive()
+    .default(32)
+    .describe("Numerator of the adapter's scale, which is lora_alpha / r."),
+  target_modules: z
+    .array(z.string().min(1))
+    .min(1, "an adapter needs at least one module to sit on")
+    .default(["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
+    .describe("Last name parts of the linear layers that get an adapter."),
+});
+
+/** How weights are trained: TRL's names and defaults wherever the meaning is TRL's. */
+export const trainSchema = z.strictObject({
+  seed: z
+    .int()
+    .min(0)
+    .max(0xffffffff)
+    .default(42)
+    .describe("Seed of every random number of the run; the same seed gives the same bits."),
+  max_steps: z.int().min(0).default(100).describe("Optimizer steps of the run (GRPO)."),
+  prompts_per_step: z.int().positive().default(16).describe("Prompts rolled out per step."),
+  num_generations: z
+    .int()
+    .min(2, "GRPO needs at least 2 to form an advantage")
+    .default(8)
+    .describe("Completions per prompt: the size of a group (G)."),
+  num_iterations: z
+    .int()
+    .positive()
+    .default(1)
+    .describe("Optimizer steps on each batch of rollouts (mu in the GRPO paper)."),
+  learning_rate: learningRate.default(1e-6),
+  lr_scheduler_type: scheduler.default("linear"),
+  warmup_steps: warmupSteps.default(0),
+  min_lr_ratio: minLrRatio.default(0),
+  lr_decay_steps: decaySteps.default(0),
+  adam_beta1: z.number().min(0).lt(1).default(0.9).describe("Decay of AdamW's first moment."),
+  adam_beta2: z.number().min(0).lt(1).default(0.999).describe("Decay of AdamW's second moment."),
+  adam_epsilon: z.number().positive().default(1e-8).describe("AdamW's denominator offset."),
+  weight_decay: z.number().min(0).default(0).describe("AdamW's decoupled weight decay."),
+  max_grad_norm: z
+    .number()
+    .min(0)
+    .default(1)
+    .describe("Global L2 norm to which the gradient is clipped; 0 switches clipping off."),
+  loss_type: z
+    .enum(["grpo", "bnpo", "dr_grpo", "dapo"])
+    .default("dapo")
+    .describe(
+      "Normaliser of the loss: `grpo` mean of per-completion means, `bnpo` and `dapo` mean over " +
+        "the tokens of the step, `dr_grpo` sum over completions x max_completion_length.",
+    ),
+  scale_rewards: z
+    .enum(["group", "batch", "none"])
+    .default("group")
+    .describe("Standard deviation that divides the advantage: of the group, of the batch, or 1."),
+  beta: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe("Weight of the KL term (k3) against the starting policy; 0 needs no reference."),
+  epsilon: z.number().min(0).max(1).default(0.2).describe("Lower clip of the ratio: 1 - epsilon."),
+  epsilon_high: z
+    .number()
+    .min(0)
+    .nullable()
+    .default(null)
+    .describe("Upper clip of the ratio: 1 + epsilon_high; null means the value of epsilon."),
+  tune_mm_llm: z.boolean().default(true).describe("Whether the language model trains."),
+  tune_mm_vision: z.boolean().default(false).describe("Whether the vision tower trains."),
+  tune_mm_audio: z.boolean().default(false).describe("Whether the audio tower trains."),
+  tune_mm_mlp: z
+    .boolean()
+    .default(false)
+    .describe("Whether the projections from the towers into the language model train."),
+  freeze: z
+    .array(z.string().min(1))
+    .default([])
+    .describe("Parameter names that stay frozen besides; `*` stands for any characters."),
+  lora: loraSchema.nullable().default(null).describe("Adapters to train instead; null for none."),
+  max_tokens_per_pass: z
+    .int()
+    .positive()
+    .default(8192)
+    .describe(
+      "Most tokens in one packed training pass; groups beyond it go to a further pass of the " +
+        "same step, which changes no result.",
+    ),
+  logging_steps: z.int().positive().default(1).describe("Steps between two rows of metrics."),
+  save_steps: z
+    .int()
+    .min(0)
+    .default(50)
+    .describe("Steps between two checkpoints; 0 saves at the end only."),
+  eval_steps: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe("Steps between two evaluations; 0 evaluates before and after only."),
+});
+
+/** One stage of supervised training: its own optimizer, schedule and mixture of losses. */
+export const sftStageSchema = z.strictObject({
+  steps: z.int().positive().describe("Optimizer steps of the stage."),
+  learning_rate: learningRate,
+  lr_scheduler_type: scheduler.default("constant_with_warmup"),
+  warmup_steps: warmupSteps.default(0),
+  min_lr_ratio: minLrRatio.default(0),
+  lr_decay_steps: decaySteps.default(0),
+  clips_per_step: z.int().positive().default(32).describe("Clips per optimizer step."),
+  alignment: z
+    .strictObject({
+      weight: z.number().positive().default(0.5).describe("Weight of the alignment loss."),
+      steps: z.int().positive().describe("Steps of the stage, from its first, that use it."),
+    })
+    .nullable()
+    .default(null)
+    .describe("Dense alignment: media tokens are labelled with what they show; null for none."),
+  text_only: z
+    .strictObject({
+      sequences: z.int().positive().default(64).describe("Sequences without a clip per step."),
+      weight: z.number().positive().default(1).describe("Weight of their loss."),
+    })
+    .nullable()
+    .default(null)
+    .describe("Questions without a clip, which teach the letters; null for none."),
+  teacher: z
+    .strictObject({
+      late: z
+        .array(z.number().min(0).max(1))
+        .length(4, "the clip has 4 slots, so 4 probabilities are needed")
+        .default([0, 0, 0, 0])
+        .describe("Per slot asked for, the probability of answering for the slot before."),
+      forget: z
+        .number()
+        .min(0)
+        .max(1)
+        .default(0)
+        .describe("Probability that a sample lacks its answer tags."),
+    })
+    .nullable()
+    .default(null)
+    .describe("A careless teacher, which leaves errors for GRPO to remove; null for a true one."),
+});
+
+/** Supervised training: what `task: sft` runs. */
+export const sftSchema = z.strictObject({
+  stages: z.array(sftStageSchema).default([]).describe("The stages, run in order."),
+});
+
+/** How weights are trained, checked and with every default filled in. */
+export type TrainConfig = z.output<typeof trainSchema>;
+/** Adapter settings, checked. */
+export type LoraSettings = z.output<typeof loraSchema>;
+/** One stage of supervised training, checked. */
+export type SftStage = z.output<typeof sftStageSchema>;
+/** Name of a learning rate schedule. */
+export type ScheduleName = (typeof SCHEDULES)[number];
