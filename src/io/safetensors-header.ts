@@ -1,0 +1,180 @@
+import { CheckpointError } from "../core/errors.ts";
+
+/** Element types of the safetensors format that aubade can hold; values as in the file. */
+export type SafetensorsDType = keyof typeof SAFETENSORS_BYTES;
+
+/** Bytes of one element of each type, in the order by which the Python writer sorts tensors. */
+export const SAFETENSORS_BYTES = {
+  BOOL: 1,
+  U8: 1,
+  I8: 1,
+  F8_E5M2: 1,
+  F8_E4M3: 1,
+  I16: 2,
+  U16: 2,
+  F16: 2,
+  BF16: 2,
+  I32: 4,
+  U32: 4,
+  F32: 4,
+  F64: 8,
+  I64: 8,
+  U64: 8,
+} as const;
+
+/** Longest header that is read, in bytes; the same limit as the reference implementation's. */
+export const MAX_HEADER_BYTES = 100_000_000;
+
+/** Where one tensor lies in a safetensors file. */
+export interface TensorInfo {
+  name: string;
+  dtype: SafetensorsDType;
+  shape: readonly number[];
+  /** Byte offset from the start of the file. */
+  offset: number;
+  /** Length in bytes. */
+  bytes: number;
+}
+
+/** The parsed header of a safetensors file. */
+export interface SafetensorsHeader {
+  metadata: Record<string, string>;
+  /** Tensors by name, in the order of their bytes. */
+  tensors: Map<string, TensorInfo>;
+}
+
+/**
+ * Parses the JSON header of a safetensors file and checks it against the length of the file.
+ *
+ * Tensors must cover the data section exactly: no overlap, no gap, no byte beyond the end.
+ *
+ * @param text - the header as bytes, without the eight bytes of its length.
+ * @param fileBytes - length of the whole file.
+ * @throws {CheckpointError} that names the file and the tensor.
+ * Source: huggingface/safetensors, safetensors/src/tensor.rs (Metadata::validate).
+ */
+export function parseHeader(text: Uint8Array, fileBytes: number, file: string): SafetensorsHeader {
+  const json = parseObject(text, file);
+  const dataStart = 8 + text.byteLength;
+  const dataBytes = fileBytes - dataStart;
+  const metadata: Record<string, string> = {};
+  const infos: TensorInfo[] = [];
+  for (const [name, entry] of Object.entries(json)) {
+    if (name === "__metadata__") Object.assign(metadata, parseMetadata(entry, file));
+    else infos.push(parseTensor(name, entry, dataStart, dataBytes, file));
+  }
+  infos.sort((a, b) => a.offset - b.offset || a.bytes - b.bytes);
+  let end = dataStart;
+  let before = "the header";
+  for (const info of infos) {
+    if (info.offset !== end) {
+      const what = info.offset < end ? "overlaps" : "leaves a gap after";
+      throw broken(file, info.name, `${what} ${before}`, "tensor-layout");
+    }
+    end = info.offset + info.bytes;
+    before = `"${info.name}"`;
+  }
+  if (end !== fileBytes) {
+    throw new CheckpointError(
+      "tensor-layout",
+      `${file} has ${fileBytes - end} bytes after its last tensor (${before}).`,
+      { hint: "The file is damaged; fetch or write it again." },
+    );
+  }
+  return { metadata, tensors: new Map(infos.map((info) => [info.name, info])) };
+}
+
+/** An error about one tensor of one file. */
+export function broken(file: string, tensor: string, what: string, code: string): CheckpointError {
+  return new CheckpointError(code, `${file}: tensor "${tensor}" ${what}.`, {
+    hint: "The file is damaged; fetch or write it again.",
+  });
+}
+
+function parseObject(bytes: Uint8Array, file: string): Record<string, unknown> {
+  let json: unknown;
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new CheckpointError("bad-header", `${file}: the safetensors header is not JSON.`, {
+      hint: "The file is damaged or of another format; fetch it again.",
+      cause,
+    });
+  }
+  if (text[0] !== "{" || typeof json !== "object" || json === null) {
+    throw new CheckpointError("bad-header", `${file}: the safetensors header is not an object.`, {
+      hint: "The file is damaged or of another format; fetch it again.",
+    });
+  }
+  checkDuplicates(text, file);
+  return json as Record<string, unknown>;
+}
+
+/** JSON.parse keeps the last of equal keys in silence, so the text is walked once for them. */
+function checkDuplicates(text: string, file: string): void {
+  const seen = new Set<string>();
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (c === 0x7b || c === 0x5b) depth++;
+    else if (c === 0x7d || c === 0x5d) depth--;
+    if (c !== 0x22) continue;
+    const start = i++;
+    while (text.charCodeAt(i) !== 0x22) i += text.charCodeAt(i) === 0x5c ? 2 : 1;
+    if (depth !== 1) continue;
+    // At depth 1 every string is a key: all values there are objects.
+    const name = JSON.parse(text.slice(start, i + 1)) as string;
+    if (seen.has(name)) throw broken(file, name, "is listed twice", "duplicate-tensor");
+    seen.add(name);
+  }
+}
+
+function parseMetadata(entry: unknown, file: string): Record<string, string> {
+  const plain = typeof entry === "object" && entry !== null && !Array.isArray(entry);
+  if (plain && Object.values(entry).every((value) => typeof value === "string")) {
+    return entry as Record<string, string>;
+  }
+  throw new CheckpointError("bad-header", `${file}: __metadata__ is not a table of strings.`, {
+    hint: "The file is damaged or of another format; fetch it again.",
+  });
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+function parseTensor(
+  name: string,
+  entry: unknown,
+  dataStart: number,
+  dataBytes: number,
+  file: string,
+): TensorInfo {
+  if (typeof entry !== "object" || entry === null) {
+    throw broken(file, name, "has no description", "bad-header");
+  }
+  const { dtype, shape, data_offsets: range } = entry as Record<string, unknown>;
+  if (typeof dtype !== "string" || !Object.hasOwn(SAFETENSORS_BYTES, dtype)) {
+    throw broken(file, name, `has the unknown dtype ${JSON.stringify(dtype)}`, "unknown-dtype");
+  }
+  if (!Array.isArray(shape) || !shape.every(isCount)) {
+    throw broken(file, name, `has the shape ${JSON.stringify(shape)}`, "bad-shape");
+  }
+  if (!Array.isArray(range) || range.length !== 2 || !range.every(isCount)) {
+    throw broken(file, name, `has the offsets ${JSON.stringify(range)}`, "bad-offsets");
+  }
+  const [begin, end] = range as [number, number];
+  if (begin > end || end > dataBytes) {
+    const where = `lies at ${begin} to ${end} of ${dataBytes} data bytes`;
+    throw broken(file, name, where, "truncated-file");
+  }
+  const type = dtype as SafetensorsDType;
+  const bytes = shape.reduce<number>((product, size) => product * size, SAFETENSORS_BYTES[type]);
+  if (bytes !== end - begin) {
+    const what = `of ${dtype} ${JSON.stringify(shape)} needs ${bytes} bytes but has ${end - begin}`;
+    throw broken(file, name, what, "bad-shape");
+  }
+  return { name, dtype: type, shape: shape as number[], offset: dataStart + begin, bytes };
+}

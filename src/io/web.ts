@@ -1,0 +1,97 @@
+import { CheckpointError } from "../core/errors.ts";
+import { type ByteSource, type FileWriter, urlSource } from "./byte-source.ts";
+
+function refuse(action: string, path: string): never {
+  throw new CheckpointError("no-files", `Cannot ${action} ${path}: a page has no file system.`, {
+    hint: "Run this step in Node, or offer the bytes as a download.",
+  });
+}
+
+/** Turns a failure to fetch into an error that names the address. */
+export function fileError(action: string, path: string, cause: unknown): CheckpointError {
+  if (cause instanceof CheckpointError) return cause;
+  return new CheckpointError("file-error", `Cannot ${action} ${path}.`, {
+    hint: "See the cause below.",
+    cause,
+  });
+}
+
+/** Reads a whole URL as bytes. */
+export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
+  const response = await fetch(path).catch((cause: unknown) => {
+    throw new CheckpointError("unreachable", `${path} cannot be reached.`, {
+      hint: "Check the address and the connection.",
+      cause,
+    });
+  });
+  if (response.ok) return new Uint8Array(await response.arrayBuffer());
+  const code = response.status === 404 ? "missing-file" : "refused";
+  throw new CheckpointError(code, `${path} answered with status ${response.status}.`, {
+    hint: "Check the address.",
+  });
+}
+
+/** Reads a whole URL as UTF-8 text. */
+export async function readText(path: string): Promise<string> {
+  return new TextDecoder().decode(await readBytes(path));
+}
+
+/** Says whether an address answers. */
+export async function exists(path: string): Promise<boolean> {
+  return (await fetch(path, { method: "HEAD" })).ok;
+}
+
+/** Not possible in a page: the web has no listing of a folder. */
+export async function listFolder(path: string): Promise<string[]> {
+  return refuse("list", path);
+}
+
+/** Length of the file behind a URL, in bytes. */
+export async function fileSize(path: string): Promise<number> {
+  return (await urlSource(path)).size;
+}
+
+/** Opens a URL for ranged reads. */
+export async function fileSource(path: string): Promise<ByteSource> {
+  return urlSource(path);
+}
+
+/** Not possible in a page; always raises. */
+export async function makeFolder(path: string): Promise<void> {
+  refuse("make the folder", path);
+}
+
+/** Not possible in a page; always raises. */
+export async function openWriter(path: string): Promise<FileWriter> {
+  return refuse("write", path);
+}
+
+/** Not possible in a page; always raises. */
+export async function writeFileAtomic(path: string, _content: Uint8Array | string): Promise<void> {
+  refuse("write", path);
+}
+
+/** Not possible in a page; always raises. */
+export async function appendBytes(path: string, _bytes: Uint8Array): Promise<void> {
+  refuse("append to", path);
+}
+
+/** Not possible in a page; always raises. */
+export async function appendLine(path: string, _line: string): Promise<void> {
+  refuse("append to", path);
+}
+
+/** Not possible in a page; always raises. */
+export async function truncateFile(path: string, _size: number): Promise<void> {
+  refuse("truncate", path);
+}
+
+/** Not possible in a page; always raises. */
+export async function renamePath(from: string, _to: string): Promise<void> {
+  refuse("rename", from);
+}
+
+/** Not possible in a page; always raises. */
+export async function removePath(path: string): Promise<void> {
+  refuse("remove", path);
+}

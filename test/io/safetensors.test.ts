@@ -1,0 +1,222 @@
+import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { fromF16 } from "../../src/core/dtype.ts";
+import { CheckpointError, ShapeError } from "../../src/core/errors.ts";
+import { Random } from "../../src/core/random.ts";
+import { bytesSource } from "../../src/io/byte-source.ts";
+import type { SafetensorsDType } from "../../src/io/safetensors-header.ts";
+import { openCheckpoint, openSafetensors, widenF16 } from "../../src/io/safetensors.ts";
+import { encodeSafetensors, writeSafetensors } from "../../src/io/safetensors-writer.ts";
+
+const golden = new URL("../golden/io/", import.meta.url);
+const file = new Uint8Array(await readFile(new URL("small.safetensors", golden)));
+const { tensors: expected } = JSON.parse(await readFile(new URL("small.json", golden), "utf8")) as {
+  tensors: Record<
+    string,
+    { dtype: string; shape: number[]; bytes: number[]; f32: (number | null)[] }
+  >;
+};
+const DTYPES: Record<string, SafetensorsDType> = {
+  bfloat16: "BF16",
+  float16: "F16",
+  float32: "F32",
+  uint32: "U32",
+  int32: "I32",
+  int64: "I64",
+  uint8: "U8",
+};
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "aubade-safetensors-"));
+});
+afterAll(async () => {
+  await rm(folder, { recursive: true });
+});
+
+function withHeader(header: string, data: Uint8Array | number): Uint8Array {
+  const text = new TextEncoder().encode(header);
+  const body = typeof data === "number" ? new Uint8Array(data) : data;
+  const bytes = new Uint8Array(8 + text.length + body.length);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(text.length), true);
+  bytes.set(text, 8);
+  bytes.set(body, 8 + text.length);
+  return bytes;
+}
+
+const open = (bytes: Uint8Array) => openSafetensors(bytesSource(bytes), "x.safetensors");
+
+describe("reading what Python wrote", () => {
+  it("gives every tensor's dtype, shape, bytes and float values", async () => {
+    const store = await open(file);
+    expect(store.metadata).toEqual({ format: "pt" });
+    expect(new Set(store.tensors.keys())).toEqual(new Set(Object.keys(expected)));
+    for (const [name, tensor] of Object.entries(expected)) {
+      const info = store.tensors.get(name)!;
+      expect([info.dtype, info.shape]).toEqual([DTYPES[tensor.dtype], tensor.shape]);
+      expect([...(await store.read(name))]).toEqual(tensor.bytes);
+      if (!/float/.test(tensor.dtype)) {
+        await expect(store.readF32(name)).rejects.toThrow(ShapeError);
+        continue;
+      }
+      const values = [...(await store.readF32(name))];
+      expect(values.map((v) => (Number.isFinite(v) ? v : null))).toEqual(tensor.f32);
+    }
+  });
+
+  it("writes the very bytes that Python wrote", async () => {
+    const tensors = Object.entries(expected).map(([name, tensor]) => ({
+      name,
+      dtype: DTYPES[tensor.dtype]!,
+      shape: tensor.shape,
+      data: new Uint8Array(tensor.bytes),
+    }));
+    expect(encodeSafetensors(tensors, { format: "pt" })).toEqual(file);
+    const path = join(folder, "streamed.safetensors");
+    const lazy = tensors.map((tensor) => ({ ...tensor, data: async () => tensor.data }));
+    await writeSafetensors(path, lazy, { format: "pt" });
+    expect(new Uint8Array(await readFile(path))).toEqual(file);
+    expect(await readdir(folder)).toEqual(["streamed.safetensors"]);
+  });
+
+  it("widens all 65536 half floats as their definition says", () => {
+    const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
+    const floats = widenF16(all);
+    for (let i = 0; i < 65536; i++) expect(Object.is(floats[i], fromF16(i))).toBe(true);
+  });
+
+  it("reads a part of a tensor and refuses one beyond its end", async () => {
+    const store = await open(file);
+    const part = await store.readRange("bytes", 2, 3);
+    expect([...part]).toEqual([2, 3, 4]);
+    await expect(store.readRange("bytes", 5, 3)).rejects.toThrow(/"bytes" has 7 bytes; 5 to 8/);
+    await expect(store.read("missing")).rejects.toThrow(/no tensor "missing" among its 10/);
+  });
+});
+
+describe("checkpoint folders", () => {
+  it("follows the index over shards and names a shard that lacks its tensor", async () => {
+    const shard = (name: string, value: number) =>
+      encodeSafetensors([{ name, dtype: "F32", shape: [1], data: Float32Array.of(value) }]);
+    const dir = await mkdtemp(join(folder, "shards-"));
+    await writeFile(join(dir, "a.safetensors"), shard("x", 1));
+    await writeFile(join(dir, "b.safetensors"), shard("y", 2));
+    const index = join(dir, "model.safetensors.index.json");
+    const writeIndex = (map: Record<string, string>) =>
+      writeFile(index, JSON.stringify({ metadata: {}, weight_map: map }));
+    await writeIndex({ x: "a.safetensors", y: "b.safetensors" });
+    const store = await openCheckpoint(dir);
+    expect([...(await store.readF32("x")), ...(await store.readF32("y"))]).toEqual([1, 2]);
+    await store.close();
+    await writeIndex({ x: "b.safetensors" });
+    await expect(openCheckpoint(dir)).rejects.toThrow(/b\.safetensors has no tensor "x"/);
+    await writeIndex({ x: "../a.safetensors" });
+    await expect(openCheckpoint(dir)).rejects.toThrow(/no file name/);
+    await writeIndex({ x: "c.safetensors" });
+    await expect(openCheckpoint(dir)).rejects.toThrow(/c\.safetensors \(ENOENT\)/);
+  });
+
+  it("opens a single file, and says so when there are no weights", async () => {
+    const dir = await mkdtemp(join(folder, "single-"));
+    await expect(openCheckpoint(dir)).rejects.toThrow(/holds neither model.safetensors/);
+    await writeFile(join(dir, "model.safetensors"), file);
+    const store = await openCheckpoint(dir);
+    expect(store.tensors.size).toBe(10);
+    await store.close();
+  });
+});
+
+describe("damaged files", () => {
+  const f32 = (begin: number, end: number, shape = [(end - begin) / 4]) =>
+    JSON.stringify({ dtype: "F32", shape, data_offsets: [begin, end] });
+  const cases: [name: string, bytes: Uint8Array, code: string, message: RegExp][] = [
+    ["seven bytes", new Uint8Array(7), "truncated-file", /7 bytes/],
+    ["a header beyond the limit", new Uint8Array(8).fill(255), "header-too-large", /announces/],
+    ["a header beyond the file", withHeader("{}", 0).subarray(0, 9), "truncated-file", /needs 10/],
+    ["a header that is no JSON", withHeader("{]", 0), "bad-header", /not JSON/],
+    ["a header that is a list", withHeader("[]", 0), "bad-header", /not an object/],
+    [
+      "an overlap",
+      withHeader(`{"a":${f32(0, 8)},"b":${f32(4, 12)}}`, 12),
+      "tensor-layout",
+      /"b" o/,
+    ],
+    [
+      "a gap",
+      withHeader(`{"a":${f32(0, 4)},"b":${f32(8, 12)}}`, 12),
+      "tensor-layout",
+      /"b" leaves/,
+    ],
+    ["bytes left over", withHeader(`{"a":${f32(0, 4)}}`, 5), "tensor-layout", /1 bytes after/],
+    ["a tensor cut short", withHeader(`{"a":${f32(0, 8)}}`, 7), "truncated-file", /"a" lies at/],
+    ["a wrong size", withHeader(`{"a":${f32(0, 8, [3])}}`, 8), "bad-shape", /needs 12 bytes/],
+    ["a fractional shape", withHeader(`{"a":${f32(0, 6)}}`, 6), "bad-shape", /1\.5/],
+    ["an overflow", withHeader(`{"a":${f32(0, 8, [2 ** 52, 2 ** 52])}}`, 8), "bad-shape", /needs/],
+    [
+      "a name twice",
+      withHeader(`{"a":${f32(0, 4)},"\\u0061":${f32(0, 4)}}`, 4),
+      "duplicate-tensor",
+      /"a"/,
+    ],
+    ["an unknown dtype", withHeader(`{"a":{"dtype":"F33"}}`, 0), "unknown-dtype", /F33/],
+    ["an inherited dtype", withHeader(`{"a":{"dtype":"toString"}}`, 0), "unknown-dtype", /toS/],
+    ["reversed offsets", withHeader(`{"a":${f32(8, 4, [])}}`, 8), "truncated-file", /8 to 4/],
+    ["metadata of numbers", withHeader(`{"__metadata__":{"a":1}}`, 0), "bad-header", /strings/],
+  ];
+  it.each(cases)("%s ends in a clear error", async (_, bytes, code, message) => {
+    const error = await open(bytes).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(CheckpointError);
+    expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
+    expect((error as Error).message).toContain("x.safetensors");
+  });
+
+  it("500 mutated files give a clear error or whole tensors", async () => {
+    const random = new Random(20240917, "data");
+    const header = Number(new DataView(file.buffer).getBigUint64(0, true));
+    let refused = 0;
+    for (let round = 0; round < 500; round++) {
+      const bytes = mutate(file, header, random);
+      try {
+        const store = await open(bytes);
+        for (const [name, info] of store.tensors) {
+          expect((await store.read(name)).length).toBe(info.bytes);
+          expect(info.offset + info.bytes).toBeLessThanOrEqual(bytes.length);
+        }
+      } catch (error) {
+        expect(error).toBeInstanceOf(CheckpointError);
+        refused++;
+      }
+    }
+    expect(refused).toBeGreaterThan(250);
+  });
+});
+
+function mutate(original: Uint8Array, header: number, random: Random): Uint8Array {
+  const kind = random.u32() % 4;
+  if (kind === 0) return original.slice(0, random.u32() % original.length);
+  const bytes = new Uint8Array(original);
+  const edits = 1 + (random.u32() % 4);
+  for (let i = 0; i < edits; i++) {
+    // Most edits hit the header, and there mostly digits: the hardest to notice.
+    const at = kind === 1 ? random.u32() % 8 : 8 + (random.u32() % header);
+    const digit = bytes[at]! >= 0x30 && bytes[at]! <= 0x39;
+    bytes[at] = digit ? 0x30 + (random.u32() % 10) : random.u32() % 256;
+  }
+  if (kind !== 3) return bytes;
+  return new Uint8Array([...bytes, ...new Uint8Array(random.u32() % 16)]);
+}
+
+it("refuses to write a tensor whose data do not fit its shape, and leaves nothing behind", async () => {
+  const path = join(folder, "bad.safetensors");
+  const bad = { name: "a", dtype: "F32", shape: [3], data: () => new Float32Array(2) } as const;
+  await expect(writeSafetensors(path, [bad])).rejects.toThrow(/"a" of F32 \[3\] needs 12 bytes/);
+  expect((await readdir(folder)).filter((name) => name.startsWith("bad"))).toEqual([]);
+  expect(() => encodeSafetensors([bad, bad].map((t) => ({ ...t, data: t.data() })))).toThrow(
+    /"a" comes twice/,
+  );
+});
