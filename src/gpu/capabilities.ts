@@ -1,0 +1,71 @@
+import { DeviceError } from "../core/errors.ts";
+
+/** Kernel tiers: T0 core WGSL, T1 with shader-f16 and subgroups, T2 with subgroup matrices. */
+export type Tier = "t0" | "t1" | "t2";
+
+/** The tiers, lowest first. */
+export const TIERS: readonly Tier[] = ["t0", "t1", "t2"];
+
+/** What an opened device can do, as plain data that can be printed and stored. */
+export interface Capabilities {
+  tier: Tier;
+  /** Human-readable adapter name, such as `NVIDIA H100` or `llvmpipe (LLVM 19)`. */
+  adapter: string;
+  vendor: string;
+  architecture: string;
+  /** True when the adapter runs on the CPU (lavapipe, SwiftShader, WARP). */
+  software: boolean;
+  /** True when GPU timestamps can be taken. */
+  timestamps: boolean;
+  /** Smallest and largest subgroup, in lanes; 1 where subgroups are not used. */
+  subgroupMin: number;
+  subgroupMax: number;
+  /** Largest bytes that one storage binding, and so one chunk of a tensor, may have. */
+  chunkBytes: number;
+  /** Bytes of workgroup memory that a kernel may declare. */
+  workgroupBytes: number;
+  /** Invocations that one workgroup may have. */
+  invocations: number;
+}
+
+/** Features that a tier needs beyond core WebGPU. */
+export const TIER_FEATURES: Record<Tier, readonly string[]> = {
+  t0: [],
+  t1: ["shader-f16", "subgroups"],
+  t2: ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"],
+};
+
+/** The highest tier whose features the adapter has. */
+export function bestTier(features: ReadonlySet<string>): Tier {
+  return [...TIERS].reverse().find((tier) => TIER_FEATURES[tier].every((f) => features.has(f)))!;
+}
+
+/** True when an adapter's description names a renderer that runs on the CPU. */
+export function isSoftwareAdapter(info: {
+  vendor?: string;
+  architecture?: string;
+  device?: string;
+  description?: string;
+}): boolean {
+  const text = [info.vendor, info.architecture, info.device, info.description].join(" ");
+  return /llvmpipe|lavapipe|swiftshader|softpipe|microsoft basic render/i.test(text);
+}
+
+/**
+ * Finds the tier to use, given what the adapter has and what the caller asked for.
+ *
+ * @throws {DeviceError} when the requested tier needs a feature that the adapter lacks.
+ */
+export function chooseTier(adapter: GPUAdapter, requested: Tier | undefined): Tier {
+  const features = adapter.features as unknown as ReadonlySet<string>;
+  if (requested === undefined) return bestTier(features);
+  const missing = TIER_FEATURES[requested].filter((feature) => !features.has(feature));
+  if (missing.length > 0) {
+    throw new DeviceError(
+      "tier-unavailable",
+      `tier ${requested} needs ${missing.join(", ")}, which the adapter ${adapter.info.description} lacks.`,
+      { hint: `Leave the tier out, or ask for ${bestTier(features)}.` },
+    );
+  }
+  return requested;
+}

@@ -1,0 +1,114 @@
+import { DeviceError } from "../core/errors.ts";
+import type { Device } from "./device.ts";
+import { kernelConsts, paramsBytes, type Kernel } from "./kernel.ts";
+import { buildShader, specialisationKey, type Specialisation } from "./shader.ts";
+
+/** A compiled kernel with its explicit bind group layout. */
+export interface Pipeline {
+  kernel: Kernel;
+  consts: Record<string, number | boolean>;
+  raw: GPUComputePipeline;
+  layout: GPUBindGroupLayout;
+}
+
+/** A buffer, or a range of one, bound to a kernel's name. */
+export interface Binding {
+  buffer: GPUBuffer;
+  offset?: number;
+  size?: number;
+}
+
+/** Compiles each (kernel, specialisation) once per device. */
+export class PipelineCache {
+  readonly #device: Device;
+  readonly #pipelines = new Map<string, Promise<Pipeline>>();
+  readonly #layouts = new Map<string, GPUBindGroupLayout>();
+
+  constructor(device: Device) {
+    this.#device = device;
+  }
+
+  /**
+   * The pipeline of a kernel under a specialisation; compiled at the first call.
+   *
+   * @throws {DeviceError} `shader-error` with the compiler's messages and the lines they point at.
+   */
+  get(kernel: Kernel, specialisation: Specialisation = {}): Promise<Pipeline> {
+    const key = `${kernel.name}|${specialisationKey(specialisation)}`;
+    let pipeline = this.#pipelines.get(key);
+    if (pipeline === undefined) {
+      pipeline = this.#compile(kernel, specialisation, key);
+      this.#pipelines.set(key, pipeline);
+    }
+    return pipeline;
+  }
+
+  /** A bind group of a kernel's buffers and the uniform arena. */
+  bind(pipeline: Pipeline, buffers: Record<string, Binding>, arena: GPUBuffer): GPUBindGroup {
+    const names = Object.keys(pipeline.kernel.buffers);
+    const entries: GPUBindGroupEntry[] = names.map((name, binding) => {
+      const bound = buffers[name];
+      if (bound === undefined) {
+        throw new Error(`kernel ${pipeline.kernel.name}: buffer ${name} is not bound`);
+      }
+      return { binding, resource: bound };
+    });
+    entries.push({
+      binding: names.length,
+      resource: { buffer: arena, offset: 0, size: paramsBytes(pipeline.kernel) },
+    });
+    this.#device.counters.bindGroups++;
+    return this.#device.raw.createBindGroup({
+      label: pipeline.kernel.name,
+      layout: pipeline.layout,
+      entries,
+    });
+  }
+
+  #layout(kernel: Kernel): GPUBindGroupLayout {
+    const accesses = Object.values(kernel.buffers);
+    const key = `${accesses.map((access) => (access === "read" ? "r" : "w")).join("")}${paramsBytes(kernel)}`;
+    let layout = this.#layouts.get(key);
+    if (layout === undefined) {
+      const entries: GPUBindGroupLayoutEntry[] = accesses.map((access, binding) => ({
+        binding,
+        visibility: 4,
+        buffer: { type: access === "read" ? "read-only-storage" : "storage" },
+      }));
+      entries.push({
+        binding: accesses.length,
+        visibility: 4,
+        buffer: { type: "uniform", hasDynamicOffset: true, minBindingSize: paramsBytes(kernel) },
+      });
+      layout = this.#device.raw.createBindGroupLayout({ label: key, entries });
+      this.#layouts.set(key, layout);
+    }
+    return layout;
+  }
+
+  async #compile(kernel: Kernel, specialisation: Specialisation, key: string): Promise<Pipeline> {
+    const { raw, capabilities, counters } = this.#device;
+    const code = await buildShader(kernel.shader, capabilities.tier, specialisation);
+    const module = raw.createShaderModule({ label: key, code });
+    const layout = this.#layout(kernel);
+    try {
+      const pipeline = await raw.createComputePipelineAsync({
+        label: key,
+        layout: raw.createPipelineLayout({ bindGroupLayouts: [layout] }),
+        compute: { module, entryPoint: "main" },
+      });
+      counters.pipelines++;
+      return { kernel, consts: kernelConsts(kernel, specialisation.consts), raw: pipeline, layout };
+    } catch (cause) {
+      const { messages } = await module.getCompilationInfo();
+      const lines = code.split("\n");
+      const report = messages.map(
+        (m) =>
+          `${kernel.name}.wgsl:${m.lineNum}:${m.linePos} ${m.message}\n    ${lines[m.lineNum - 1] ?? ""}`,
+      );
+      throw new DeviceError("shader-error", [`cannot compile ${key}`, ...report].join("\n"), {
+        cause,
+      });
+    }
+  }
+}
