@@ -1,0 +1,50 @@
+import { stringify } from "yaml";
+import { explain } from "./explain.ts";
+import { type RunConfig, runSchema } from "./schema.ts";
+import { applyOverride, readSource, type ReadText, type Source } from "./source.ts";
+
+/** What changes how a configuration is loaded. */
+export interface LoadOptions {
+  /** Reads a file of the configuration, as UTF-8. */
+  readText: ReadText;
+  /** `a.b=c` settings laid over the file, in order. */
+  overrides?: readonly string[];
+}
+
+function freeze<T>(value: T): T {
+  if (typeof value === "object" && value !== null) {
+    for (const child of Object.values(value)) freeze(child);
+    Object.freeze(value);
+  }
+  return value;
+}
+
+/**
+ * Checks merged settings and fills in the defaults.
+ *
+ * @returns the run, frozen to its leaves.
+ * @throws {ConfigError} naming every wrong key, its value, its place and a remedy.
+ */
+export function checkSource(source: Source, file: string): RunConfig {
+  const result = runSchema.safeParse(source.value);
+  if (!result.success) throw explain(result.error.issues, source, file);
+  return freeze(result.data);
+}
+
+/**
+ * Loads the configuration of a run: the YAML file, what it `extends`, then the overrides.
+ *
+ * @throws {ConfigError} when a file is missing or not YAML, a key is unknown or a value is wrong.
+ * @example
+ * const config = await loadConfig("configs/tiny.yaml", { readText, overrides: ["train.seed=7"] });
+ */
+export async function loadConfig(file: string, options: LoadOptions): Promise<RunConfig> {
+  let source = await readSource(file, options.readText);
+  for (const override of options.overrides ?? []) source = applyOverride(source, override);
+  return checkSource(source, file);
+}
+
+/** Writes a checked run as YAML with every default spelled out; loading it gives the same run. */
+export function resolvedYaml(config: RunConfig): string {
+  return stringify(config, { lineWidth: 100, aliasDuplicateObjects: false });
+}
