@@ -7,10 +7,12 @@ this file. README.md says what each file holds. Run from anywhere:
     python make_goldens.py text image # only these cases (checkpoints are reused)
 """
 
+import copy
 import json
 import math
 import os
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from transformers import (
     Qwen2_5OmniThinkerConfig,
     Qwen2_5OmniThinkerForConditionalGeneration,
 )
+from transformers.models.qwen2_5_omni.processing_qwen2_5_omni import Qwen2_5OmniProcessor
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 IGNORE = -100
@@ -44,8 +47,8 @@ def thinker_config(sp, text, vision, audio, seconds_per_chunk):
     return Qwen2_5OmniThinkerConfig(
         text_config=dict(hidden_act="silu", rms_norm_eps=1e-6, max_position_embeddings=4096,
                          use_sliding_window=False, tie_word_embeddings=False, **text),
-        vision_config=dict(patch_size=14, temporal_patch_size=2, spatial_merge_size=2, in_channels=3,
-                           hidden_act="silu", tokens_per_second=25, **vision),
+        vision_config=dict(patch_size=14, temporal_patch_size=2, spatial_merge_size=2,
+                           in_channels=3, hidden_act="silu", tokens_per_second=25, **vision),
         audio_config=dict(num_mel_bins=128, activation_function="gelu", max_source_positions=1500,
                           **audio),
         audio_token_index=sp["audio"], image_token_index=sp["image"],
@@ -87,7 +90,7 @@ def config_b():
 
 
 def randomise(model, seed):
-    """Weights large enough that attention is far from uniform; no zero bias, no norm weight of 1."""
+    """Weights large enough that attention is far from uniform; no bias is 0, no norm is 1."""
     gen = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, p in model.named_parameters():
@@ -102,13 +105,14 @@ def randomise(model, seed):
                 z = 1 + 0.25 * z
             else:
                 fan_in = p[0].numel()
-                gain = 1.6 if any(s in name for s in ("q_proj", "k_proj", ".attn.q", ".attn.k")) else 1.0
+                query_or_key = any(s in name for s in ("q_proj", "k_proj", ".attn.q", ".attn.k"))
+                gain = 1.6 if query_or_key else 1.0
                 z = gain * z / math.sqrt(fan_in)
             p.copy_(z.to(torch.bfloat16).float())
 
 
 def load(name, tie=False):
-    """The saved checkpoint in f32 with eager attention; `tie` drops the head and shares the embedding."""
+    """The saved checkpoint in f32 with eager attention; `tie` makes the head the embedding."""
     kw = dict(dtype=torch.float32, attn_implementation="eager")
     path = os.path.join(HERE, name)
     if not os.path.exists(os.path.join(path, "model.safetensors")):
@@ -135,7 +139,7 @@ def bf16_randn(shape, seed):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(torch.bfloat16)
 
 
-POOL_ROWS = 160
+POOL_ROWS = 120
 
 
 def pixel_pool():
@@ -362,13 +366,16 @@ def run(model, case, full, logits_tail=None):
     return {k: v.contiguous() for k, v in store.items()}
 
 
-def write(name, tensors, **meta):
-    meta = {"transformers": transformers.__version__, "torch": torch.__version__, **meta}
+def write(name, tensors, checkpoint):
+    # One metadata key: with several, safetensors writes them in an order that varies.
+    versions = f"transformers {transformers.__version__}, torch {torch.__version__}"
+    meta = {"source": f"{versions}, {checkpoint}"}
     path = os.path.join(HERE, name + ".safetensors")
     tensors = {k: v.detach().clone().contiguous() for k, v in tensors.items()}
-    save_file(tensors, path, metadata={k: str(v) for k, v in meta.items()})
-    loss = float(tensors["loss"][0]) if "loss" in tensors else float("nan")
-    print(f"{name:28s} {os.path.getsize(path) / 1024:8.1f} KiB  loss {loss:.6f}")
+    save_file(tensors, path, metadata=meta)
+    os.chmod(path, 0o644)
+    loss = f"  loss {float(tensors['loss'][0]):.6f}" if "loss" in tensors else ""
+    print(f"{name:28s} {os.path.getsize(path) / 1024:8.1f} KiB{loss}")
 
 
 def words(seed, n):
@@ -385,14 +392,372 @@ def turn(sp, seed, n_before, media, n_after, n_answer):
 
 everything = lambda name, p: True
 nothing = lambda name, p: False
+visual_full = lambda name, p: name.startswith("visual.")
+audio_full = lambda name, p: name.startswith("audio_tower.")
+# The other cases cover the towers' and the MLPs' matrices in full; attention feels the positions.
+vectors_and_attention = lambda name, p: p.dim() == 1 or (
+    name.startswith("model.") and (".self_attn." in name or "embed_tokens" in name))
 
 
-def case_text(a, b):
-    c = Case(a, SPECIALS_A, turn(SPECIALS_A, 1, 5, [], 6, 12), 1)
-    write("tiny-a-text", run(a, c, everything), checkpoint="tiny-a")
+# ---------------------------------------------------------------------------------------------
+# Cases of tiny-a
+# ---------------------------------------------------------------------------------------------
+
+A = SPECIALS_A
+B = SPECIALS_B
 
 
-CASES = dict(text=case_text)
+def built(model, name):
+    """The conversations by name, so that the greedy cases can share them."""
+    if name == "text":
+        return Case(model, A, turn(A, 1, 5, [], 6, 12), 1)
+    if name == "image":
+        return Case(model, A, turn(A, 4, 3, [("image", (1, 10, 12))], 4, 12), 2)
+    if name == "two-images":
+        media = [("image", (1, 4, 4)), words(90, 2), ("image", (1, 6, 10))]
+        return Case(model, A, turn(A, 7, 3, media, 4, 12), 3)
+    if name == "video":
+        return Case(model, A, turn(A, 10, 3, [("video", (3, 4, 6), 1.0)], 4, 12), 4)
+    if name == "audio":
+        media = [("audio", 130), words(91, 2), ("audio", 3)]
+        return Case(model, A, turn(A, 13, 3, media, 4, 12), 5)
+    if name == "audio-edges":
+        media = [("audio", 50), ("audio", 51), ("audio", 4), ("audio", 99)]
+        return Case(model, A, turn(A, 16, 3, media, 4, 12), 6)
+    if name == "audio-and-video":
+        media = [("video", (2, 4, 4), 1.0), ("audio", 60)]
+        return Case(model, A, turn(A, 19, 3, media, 4, 12), 7)
+    if name == "av":
+        return Case(model, A, turn(A, 22, 3, [("av", (3, 4, 4), 1.0, 220)], 4, 12), 8)
+    if name == "av-slow":
+        return Case(model, A, turn(A, 25, 3, [("av", (2, 4, 4), 2.0, 48)], 4, 12), 9)
+    if name == "av-fast":
+        return Case(model, A, turn(A, 28, 3, [("av", (3, 4, 6), 0.5, 90)], 4, 12), 10)
+    if name == "mixed":
+        media = [("av", (2, 4, 4), 1.0, 70), words(92, 2), ("video", (2, 2, 4), 1.0)]
+        return Case(model, A, turn(A, 31, 3, media, 4, 12), 11)
+    raise KeyError(name)
+
+
+FULL = {"text": everything, "image": visual_full, "audio": audio_full, "av": vectors_and_attention}
+SINGLE = ["text", "image", "two-images", "video", "audio", "audio-edges", "audio-and-video", "av",
+          "av-slow", "av-fast", "mixed"]
+
+
+def single(name):
+    def go(a, b):
+        case = built(a, name)
+        write("tiny-a-" + name, run(a, case, FULL.get(name, nothing)), checkpoint="tiny-a")
+        noise(a, case)
+    return go
+
+
+def two_text_batch(sp, seeds=(40, 43)):
+    """Two sequences of unequal length, right-padded; the last 12 tokens of each are labelled."""
+    seqs = [[t for seg in turn(sp, seeds[0], 4, [], 5, 12) for t in seg],
+            [t for seg in turn(sp, seeds[1], 2, [], 1, 12) for t in seg]]
+    longest = max(map(len, seqs))
+    ids = torch.full((2, longest), sp["pad"])
+    labels = torch.full((2, longest), IGNORE)
+    mask = torch.zeros(2, longest, dtype=torch.long)
+    for i, s in enumerate(seqs):
+        ids[i, : len(s)] = torch.tensor(s)
+        labels[i, len(s) - 12 : len(s)] = torch.tensor(s[-12:])
+        mask[i, : len(s)] = 1
+    return seqs, ids, labels, mask
+
+
+def case_two_texts(a, b):
+    seqs, ids, labels, mask = two_text_batch(A)
+    a.zero_grad(set_to_none=True)
+    out = a(input_ids=ids, attention_mask=mask, labels=labels, use_cache=False,
+            output_hidden_states=True)
+    out.loss.backward()
+    store = dict(loss=out.loss.detach().reshape(1))
+    for i, s in enumerate(seqs):
+        n = len(s)
+        alone = a(input_ids=ids[i : i + 1, :n], attention_mask=mask[i : i + 1, :n]).logits[0]
+        assert torch.allclose(alone, out.logits[i, :n], atol=2e-5)
+        store[f"input_ids.{i}"] = ids[i, :n].to(torch.int32)
+        store[f"labels.{i}"] = labels[i, :n].to(torch.int32)
+        store[f"position_ids.{i}"] = torch.arange(n, dtype=torch.int32).expand(3, -1)
+        store[f"logits.{i}"] = out.logits[i, :n]
+    store.update(gradients(a, nothing))
+    write("tiny-a-two-texts", store, checkpoint="tiny-a")
+
+
+SFT_FULL = ["model.embed_tokens.weight", "model.layers.0.input_layernorm.weight",
+            "model.layers.0.mlp.down_proj.weight", "model.layers.1.self_attn.q_proj.weight",
+            "model.layers.1.self_attn.q_proj.bias", "model.layers.2.self_attn.k_proj.bias",
+            "model.norm.weight"]
+
+
+def case_sft(a, b):
+    """Five AdamW steps on the two-texts batch; only model.* and lm_head.* are in the optimizer."""
+    model = load("tiny-a")
+    _, ids, labels, mask = two_text_batch(A)
+    params = {n: p for n, p in model.named_parameters() if n.startswith(("model.", "lm_head."))}
+    opt = torch.optim.AdamW(params.values(), lr=1e-3, betas=(0.9, 0.95), eps=1e-8,
+                            weight_decay=0.01, foreach=False, fused=False)
+    losses, norms, store = [], [], {}
+    for step in range(1, 6):
+        opt.zero_grad(set_to_none=True)
+        loss = model(input_ids=ids, attention_mask=mask, labels=labels, use_cache=False).loss
+        loss.backward()
+        norms.append(torch.nn.utils.clip_grad_norm_(params.values(), 1.0, foreach=False))
+        losses.append(loss.detach())
+        opt.step()
+        if step in (1, 5):
+            for n, p in params.items():
+                if n in SFT_FULL:
+                    store[f"step{step}.{n}"] = p.detach().clone()
+                else:
+                    store[f"step{step}_summary.{n}"] = summary(p.detach())
+    store["losses"], store["grad_norms"] = torch.stack(losses), torch.stack(norms)
+    for i in range(2):
+        n = int(mask[i].sum())
+        store[f"input_ids.{i}"] = ids[i, :n].to(torch.int32)
+        store[f"labels.{i}"] = labels[i, :n].to(torch.int32)
+    write("sft-text", store, checkpoint="tiny-a")
+    print("   losses", store["losses"].tolist(), "norms", store["grad_norms"].tolist())
+
+
+def greedy(model, case, steps, banned):
+    """Greedy ids from generate(), checked against full recomputation with the positions of C.2."""
+    model.generation_config.eos_token_id = None
+    model.generation_config.pad_token_id = 0
+    model.rope_deltas = None
+    prompt = case.ids.shape[1]
+    kw = case.kwargs()
+    with torch.no_grad():
+        ids = model.generate(**kw, max_new_tokens=steps, do_sample=False, suppress_tokens=banned)
+        tokens = ids[0, prompt:]
+        assert len(tokens) == steps
+        pos = case.reference_positions(model)
+        nxt = int(pos.max()) + 1
+        tail = torch.arange(nxt, nxt + steps).expand(3, 1, -1)
+        kw.update(input_ids=ids, attention_mask=torch.ones_like(ids),
+                  position_ids=torch.cat([pos, tail], dim=2))
+        logits = model(**kw, use_cache=False).logits[0, prompt - 1 : -1]
+    logits[:, banned] = -math.inf
+    top = logits.topk(2, dim=1)
+    assert torch.equal(top.indices[:, 0], tokens), "generate() and full recomputation disagree"
+    return tokens, top.values[:, 0] - top.values[:, 1], nxt
+
+
+def case_greedy(a, b):
+    """32 greedy ids after the prompt (the conversation without its labelled answer)."""
+    store = {}
+    for name in ("text", "image", "av"):
+        case = built(a, name)
+        keep = case.ids.shape[1] - 12
+        case.ids, case.spec_positions = case.ids[:, :keep], case.spec_positions[:, :, :keep]
+        tokens, margin, nxt = greedy(a, case, 32, [A["audio"], A["image"], A["video"]])
+        store[f"{name}.prompt_length"] = torch.tensor([keep], dtype=torch.int32)
+        store[f"{name}.next_position"] = torch.tensor([nxt], dtype=torch.int32)
+        store[f"{name}.tokens"] = tokens.to(torch.int32)
+        store[f"{name}.margins"] = margin
+        print(f"   greedy {name}: least margin {float(margin.min()):.4f}", tokens.tolist())
+    write("tiny-a-greedy", store, checkpoint="tiny-a")
+
+
+# ---------------------------------------------------------------------------------------------
+# Cases of tiny-b
+# ---------------------------------------------------------------------------------------------
+
+
+def tiny_task_case(model):
+    """96 tokens of prompt and 9 of completion, laid out as the tiny task's see/hear questions."""
+    segments = [[B["im_start"], B["user"], 10], ("av", (4, 4, 4), 0.5, 200), words(50, 6),
+                words(51, 12), [B["im_end"], 10, B["im_start"], 61, 10],
+                words(52, 8) + [B["im_end"]]]
+    return Case(model, B, segments, 20, n_labels=9)
+
+
+def case_b_av(a, b):
+    case = tiny_task_case(b)
+    store = run(b, case, nothing)
+    assert case.ids.shape[1] == 105
+    runs = case.ids[0].tolist()
+    v, s = B["video"], B["audio"]
+    assert runs[5:71] == [v] * 8 + [s] * 25 + [v] * 8 + [s] * 25
+    prompt = tiny_task_case(b)
+    prompt.ids, prompt.spec_positions = prompt.ids[:, :96], prompt.spec_positions[:, :, :96]
+    tokens, margin, nxt = greedy(b, prompt, 9, [B["audio"], B["image"], B["video"]])
+    store.update(greedy_tokens=tokens.to(torch.int32), greedy_margins=margin,
+                 next_position=torch.tensor([nxt], dtype=torch.int32))
+    write("tiny-b-av", store, checkpoint="tiny-b")
+    noise(b, case)
+
+
+def case_b_text(a, b):
+    case = Case(b, B, turn(B, 60, 5, [], 6, 12), 21)
+    write("tiny-b-text", run(b, case, nothing), checkpoint="tiny-b")
+
+
+def case_b_tied(a, b):
+    """tiny-b with lm_head dropped: logits from the embedding, whose gradient is the sum of both."""
+    model = load("tiny-b", tie=True)
+    case = Case(model, B, turn(B, 60, 5, [], 6, 12), 21)
+    full = lambda name, p: name == "model.embed_tokens.weight"
+    store = run(model, case, full)
+    assert "grad.lm_head.weight" not in store and "grad_summary.lm_head.weight" not in store
+    write("tiny-b-tied-text", store, checkpoint="tiny-b without lm_head.weight")
+
+
+# ---------------------------------------------------------------------------------------------
+# Layouts, positions, windows
+# ---------------------------------------------------------------------------------------------
+
+
+def case_positions(a, b):
+    """Conversations as segments with the ids and positions of the processor and get_rope_index."""
+    P = Qwen2_5OmniProcessor
+    names = dict(image="<|IMAGE|>", audio="<|AUDIO|>", video="<|VIDEO|>",
+                 vision_bos="<|vision_bos|>", vision_eos="<|vision_eos|>",
+                 audio_bos="<|audio_bos|>", audio_eos="<|audio_eos|>")
+    fake = SimpleNamespace(image_processor=SimpleNamespace(merge_size=2),
+                           video_processor=SimpleNamespace(merge_size=2),
+                           **{k + "_token": v for k, v in names.items()})
+    fake.get_chunked_index = lambda *args: P.get_chunked_index(fake, *args)
+    fixed = [
+        [[1], ("av", (3, 4, 4), 1.0, 260), [2]], [[1], ("av", (2, 4, 4), 1.0, 520), [2]],
+        [[1], ("av", (6, 4, 4), 1.0, 160), [2]], [[1], ("av", (3, 4, 4), 4.0, 1200), [2]],
+        [[1], ("av", (3, 2, 4), 1.0, 260), [2]], [[1], ("av", (2, 2, 4), 1.0, 40), [2]],
+        [[1, 2], ("video", (3, 2, 4), 1.0), [3]], [[1, 2], ("video", (4, 4, 4), 0.5), [3]],
+        [[1], ("image", (1, 4, 6)), [2, 3], ("image", (1, 10, 2)), [4]],
+        [[1], ("audio", 3), ("image", (1, 4, 4)), [2], ("video", (2, 4, 2), 2.0), ("audio", 77),
+         [3]],
+        [[1], ("av", (2, 4, 4), 1.0, 70), [2], ("image", (1, 6, 4)), ("audio", 30), [3],
+         ("av", (4, 2, 4), 0.5, 170), [4]],
+    ]
+    rng = np.random.default_rng(5)
+    seconds = [0.25, 0.5, 0.75, 1.0, 1.0, 1.5, 2.0, 4.6875]
+    grid = lambda t: (int(t), int(2 * rng.integers(1, 4)), int(2 * rng.integers(1, 4)))
+    total = 400 if os.environ.get("FUZZ") else 24
+    for _ in range(total):
+        av, segs = bool(rng.integers(2)), [words(int(rng.integers(1e6)), int(rng.integers(1, 4)))]
+        for _ in range(int(rng.integers(1, 4))):
+            kind = ["image", "audio", "av" if av else "video"][int(rng.integers(3))]
+            if kind == "image":
+                segs.append(("image", grid(1)))
+            elif kind == "audio":
+                segs.append(("audio", int(rng.integers(3, 120))))
+            else:
+                s = seconds[int(rng.integers(len(seconds)))]
+                extra = (int(rng.integers(3, 300)),) if av else ()
+                segs.append((kind, grid(rng.integers(1, 5)), s, *extra))
+            segs.append(words(int(rng.integers(1e6)), int(rng.integers(1, 3))))
+        fixed.append(segs)
+    rows = []
+    for k, segs in enumerate(fixed):
+        model = b if k % 3 == 2 and k > 10 else a
+        spc, sp = model.config.seconds_per_chunk, A if model is a else B
+        case = Case.__new__(Case)
+        ids, pos = layout(segs, sp, spc)
+        media = [s for s in segs if not isinstance(s, list)]
+        text = "".join(f"<{t}>" for seg in segs[:1] for t in seg)
+        for seg in segs[1:]:
+            if isinstance(seg, list):
+                text += "".join(f"<{t}>" for t in seg)
+            elif seg[0] == "audio":
+                text += names["audio_bos"] + names["audio"] + names["audio_eos"]
+            else:
+                tag = "image" if seg[0] == "image" else "video"
+                text += names["vision_bos"] + names[tag] + names["vision_eos"]
+        images = [torch.tensor(s[1]) for s in media if s[0] == "image"]
+        videos = [torch.tensor(s[1]) for s in media if s[0] in ("video", "av")]
+        secs = [s[2] for s in media if s[0] in ("video", "av")]
+        lens = [s[-1] for s in media if s[0] in ("audio", "av")]
+        use_av = any(s[0] == "av" for s in media)
+        out = P.replace_multimodal_special_tokens(
+            fake, [text], iter([audio_tokens(n) for n in lens]), iter(images), iter(videos),
+            video_second_per_grid=iter(secs), use_audio_in_video=use_av,
+            position_id_per_seconds=25, seconds_per_chunk=float(spc))[0]
+        for key, name in names.items():
+            out = out.replace(name, f"<{sp[key]}>")
+        assert out == "".join(f"<{t}>" for t in ids), "spec G.3 disagrees with the processor"
+        t = torch.tensor([ids])
+        want, delta = model.get_rope_index(
+            t, torch.stack(images) if images else None, torch.stack(videos) if videos else None,
+            torch.ones_like(t), use_av, torch.tensor(lens) if lens else None,
+            torch.tensor(secs) if secs else None)
+        assert want[:, 0].tolist() == pos, "spec G.4 disagrees with get_rope_index"
+        assert int(delta) == max(map(max, pos)) + 1 - len(ids)
+        rows.append(dict(checkpoint="tiny-a" if model is a else "tiny-b", seconds_per_chunk=spc,
+                         segments=[dict(kind="text", ids=s) if isinstance(s, list) else
+                                   dict(kind=s[0], grid=s[1] if s[0] != "audio" else None,
+                                        seconds_per_grid=s[2] if s[0] in ("av", "video") else None,
+                                        frames=s[-1] if s[0] in ("audio", "av") else None)
+                                   for s in segs],
+                         input_ids=ids, position_ids=pos, next_position=max(map(max, pos)) + 1))
+    print(f"   {len(rows)} layouts agree with the processor and get_rope_index")
+    dump("positions.json", rows[:35])
+
+
+def case_windows(a, b):
+    """Window order and segment boundaries of several grids, for windows of 2 and of 4 cells."""
+    rows = []
+    for model in (a, b):
+        for grids in ([(1, 10, 12)], [(2, 6, 10)], [(1, 4, 4), (1, 10, 8)], [(3, 2, 2), (1, 18, 6)],
+                      [(1, 8, 8)], [(1, 16, 24)]):
+            g = torch.tensor(grids)
+            index, bounds = model.visual.get_window_index(g)
+            bounds = torch.unique_consecutive(torch.tensor(bounds)).tolist()
+            slices = torch.repeat_interleave(g[:, 1] * g[:, 2], g[:, 0]).cumsum(0).tolist()
+            rows.append(dict(window_size=model.config.vision_config.window_size, grids=grids,
+                             window_index=index.tolist(), window_bounds=bounds,
+                             slice_bounds=[0] + slices))
+    dump("windows.json", rows)
+
+
+def dump(name, rows):
+    with open(os.path.join(HERE, name), "w") as f:
+        f.write("[\n" + ",\n".join(json.dumps(r, separators=(",", ":")) for r in rows) + "\n]\n")
+    print(f"{name:28s} {os.path.getsize(os.path.join(HERE, name)) / 1024:8.1f} KiB")
+
+
+# ---------------------------------------------------------------------------------------------
+# How far f32 is from the truth
+# ---------------------------------------------------------------------------------------------
+
+def noise(model, case):
+    """Largest relative L2 distance between the f32 pass and the same pass in f64, printed.
+
+    transformers asks for float32 by name in norms, softmax and rotary tables; the names are pointed
+    at float64 for the length of the pass. Rotary frequencies stay the f32-rounded ones.
+    """
+    if not os.environ.get("NOISE"):
+        return
+    def collect(m, cast):
+        m.zero_grad(set_to_none=True)
+        kw = {k: cast(v) if torch.is_tensor(v) and v.is_floating_point() else v
+              for k, v in case.kwargs().items()}
+        kw["position_ids"] = case.spec_positions
+        out = m(**kw, labels=case.labels, use_cache=False)
+        out.loss.backward()
+        grads = {n: p.grad.double() for n, p in m.named_parameters() if p.grad is not None}
+        return out.logits.detach().double(), out.loss.detach().double(), grads
+
+    lo = collect(model, lambda v: v)
+    f32, to_float = torch.float32, torch.Tensor.float
+    wide = copy.deepcopy(model).double()
+    try:
+        torch.float32, torch.Tensor.float = torch.float64, torch.Tensor.double
+        hi = collect(wide, lambda v: v.double())
+    finally:
+        torch.float32, torch.Tensor.float = f32, to_float
+    rel = lambda x, y: float((x - y).norm() / y.norm())
+    worst = sorted(((rel(g, hi[2][n]), n) for n, g in lo[2].items()), reverse=True)
+    print(f"   f32 against f64: logits {rel(lo[0], hi[0]):.1e}, loss {abs(lo[1] - hi[1]):.1e}, "
+          f"gradients: worst {worst[0][0]:.1e} ({worst[0][1]}), "
+          f"median {worst[len(worst) // 2][0]:.1e}")
+
+
+CASES = {name: single(name) for name in SINGLE}
+CASES.update({"two-texts": case_two_texts, "sft": case_sft, "greedy": case_greedy,
+              "b-av": case_b_av, "b-text": case_b_text, "b-tied": case_b_tied,
+              "positions": case_positions, "windows": case_windows})
 
 
 def main():
