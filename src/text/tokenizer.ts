@@ -112,7 +112,7 @@ export class Tokenizer {
     const added = this.#added.get(id);
     if (added !== undefined) return new TextEncoder().encode(added);
     const token = this.#library.id_to_token(id) ?? "";
-    return Uint8Array.from(token, (character) => CHARACTER_BYTES.get(character)!);
+    return Uint8Array.from([...token], (character) => CHARACTER_BYTES.get(character)!);
   }
 
   /** The id of a token by its spelling in the file, if there is one. */

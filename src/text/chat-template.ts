@@ -1,0 +1,159 @@
+import { Template } from "@huggingface/jinja";
+import { CheckpointError, DataError } from "../core/errors.ts";
+
+/** One part of a message's content, as Hugging Face processors spell it. */
+export type ContentPart =
+  | { type: "text"; text: string }
+  | { type: "image"; image?: string }
+  | { type: "audio"; audio?: string }
+  | { type: "video"; video?: string };
+
+/** One turn of a conversation. */
+export interface Message {
+  /** `system`, `user` or `assistant`; templates write it as it is. */
+  role: string;
+  /** Text, used verbatim, or parts, joined with nothing between them. */
+  content: string | readonly ContentPart[];
+}
+
+/** A conversation in the format of Hugging Face processors. */
+export type Conversation = readonly Message[];
+
+/** What a template is told besides the conversation. */
+export interface RenderOptions {
+  /** Open the assistant's turn at the end; default true. */
+  addGenerationPrompt?: boolean;
+  /** Number pictures and videos in the text, where the template can; default false. */
+  addVisionId?: boolean;
+  /** Number audio clips in the text, where the template can; default false. */
+  addAudioId?: boolean;
+}
+
+/** Texts of the files in which a checkpoint may keep its chat template. */
+export interface ChatTemplateFiles {
+  /** `chat_template.jinja`. */
+  jinja?: string | undefined;
+  /** `chat_template.json`. */
+  json?: string | undefined;
+  /** `tokenizer_config.json`. */
+  tokenizerConfig?: string | undefined;
+}
+
+/**
+ * The template that Qwen2.5-Omni checkpoints ship, for a checkpoint without one.
+ *
+ * Source: chat_template.json of Qwen/Qwen2.5-Omni-7B.
+ */
+export const OMNI_CHAT_TEMPLATE = [
+  "{% set audio_count = namespace(value=0) %}",
+  "{% set image_count = namespace(value=0) %}",
+  "{% set video_count = namespace(value=0) %}",
+  "{% for message in messages %}",
+  "{% if loop.first and message['role'] != 'system' %}",
+  "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n",
+  "{% endif %}",
+  "<|im_start|>{{ message['role'] }}\n",
+  "{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n",
+  "{% else %}{% for content in message['content'] %}",
+  "{% if content['type'] == 'image' or 'image' in content or 'image_url' in content %}",
+  "{% set image_count.value = image_count.value + 1 %}",
+  "{% if add_vision_id %}Picture {{ image_count.value }}: {% endif %}",
+  "<|vision_bos|><|IMAGE|><|vision_eos|>",
+  "{% elif content['type'] == 'audio' or 'audio' in content or 'audio_url' in content %}",
+  "{% set audio_count.value = audio_count.value + 1 %}",
+  "{% if add_audio_id %}Audio {{ audio_count.value }}: {% endif %}",
+  "<|audio_bos|><|AUDIO|><|audio_eos|>",
+  "{% elif content['type'] == 'video' or 'video' in content %}",
+  "{% set video_count.value = video_count.value + 1 %}",
+  "{% if add_vision_id %}Video {{ video_count.value }}: {% endif %}",
+  "<|vision_bos|><|VIDEO|><|vision_eos|>",
+  "{% elif 'text' in content %}{{ content['text'] }}{% endif %}",
+  "{% endfor %}<|im_end|>\n{% endif %}{% endfor %}",
+  "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
+].join("");
+
+/** A checkpoint's chat template: turns a conversation into the text of a prompt. */
+export class ChatTemplate {
+  readonly #template: Template;
+  readonly #name: string;
+
+  /**
+   * Parses a Jinja template; `trim_blocks` and `lstrip_blocks` are on, as in Hugging Face.
+   *
+   * @throws {CheckpointError} `bad-chat-template`.
+   */
+  constructor(text: string, name = "the chat template") {
+    this.#name = name;
+    try {
+      this.#template = new Template(text);
+    } catch (cause) {
+      throw new CheckpointError("bad-chat-template", `${name} cannot be parsed: ${cause}.`, {
+        hint: "Mend the template in the checkpoint folder.",
+        cause,
+      });
+    }
+  }
+
+  /**
+   * Renders a conversation.
+   *
+   * @throws {DataError} `chat-template` when the template refuses it.
+   */
+  render(conversation: Conversation, options: RenderOptions = {}): string {
+    try {
+      return this.#template.render({
+        messages: conversation.map(({ role, content }) => ({ role, content: plain(content) })),
+        add_generation_prompt: options.addGenerationPrompt ?? true,
+        add_vision_id: options.addVisionId ?? false,
+        add_audio_id: options.addAudioId ?? false,
+      });
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new DataError("chat-template", `${this.#name} refuses the conversation: ${reason}.`, {
+        hint: "Check the roles and the order of the turns.",
+        cause,
+      });
+    }
+  }
+}
+
+/** Templates ask which keys a part has, so a key that is only `undefined` must go. */
+function plain(content: Message["content"]): unknown {
+  if (typeof content === "string") return content;
+  return content.map((part) =>
+    Object.fromEntries(Object.entries(part).filter(([, value]) => value !== undefined)),
+  );
+}
+
+/**
+ * Finds the chat template among a checkpoint's files, in the order in which transformers looks:
+ * `chat_template.jinja`, `chat_template.json`, `tokenizer_config.json`.
+ *
+ * @returns the template text, or undefined when no file has one.
+ * @throws {CheckpointError} `bad-chat-template` when a file that should have one is broken.
+ */
+export function findChatTemplate(files: ChatTemplateFiles): string | undefined {
+  if (files.jinja !== undefined) return files.jinja;
+  return (
+    templateIn(files.json, "chat_template.json") ??
+    templateIn(files.tokenizerConfig, "tokenizer_config.json")
+  );
+}
+
+function templateIn(text: string | undefined, file: string): string | undefined {
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = (JSON.parse(text) as { chat_template?: unknown } | null)?.chat_template;
+  } catch (cause) {
+    throw new CheckpointError("bad-chat-template", `${file} is not JSON.`, {
+      hint: "Fetch the file again.",
+      cause,
+    });
+  }
+  if (Array.isArray(value)) {
+    const named = value as { name?: unknown; template?: unknown }[];
+    value = named.find(({ name }) => name === "default")?.template;
+  }
+  return typeof value === "string" ? value : undefined;
+}
