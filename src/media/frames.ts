@@ -1,0 +1,122 @@
+/*
+ * Which frames of a clip a model sees. The default is the rule of qwen-omni-utils and
+ * qwen-vl-utils, exactly: smart_nframes, then torch.linspace(0, total - 1, n).round().long().
+ */
+import { DataError } from "../core/errors.ts";
+import type { FrameChoice, FrameInfo } from "./types.ts";
+
+const FRAME_FACTOR = 2;
+const DEFAULT_FPS = 2;
+const FPS_MIN_FRAMES = 4;
+const FPS_MAX_FRAMES = 768;
+
+/** How many frames to take. `nframes` and `fps` exclude each other. */
+export interface QwenFrameOptions {
+  /** Frames per second of the clip. Default 2. */
+  fps?: number;
+  /** Takes this many frames, rounded to an even number, whatever the length. */
+  nframes?: number;
+  /** Never fewer, with `fps`. Default 4. */
+  minFrames?: number;
+  /** Never more, with `fps`. Default 768. */
+  maxFrames?: number;
+}
+
+/**
+ * The number of frames that Qwen's own preparation takes: even, 2 .. totalFrames.
+ *
+ * @throws {DataError} `media-frame-choice` when both rules are given or no even number fits.
+ * Source: smart_nframes of qwen-omni-utils/v2_5/vision_process.py, QwenLM/Qwen2.5-Omni f8bf58c.
+ */
+export function qwenFrameCount(info: FrameInfo, options: QwenFrameOptions = {}): number {
+  const { totalFrames } = info;
+  if (options.fps !== undefined && options.nframes !== undefined) {
+    throw new DataError(
+      "media-frame-choice",
+      `fps ${options.fps} and nframes ${options.nframes} are both given.`,
+      { hint: "Give one of the two." },
+    );
+  }
+  let count: number;
+  if (options.nframes !== undefined) {
+    count = roundHalfEven(options.nframes / FRAME_FACTOR) * FRAME_FACTOR;
+  } else {
+    const fps = options.fps ?? DEFAULT_FPS;
+    const least = evenUp(options.minFrames ?? FPS_MIN_FRAMES);
+    const most = evenDown(options.maxFrames ?? Math.min(FPS_MAX_FRAMES, totalFrames));
+    const wanted = (totalFrames / info.fps) * fps;
+    count = evenDown(Math.min(Math.max(wanted, least), most, totalFrames));
+  }
+  if (count < FRAME_FACTOR || count > totalFrames) {
+    throw new DataError(
+      "media-frame-choice",
+      `${count} frames are wanted of a clip that has ${totalFrames}; at least 2 are needed.`,
+      { hint: "Lower nframes, or leave the clip out." },
+    );
+  }
+  return count;
+}
+
+/** The frame choice of qwen-omni-utils: evenly spaced, the first and the last frame included. */
+export function qwenFrames(options: QwenFrameOptions = {}): FrameChoice {
+  return (info) => spacedIndices(info.totalFrames, qwenFrameCount(info, options));
+}
+
+/**
+ * The sampler inside the HF processors (`do_sample_frames`): same count, but the last frame is not
+ * reached, and float32 rounding can give one index more than the count.
+ *
+ * Source: sample_frames of transformers 4.57.6, `torch.arange(0, total, total / n).int()`.
+ */
+export function hfFrames(options: QwenFrameOptions = {}): FrameChoice {
+  return (info) => hfIndices(info.totalFrames, qwenFrameCount(info, options));
+}
+
+/** Every frame of the clip. */
+export function allFrames(): FrameChoice {
+  return ({ totalFrames }) => Array.from({ length: totalFrames }, (_, i) => i);
+}
+
+/** The frames per second that the model effectively sees, after the choice of `count` frames. */
+export function sampledFps(info: FrameInfo, count: number): number {
+  return (count / info.totalFrames) * info.fps;
+}
+
+/**
+ * `torch.linspace(0, total - 1, count).round().long()` bit for bit: steps in float32, the second
+ * half counted from the end, each value one fused multiply-add, then rounded half to even.
+ */
+export function spacedIndices(total: number, count: number): number[] {
+  const end = total - 1;
+  const step = Math.fround(end / (count - 1));
+  const indices: number[] = [];
+  for (let i = 0; i < count; i++) {
+    // A product of two float32 is exact in a double, so rounding the sum once is the fused form.
+    const value = i < Math.floor(count / 2) ? step * i : end - step * (count - 1 - i);
+    indices.push(roundHalfEven(Math.fround(value)));
+  }
+  return indices;
+}
+
+/** `torch.arange(0, total, total / count)` in float32, truncated. */
+export function hfIndices(total: number, count: number): number[] {
+  const step = total / count;
+  const length = Math.ceil(total / step);
+  return Array.from({ length }, (_, i) => Math.trunc(Math.fround(i * step)));
+}
+
+/** Rounds to the nearest integer, halves to the even one, as Python and torch do. */
+export function roundHalfEven(value: number): number {
+  const below = Math.floor(value);
+  const rest = value - below;
+  if (rest !== 0.5) return rest < 0.5 ? below : below + 1;
+  return below % 2 === 0 ? below : below + 1;
+}
+
+function evenUp(value: number): number {
+  return Math.ceil(value / FRAME_FACTOR) * FRAME_FACTOR;
+}
+
+function evenDown(value: number): number {
+  return Math.floor(value / FRAME_FACTOR) * FRAME_FACTOR;
+}

@@ -1,0 +1,82 @@
+/* The media platform in Node: files, folders and URLs; FFmpeg through @mediabunny/server. */
+import { readdir, readFile, stat } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { BlobSource, BufferSource, FilePathSource, type Source } from "mediabunny";
+import { DataError } from "../core/errors.ts";
+import { registerServerDecoders } from "./server-decoders.ts";
+import type { MediaFolder } from "./frame-folder.ts";
+import type { MediaSource } from "./types.ts";
+import { urlSource } from "./url-source.ts";
+
+/** FFmpeg's AV_LOG_QUIET. */
+const LOG_QUIET = -8;
+
+/**
+ * Opens the bytes of a medium.
+ *
+ * @throws {DataError} `media-missing` when the path names nothing.
+ */
+export async function openSource(source: MediaSource): Promise<Source> {
+  if (typeof source !== "string") {
+    return source.data instanceof Uint8Array
+      ? new BufferSource(source.data)
+      : new BlobSource(source.data);
+  }
+  if (/^https?:/i.test(source)) return urlSource(source);
+  const path = localPath(source);
+  if ((await statOrThrow(path)).isDirectory()) {
+    throw new DataError("media-unreadable", `${source} is a folder where a media file is needed.`, {
+      hint: "A folder of frames can be given to loadVideo and loadAudio.",
+    });
+  }
+  return new FilePathSource(path);
+}
+
+/**
+ * The contents of a folder, or null when the source is no folder.
+ *
+ * @throws {DataError} `media-missing` when the path names nothing.
+ */
+export async function openFolder(source: MediaSource): Promise<MediaFolder | null> {
+  if (typeof source !== "string" || /^https?:/i.test(source)) return null;
+  const path = localPath(source);
+  if (!(await statOrThrow(path)).isDirectory()) return null;
+  return {
+    name: source,
+    files: (await readdir(path)).sort(),
+    read: async (file) => new Uint8Array(await readFile(join(path, file))),
+  };
+}
+
+/**
+ * Makes decoders available for compressed audio and video; PCM needs none.
+ *
+ * @throws {DataError} `media-decoder-missing` when @mediabunny/server is not installed.
+ */
+export function prepareDecoders(): Promise<void> {
+  return registerServerDecoders(quietFfmpeg);
+}
+
+function localPath(source: string): string {
+  return source.startsWith("file:") ? fileURLToPath(source) : source;
+}
+
+async function statOrThrow(path: string) {
+  try {
+    return await stat(path);
+  } catch (cause) {
+    throw new DataError("media-missing", `${path} cannot be opened: there is no such file.`, {
+      hint: "Check the path, and the folder that the dataset's paths are relative to.",
+      cause,
+    });
+  }
+}
+
+/** Damage is reported as an error of ours; FFmpeg's own lines on stderr say it a second time. */
+function quietFfmpeg(): void {
+  const server = createRequire(import.meta.url).resolve("@mediabunny/server");
+  const { Log } = createRequire(server)("node-av") as { Log: { setLevel(level: number): void } };
+  Log.setLevel(LOG_QUIET);
+}

@@ -1,0 +1,68 @@
+import { ALL_FORMATS, Input, type InputTrack } from "mediabunny";
+import { openSource, prepareDecoders } from "#media";
+import { AubadeError, DataError } from "../core/errors.ts";
+import { sourceName, type DecodeOptions, type MediaSource } from "./types.ts";
+import { watch } from "./watchdog.ts";
+
+/**
+ * Opens a media file, hands it to `use`, and closes it whatever happens.
+ *
+ * @throws {DataError} `media-missing`, `media-unreadable` (no known container, or a damaged one),
+ *   `media-corrupt` (decoding fails), `media-stalled`, or what `use` throws.
+ */
+export async function withMedia<T>(
+  source: MediaSource,
+  options: DecodeOptions,
+  use: (input: Input) => Promise<T>,
+): Promise<T> {
+  const file = sourceName(source);
+  const input = new Input({ formats: ALL_FORMATS, source: await openSource(source) });
+  try {
+    await watch(readHeader(input, file), { file, what: "reading its header", ...options });
+    return await use(input);
+  } catch (cause) {
+    if (cause instanceof AubadeError) throw cause;
+    throw new DataError("media-corrupt", `${file} cannot be decoded: ${messageOf(cause)}.`, {
+      hint: "The file is damaged or incomplete; fetch it again or leave the row out.",
+      cause,
+    });
+  } finally {
+    input.dispose();
+  }
+}
+
+async function readHeader(input: Input, file: string): Promise<void> {
+  let tracks: number;
+  try {
+    await input.getFormat();
+    tracks = (await input.getTracks()).length;
+  } catch (cause) {
+    throw new DataError("media-unreadable", `${file} cannot be read: ${messageOf(cause)}.`, {
+      hint: "aubade reads MP4, MOV, WebM, Matroska, WAV, FLAC, MP3, Ogg, ADTS and MPEG-TS.",
+      cause,
+    });
+  }
+  if (tracks > 0) return;
+  throw new DataError("media-unreadable", `${file} holds neither sound nor pictures.`, {
+    hint: "It may have been cut off while it was written; fetch it again.",
+  });
+}
+
+/**
+ * Makes sure that a track can be decoded here.
+ *
+ * @throws {DataError} `media-decoder-missing` when this platform has no decoder for its codec.
+ */
+export async function requireDecoder(track: InputTrack, file: string): Promise<void> {
+  const codec = await track.getCodec();
+  if (codec === null || !/^(pcm-|ulaw$|alaw$)/.test(codec)) await prepareDecoders();
+  if (codec !== null && (await track.canDecode())) return;
+  const name = codec ?? String(await track.getInternalCodecId());
+  throw new DataError("media-decoder-missing", `${file}: no decoder here for ${name}.`, {
+    hint: "Re-encode the clip, for example as H.264 with AAC.",
+  });
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message.replace(/\.$/, "") : String(cause);
+}
