@@ -1,9 +1,13 @@
-// Weight storage f16s: pairs of f16 in a u32; the power-of-two scale is undone by the kernel.
-// The kernel binds `weight: array<WeightWord>` and reads four values at a time.
+// Weight storage f16s: pairs of f16 in a u32, rows padded to a multiple of 4 values. The kernel binds
+// `weight: array<WeightWord>` and undoes the power-of-two scale by its parameter `scale`.
 
-alias WeightWord = vec2<u32>;
+alias WeightWord = u32;
 
-fn load_weight4(index: u32) -> vec4<f32> {
-  let word = weight[index];
-  return vec4<f32>(unpack2x16float(word.x), unpack2x16float(word.y));
+// Distance between rows in elements.
+fn weight_stride(k: u32) -> u32 {
+  return (k + 3u) & 0xfffffffcu;
+}
+
+fn load_weight(index: u32) -> f32 {
+  return unpack2x16float(weight[index >> 1u])[index & 1u];
 }

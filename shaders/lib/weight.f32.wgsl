@@ -1,7 +1,12 @@
-// Weight storage f32: the kernel binds `weight: array<WeightWord>` and reads four values at a time.
+// Weight storage f32: the kernel binds `weight: array<WeightWord>`, rows of k values without padding.
 
-alias WeightWord = vec4<f32>;
+alias WeightWord = f32;
 
-fn load_weight4(index: u32) -> vec4<f32> {
+// Distance between rows in elements.
+fn weight_stride(k: u32) -> u32 {
+  return k;
+}
+
+fn load_weight(index: u32) -> f32 {
   return weight[index];
 }

@@ -9,5 +9,6 @@ export const SHADER_LIBRARY: Record<string, Record<string, URL>> = {
     f16s: new URL("../../shaders/lib/weight.f16s.wgsl", import.meta.url),
   },
   philox: { all: new URL("../../shaders/lib/philox.wgsl", import.meta.url) },
+  sigmoid: { all: new URL("../../shaders/lib/sigmoid.wgsl", import.meta.url) },
   erf: { all: new URL("../../shaders/lib/erf.wgsl", import.meta.url) },
 };

@@ -1,0 +1,46 @@
+// LayerNorm (Ba, Kiros and Hinton 2016, eq. 4): y = (x - mean) / sqrt(var + eps) * weight + bias, per row.
+// One workgroup a row; mean first, then the variance around it; sums in f32.
+// uses: reduce
+
+const WG: u32 = 64u;
+
+struct Params {
+  rows: u32,
+  cols: u32,
+  eps: f32,
+}
+
+@group(0) @binding(0) var<storage, read> x: array<f32>;            // [rows, cols]
+@group(0) @binding(1) var<storage, read> weight: array<f32>;       // [cols]
+@group(0) @binding(2) var<storage, read> bias: array<f32>;         // [cols]
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;      // [rows, cols]
+@group(0) @binding(4) var<storage, read_write> stats: array<f32>;  // [rows, 2]: mean, 1/deviation
+@group(0) @binding(5) var<uniform> params: Params;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+  let row = wg.x + wg.y * grid.x;
+  if (row >= params.rows) {
+    return;
+  }
+  let base = row * params.cols;
+  var sum = 0.0;
+  for (var col = lane; col < params.cols; col = col + WG) {
+    sum = sum + x[base + col];
+  }
+  let mean = workgroup_sum(sum, lane) / f32(params.cols);
+  var square = 0.0;
+  for (var col = lane; col < params.cols; col = col + WG) {
+    let value = x[base + col] - mean;
+    square = square + value * value;
+  }
+  let rstd = 1.0 / sqrt(workgroup_sum(square, lane) / f32(params.cols) + params.eps);
+  for (var col = lane; col < params.cols; col = col + WG) {
+    y[base + col] = (x[base + col] - mean) * rstd * weight[col] + bias[col];
+  }
+  if (lane == 0u) {
+    stats[row * 2u] = mean;
+    stats[row * 2u + 1u] = rstd;
+  }
+}

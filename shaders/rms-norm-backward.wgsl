@@ -1,0 +1,36 @@
+// RMSNorm, gradient of the input: dx = rstd * g - x * rstd^3 * mean(g * x) with g = dy * weight.
+// One workgroup a row; sums in f32.
+// uses: reduce
+
+const WG: u32 = 64u;
+
+struct Params {
+  rows: u32,
+  cols: u32,
+}
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;        // [rows, cols]
+@group(0) @binding(1) var<storage, read> x: array<f32>;         // [rows, cols]
+@group(0) @binding(2) var<storage, read> weight: array<f32>;    // [cols]
+@group(0) @binding(3) var<storage, read> stats: array<f32>;     // [rows, 2]: mean (0), 1/rms
+@group(0) @binding(4) var<storage, read_write> dx: array<f32>;  // [rows, cols]
+@group(0) @binding(5) var<uniform> params: Params;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+  let row = wg.x + wg.y * grid.x;
+  if (row >= params.rows) {
+    return;
+  }
+  let base = row * params.cols;
+  let rstd = stats[row * 2u + 1u];
+  var sum = 0.0;
+  for (var col = lane; col < params.cols; col = col + WG) {
+    sum = sum + dy[base + col] * weight[col] * x[base + col];
+  }
+  let slope = workgroup_sum(sum, lane) / f32(params.cols) * rstd * rstd * rstd;
+  for (var col = lane; col < params.cols; col = col + WG) {
+    dx[base + col] = dy[base + col] * weight[col] * rstd - x[base + col] * slope;
+  }
+}

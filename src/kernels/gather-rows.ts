@@ -1,0 +1,19 @@
+import { defineKernel, grid1d } from "../gpu/kernel.ts";
+
+/**
+ * Rows of a table by index.
+ *
+ * y[i, :] = scale * source[index[i] - first, :] where index[i] lies in [first, first + srcRows)
+ * (added to y with ACCUMULATE). Other rows become zero, or stay with KEEP or ACCUMULATE: a table in
+ * chunks is gathered by one call without KEEP, then one with KEEP for every further chunk.
+ * source: [srcRows, cols] f32; index: [rows] u32, 0xffffffff for none; y: [rows, cols] f32.
+ */
+export const gatherRowsKernel = defineKernel({
+  name: "gather-rows",
+  shader: new URL("../../shaders/gather-rows.wgsl", import.meta.url),
+  buffers: { source: "read", index: "read", y: "update" },
+  params: { rows: "u32", cols: "u32", first: "u32", srcRows: "u32", scale: "f32" },
+  tunables: { WG: [64, 256] },
+  constants: { KEEP: false, ACCUMULATE: false },
+  grid: ({ rows, cols }, { WG }) => grid1d(Math.ceil((rows * cols) / Number(WG))),
+});

@@ -1,0 +1,15 @@
+import { defineKernel, grid1d } from "../gpu/kernel.ts";
+
+/**
+ * RMSNorm, gradient of the input.
+ *
+ * dy, x, dx: [rows, cols] f32; weight: [cols]; stats: [rows, 2] as `rms-norm` wrote them.
+ */
+export const rmsNormBackwardKernel = defineKernel({
+  name: "rms-norm-backward",
+  shader: new URL("../../shaders/rms-norm-backward.wgsl", import.meta.url),
+  buffers: { dy: "read", x: "read", weight: "read", stats: "read", dx: "write" },
+  params: { rows: "u32", cols: "u32" },
+  tunables: { WG: [64, 32, 128] },
+  grid: ({ rows }) => grid1d(rows),
+});
