@@ -1,0 +1,60 @@
+import { ConfigError } from "../core/errors.ts";
+import type { RunConfig } from "./schema.ts";
+
+/** A setting that differs between two configurations. */
+export interface ChangedSetting {
+  /** Dotted key path. */
+  path: string;
+  before: unknown;
+  after: unknown;
+}
+
+/** Settings that may change when a run is resumed: they decide no number of the steps to come. */
+const FREE_ON_RESUME = [
+  "output",
+  "eval",
+  "device.adapter",
+  "train.max_steps",
+  "train.logging_steps",
+  "train.save_steps",
+  "train.eval_steps",
+];
+
+/** Every leaf setting in which two configurations differ, in the order of the first. */
+export function changedSettings(before: RunConfig, after: RunConfig): ChangedSetting[] {
+  const changes: ChangedSetting[] = [];
+  const visit = (left: unknown, right: unknown, path: string): void => {
+    const both = [left, right].every((side) => typeof side === "object" && side !== null);
+    if (!both) {
+      if (!Object.is(left, right)) changes.push({ path, before: left, after: right });
+      return;
+    }
+    const [a, b] = [left as Record<string, unknown>, right as Record<string, unknown>];
+    for (const key of new Set([...Object.keys(a), ...Object.keys(b)])) {
+      visit(a[key], b[key], path === "" ? key : `${path}.${key}`);
+    }
+  };
+  visit(before, after, "");
+  return changes;
+}
+
+/**
+ * Refuses to resume a run under settings that would make it another run.
+ *
+ * The end of the run, its evaluation, its device and its output may change.
+ *
+ * @throws {ConfigError} `resume-changed` naming every setting with both values.
+ */
+export function checkResumable(before: RunConfig, after: RunConfig, runFolder: string): void {
+  const wrong = changedSettings(before, after).filter(
+    ({ path }) => !FREE_ON_RESUME.some((free) => path === free || path.startsWith(`${free}.`)),
+  );
+  if (wrong.length === 0) return;
+  const list = wrong.map(
+    ({ path, before: was, after: is }) =>
+      `${path} was ${JSON.stringify(was)} and is now ${JSON.stringify(is)}`,
+  );
+  throw new ConfigError("resume-changed", `${runFolder} cannot be resumed: ${list.join("; ")}.`, {
+    hint: "Restore these settings, or start a new run in another folder.",
+  });
+}

@@ -1,0 +1,124 @@
+import {
+  exists,
+  fileSize,
+  listFolder,
+  makeFolder,
+  readText,
+  removePath,
+  renamePath,
+  writeFileAtomic,
+} from "#io";
+import { CheckpointError } from "../core/errors.ts";
+import { joinPath } from "../io/path.ts";
+
+/** The file that makes a checkpoint whole: its step, and every other file with its size. */
+export const MANIFEST = "manifest.json";
+
+/** A checkpoint that can be resumed from, and the newer ones that cannot. */
+export interface FoundCheckpoint {
+  folder: string;
+  step: number;
+  passedOver: { folder: string; reason: string }[];
+}
+
+interface Manifest {
+  step: number;
+  files: Record<string, number>;
+}
+
+/** The name of the checkpoint of a step: `checkpoint-00010`. */
+export function checkpointName(step: number): string {
+  return `checkpoint-${String(step).padStart(5, "0")}`;
+}
+
+function stepOf(name: string): number | undefined {
+  const digits = /^checkpoint-(\d{5,})$/.exec(name)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+async function newestFirst(runFolder: string): Promise<string[]> {
+  if (!(await exists(runFolder))) return [];
+  const names = (await listFolder(runFolder)).filter((name) => stepOf(name) !== undefined);
+  return names.sort((a, b) => stepOf(b)! - stepOf(a)!);
+}
+
+/**
+ * Saves a checkpoint so that it is there whole or not at all.
+ *
+ * The files are written into `checkpoint-NNNNN.tmp`, listed in a manifest with their sizes, and the
+ * folder gets its name last. Then the oldest checkpoints beyond `keepLast` are deleted.
+ *
+ * @param writeFiles - writes flat files into the folder it is given.
+ * @returns the checkpoint's folder.
+ * @throws {CheckpointError} such as `disk-full`; earlier checkpoints are then untouched.
+ */
+export async function saveCheckpoint(
+  runFolder: string,
+  step: number,
+  keepLast: number,
+  writeFiles: (folder: string) => Promise<void>,
+): Promise<string> {
+  const folder = joinPath(runFolder, checkpointName(step));
+  const partial = `${folder}.tmp`;
+  try {
+    await removePath(partial);
+    await makeFolder(partial);
+    await writeFiles(partial);
+    const files: Record<string, number> = {};
+    for (const name of await listFolder(partial)) {
+      files[name] = await fileSize(joinPath(partial, name));
+    }
+    const manifest: Manifest = { step, files };
+    await writeFileAtomic(joinPath(partial, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
+    // A folder of this name is what a resumed run passed over as broken.
+    await removePath(folder);
+    await renamePath(partial, folder);
+  } catch (cause) {
+    await removePath(partial).catch(() => {});
+    throw cause;
+  }
+  const kept = await newestFirst(runFolder);
+  for (const old of kept.slice(keepLast)) await removePath(joinPath(runFolder, old));
+  return folder;
+}
+
+async function faultOf(folder: string, step: number): Promise<string | undefined> {
+  let manifest: Manifest;
+  try {
+    manifest = JSON.parse(await readText(joinPath(folder, MANIFEST))) as Manifest;
+  } catch {
+    return `${MANIFEST} is missing or is not JSON`;
+  }
+  if (manifest?.step !== step || typeof manifest.files !== "object" || manifest.files === null) {
+    return `${MANIFEST} does not describe step ${step}`;
+  }
+  for (const [name, size] of Object.entries(manifest.files)) {
+    const path = joinPath(folder, name);
+    if (!(await exists(path))) return `${name} is missing`;
+    const actual = await fileSize(path);
+    if (actual !== size) return `${name} has ${actual} bytes instead of ${size}`;
+  }
+  return undefined;
+}
+
+/**
+ * Finds the newest whole checkpoint of a run and says why newer ones were passed over.
+ *
+ * @throws {CheckpointError} `no-checkpoint` with every reason, when none is whole.
+ */
+export async function findCheckpoint(runFolder: string): Promise<FoundCheckpoint> {
+  const passedOver: FoundCheckpoint["passedOver"] = [];
+  for (const name of await newestFirst(runFolder)) {
+    const folder = joinPath(runFolder, name);
+    const step = stepOf(name)!;
+    const reason = await faultOf(folder, step);
+    if (reason === undefined) return { folder, step, passedOver };
+    passedOver.push({ folder, reason });
+  }
+  const tried = passedOver.map(({ folder, reason }) => ` ${folder}: ${reason}.`).join("");
+  throw new CheckpointError(
+    "no-checkpoint",
+    `There is no whole checkpoint in ${runFolder} to resume from.${tried}`,
+    { hint: "Start without --resume and with another output.run_dir." },
+  );
+}

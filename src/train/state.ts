@@ -1,0 +1,92 @@
+import { CheckpointError } from "../core/errors.ts";
+
+/** The version of the state's layout; a checkpoint of another one is refused. */
+export const STATE_VERSION = 1;
+
+/** Everything of a run besides tensors that a resumed run needs to go on bit for bit. */
+export interface TrainerState {
+  version: typeof STATE_VERSION;
+  /** What was run: a checkpoint of one task cannot resume the other. */
+  task: "grpo" | "sft";
+  /** Optimizer steps done, over all stages. */
+  step: number;
+  /** Stage of supervised training that the next step belongs to; 0 in GRPO. */
+  stage: number;
+  /** The draw counter of random keys: rollout batches drawn so far. */
+  draw: number;
+  /** The data cursor: samples consumed so far. */
+  samplesConsumed: number;
+  /** Tokens trained on so far, prompts included: the metric `num_tokens`. */
+  numTokens: number;
+  /** Seconds that the run has worked, over all its sessions. */
+  seconds: number;
+  /** The evaluation before training, so that a resumed run reports the true start. */
+  before: Record<string, number> | null;
+  /** Length in bytes of every log at this checkpoint, by its path in the run folder. */
+  logBytes: Record<string, number>;
+}
+
+const COUNTS = ["step", "stage", "draw", "samplesConsumed", "numTokens"] as const;
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function problemOf(value: unknown): string | undefined {
+  if (!isObject(value)) return "it is not an object";
+  if (value["version"] !== STATE_VERSION) {
+    return `its version is ${JSON.stringify(value["version"])}, this program reads ${STATE_VERSION}`;
+  }
+  if (value["task"] !== "grpo" && value["task"] !== "sft") return "task is neither grpo nor sft";
+  for (const name of COUNTS) {
+    if (!isCount(value[name])) return `${name} is ${JSON.stringify(value[name])}, not a count`;
+  }
+  if (typeof value["seconds"] !== "number") return "seconds is not a number";
+  const { before, logBytes } = value;
+  const numeric = (entry: unknown): boolean => typeof entry === "number";
+  if (before !== null && !(isObject(before) && Object.values(before).every(numeric))) {
+    return "before is not a table of numbers";
+  }
+  if (!isObject(logBytes) || !Object.values(logBytes).every(isCount)) {
+    return "logBytes is not a table of byte counts";
+  }
+  return undefined;
+}
+
+/** The state as JSON text, keys in a fixed order. */
+export function stateText(state: TrainerState): string {
+  const { version, task, step, stage, draw, samplesConsumed, numTokens, seconds, before } = state;
+  const ordered: TrainerState = {
+    ...{ version, task, step, stage, draw, samplesConsumed, numTokens, seconds, before },
+    logBytes: state.logBytes,
+  };
+  return `${JSON.stringify(ordered, null, 2)}\n`;
+}
+
+/**
+ * Reads a state back.
+ *
+ * @throws {CheckpointError} `bad-state` naming the file and the field that is wrong.
+ */
+export function parseState(text: string, file: string): TrainerState {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new CheckpointError("bad-state", `${file} is not JSON.`, {
+      hint: "Resume from an earlier checkpoint.",
+      cause,
+    });
+  }
+  const problem = problemOf(value);
+  if (problem !== undefined) {
+    throw new CheckpointError("bad-state", `${file} is not a trainer state: ${problem}.`, {
+      hint: "Resume from an earlier checkpoint.",
+    });
+  }
+  return value as TrainerState;
+}

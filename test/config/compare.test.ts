@@ -1,0 +1,28 @@
+import { expect, it } from "vitest";
+import { changedSettings, checkResumable } from "../../src/config/compare.ts";
+import { runSchema } from "../../src/config/schema.ts";
+
+const base = { model: { path: "m" } };
+
+it("lists what changed, leaf by leaf", () => {
+  const before = runSchema.parse({ ...base, train: { lora: { r: 4 } } });
+  const after = runSchema.parse({ ...base, train: { beta: 0.1 }, rewards: [{ name: "random" }] });
+  expect(changedSettings(before, after)).toEqual([
+    { path: "rewards.0.name", before: "format", after: "random" },
+    { path: "rewards.0.weight", before: 0.2, after: 1 },
+    { path: "rewards.1", before: { name: "correct", weight: 0.8 }, after: undefined },
+    { path: "train.beta", before: 0, after: 0.1 },
+    { path: "train.lora", before: before.train.lora, after: null },
+  ]);
+  expect(changedSettings(before, before)).toEqual([]);
+});
+
+it("resumes a longer run, but not another one", () => {
+  const before = runSchema.parse(base);
+  const longer = runSchema.parse({ ...base, train: { max_steps: 900 }, eval: { questions: 9 } });
+  expect(() => checkResumable(before, longer, "runs/x")).not.toThrow();
+  const other = runSchema.parse({ ...base, train: { learning_rate: 1 } });
+  expect(() => checkResumable(before, other, "runs/x")).toThrow(
+    "runs/x cannot be resumed: train.learning_rate was 0.000001 and is now 1.",
+  );
+});

@@ -1,0 +1,138 @@
+import { chmod, mkdtemp, readFile, readdir, rm, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { CheckpointError } from "../../src/core/errors.ts";
+import { findCheckpoint, saveCheckpoint } from "../../src/train/checkpoint-folder.ts";
+import {
+  lastRunFolder,
+  nextRunFolder,
+  prepareRunFolder,
+  writeRunFacts,
+} from "../../src/train/run-folder.ts";
+import { parseState, stateText, type TrainerState } from "../../src/train/state.ts";
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "aubade-run-"));
+});
+afterEach(async () => {
+  await rm(root, { recursive: true, force: true });
+});
+
+const FACTS = { command: "train.js", versions: {}, commit: null, seed: 1, device: {} };
+
+function save(step: number, keep = 2): Promise<string> {
+  return saveCheckpoint(root, step, keep, async (folder) => {
+    await writeFile(join(folder, "model.safetensors"), `weights of step ${step}`);
+    await writeFile(join(folder, "state.json"), "{}");
+  });
+}
+
+describe("run folder", () => {
+  it("counts up, refuses a used folder, and resumes the newest", async () => {
+    const runs = join(root, "runs");
+    const first = await nextRunFolder(runs, "tiny");
+    expect(first).toBe(`${runs}/tiny-001`);
+    await expect(lastRunFolder(runs, "tiny")).rejects.toMatchObject({ code: "no-run" });
+    await prepareRunFolder(first, false);
+    expect(await readdir(first)).toEqual([]);
+    await writeRunFacts(first, "task: grpo\n", FACTS);
+    await expect(prepareRunFolder(first, false)).rejects.toMatchObject({ code: "run-folder-used" });
+    await prepareRunFolder(first, true);
+    expect(await nextRunFolder(runs, "tiny")).toBe(`${runs}/tiny-002`);
+    expect(await lastRunFolder(runs, "tiny")).toBe(first);
+    expect(await nextRunFolder(runs, "tiny-sft")).toBe(`${runs}/tiny-sft-001`);
+    expect(JSON.parse(await readFile(join(first, "run.json"), "utf8"))).toEqual(FACTS);
+  });
+
+  it("says before any work that it cannot be written", async () => {
+    const file = join(root, "file");
+    await writeFile(file, "x");
+    const failure = prepareRunFolder(join(file, "run"), false);
+    await expect(failure).rejects.toMatchObject({
+      name: "ConfigError",
+      code: "run-folder-unwritable",
+    });
+    await expect(failure).rejects.toThrow(/Nothing was started; set output\.run_dir/);
+  });
+
+  it.skipIf(process.getuid?.() === 0)("names missing permissions", async () => {
+    await chmod(root, 0o500);
+    await expect(prepareRunFolder(join(root, "run"), false)).rejects.toThrow(/EACCES/);
+    await chmod(root, 0o700);
+  });
+});
+
+describe("checkpoints", () => {
+  it("keeps the newest, and finds them", async () => {
+    for (const step of [5, 10, 15]) await save(step);
+    expect(await readdir(root)).toEqual(["checkpoint-00010", "checkpoint-00015"]);
+    expect(await findCheckpoint(root)).toMatchObject({ step: 15, passedOver: [] });
+  });
+
+  it("passes over what is not whole, and says why", async () => {
+    for (const step of [5, 10, 15, 20]) await save(step, 9);
+    await truncate(join(root, "checkpoint-00020", "model.safetensors"), 3);
+    await rm(join(root, "checkpoint-00015", "state.json"));
+    await rm(join(root, "checkpoint-00010", "manifest.json"));
+    const found = await findCheckpoint(root);
+    expect(found.step).toBe(5);
+    expect(found.passedOver.map(({ reason }) => reason)).toEqual([
+      "model.safetensors has 3 bytes instead of 18",
+      "state.json is missing",
+      "manifest.json is missing or is not JSON",
+    ]);
+    await save(20, 9);
+    expect(await findCheckpoint(root)).toMatchObject({ step: 20, passedOver: [] });
+  });
+
+  it("a failure while saving leaves the earlier ones and no rest", async () => {
+    await save(5);
+    const full = new CheckpointError("disk-full", "Cannot write.");
+    const failing = saveCheckpoint(root, 10, 1, async (folder) => {
+      await writeFile(join(folder, "half"), "x");
+      throw full;
+    });
+    await expect(failing).rejects.toBe(full);
+    expect(await readdir(root)).toEqual(["checkpoint-00005"]);
+  });
+
+  it("ignores a folder that was never finished", async () => {
+    await expect(findCheckpoint(root)).rejects.toMatchObject({ code: "no-checkpoint" });
+    await save(5);
+    await saveCheckpoint(join(root, "other"), 7, 1, async () => {});
+    await writeFile(join(root, "checkpoint-00009.tmp"), "x");
+    expect((await findCheckpoint(root)).step).toBe(5);
+  });
+});
+
+describe("trainer state", () => {
+  const state: TrainerState = {
+    version: 1,
+    task: "grpo",
+    step: 10,
+    stage: 0,
+    draw: 10,
+    samplesConsumed: 160,
+    numTokens: 12345,
+    seconds: 1.5,
+    before: { overall: 0.5 },
+    logBytes: { "metrics.jsonl": 99 },
+  };
+
+  it("comes back as it was", () => {
+    expect(parseState(stateText(state), "state.json")).toEqual(state);
+  });
+
+  it.each([
+    ["{", "is not JSON"],
+    ["[]", "not an object"],
+    [JSON.stringify({ ...state, version: 2 }), "its version is 2, this program reads 1"],
+    [JSON.stringify({ ...state, step: -1 }), "step is -1, not a count"],
+    [JSON.stringify({ ...state, logBytes: { a: 0.5 } }), "logBytes"],
+    [JSON.stringify({ ...state, before: { a: "x" } }), "before"],
+  ])("refuses %s", (text, reason) => {
+    expect(() => parseState(text, "state.json")).toThrow(reason);
+  });
+});
