@@ -1,0 +1,118 @@
+import { CheckpointError } from "../core/errors.ts";
+
+/** Reads typed values out of a checkpoint's JSON, with errors that name the key. */
+export class ConfigReader {
+  readonly #values: Readonly<Record<string, unknown>>;
+  readonly #path: string;
+  readonly #file: string;
+
+  /**
+   * @param values - the JSON object; anything else is an error.
+   * @param file - the file's name in messages.
+   * @param path - dotted path of the object inside the file; empty at the top.
+   * @throws {CheckpointError} `bad-config`.
+   */
+  constructor(values: unknown, file: string, path = "") {
+    this.#file = file;
+    this.#path = path;
+    if (typeof values !== "object" || values === null || Array.isArray(values)) {
+      throw this.error("", values, "a table");
+    }
+    this.#values = values as Record<string, unknown>;
+  }
+
+  /** Parses the text of a JSON file. */
+  static parse(text: string, file: string): ConfigReader {
+    try {
+      return new ConfigReader(JSON.parse(text), file);
+    } catch (cause) {
+      if (cause instanceof CheckpointError) throw cause;
+      throw new CheckpointError("bad-config", `${file} is not JSON.`, {
+        hint: "Fetch the file again.",
+        cause,
+      });
+    }
+  }
+
+  /** Says whether a key is there with a value that is not null. */
+  has(key: string): boolean {
+    return Object.hasOwn(this.#values, key) && this.#values[key] !== null;
+  }
+
+  /** The first of several keys that is there, else the first. */
+  either(...keys: [string, ...string[]]): string {
+    return keys.find((key) => this.has(key)) ?? keys[0];
+  }
+
+  /** A nested table; an empty one when the key is missing. */
+  section(key: string): ConfigReader {
+    const path = this.#path === "" ? key : `${this.#path}.${key}`;
+    return new ConfigReader(this.has(key) ? this.#values[key] : {}, this.#file, path);
+  }
+
+  /** A finite number. */
+  number(key: string, fallback?: number): number {
+    return this.#read(key, fallback, "a number", (value) => Number.isFinite(value));
+  }
+
+  /** A whole number that is not negative. */
+  integer(key: string, fallback?: number): number {
+    return this.#read(key, fallback, "a whole number of at least 0", isCount);
+  }
+
+  /** A whole number of at least 1. */
+  size(key: string, fallback?: number): number {
+    return this.#read(key, fallback, "a whole number of at least 1", (v) => isCount(v) && v !== 0);
+  }
+
+  /** A list of whole numbers that are not negative. */
+  integers(key: string, fallback?: number[]): number[] {
+    const isList = (value: unknown) => Array.isArray(value) && value.every(isCount);
+    return this.#read(key, fallback, "a list of whole numbers", isList);
+  }
+
+  /** A list of finite numbers. */
+  numbers(key: string, fallback?: number[]): number[] {
+    const isList = (value: unknown) => Array.isArray(value) && value.every(Number.isFinite);
+    return this.#read(key, fallback, "a list of numbers", isList);
+  }
+
+  /** True or false. */
+  boolean(key: string, fallback?: boolean): boolean {
+    return this.#read(key, fallback, "true or false", (value) => typeof value === "boolean");
+  }
+
+  /** A whole number, or undefined when the key is missing. */
+  optionalInteger(key: string): number | undefined {
+    return this.has(key) ? this.integer(key) : undefined;
+  }
+
+  /** Checks that a key, when it is there, has one of the values that aubade implements. */
+  only(key: string, ...allowed: (string | boolean | number)[]): void {
+    if (!this.has(key)) return;
+    this.#read(key, undefined, allowed.map((a) => JSON.stringify(a)).join(" or "), (value) =>
+      allowed.includes(value as string),
+    );
+  }
+
+  /** The error for a value that cannot be used. */
+  error(key: string, value: unknown, expected: string): CheckpointError {
+    const where = [this.#path, key].filter((part) => part !== "").join(".");
+    const what = value === undefined ? "is missing" : `is ${JSON.stringify(value)}`;
+    return new CheckpointError(
+      "bad-config",
+      `${this.#file}: ${where || "the file"} ${what}; ${expected} is needed.`,
+      { hint: "Check that the file belongs to this model and is whole." },
+    );
+  }
+
+  #read<T>(key: string, fallback: T | undefined, what: string, fits: (value: unknown) => boolean) {
+    const value = this.has(key) ? this.#values[key] : fallback;
+    if (value === undefined || !fits(value)) throw this.error(key, value, what);
+    return value as T;
+  }
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
