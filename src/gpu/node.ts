@@ -1,8 +1,7 @@
-import { create, globals } from "webgpu";
-
 import { DeviceError } from "../core/errors.ts";
 import type { GpuProvider, ProviderFlags } from "./provider.ts";
 
+export type { GpuProvider, ProviderFlags } from "./provider.ts";
 export { isSoftware } from "./software.ts";
 
 /**
@@ -18,31 +17,35 @@ const DAWN_FLAGS = [
 const instances = new Map<string, GPU>();
 
 /**
- * Opens WebGPU through Dawn, one instance per set of flags and process, and defines WebGPU's
- * global names (`GPUBufferUsage`, ...) where Node lacks them.
+ * Opens WebGPU through Dawn, one instance per backend and process, and defines WebGPU's global
+ * names (`GPUBufferUsage`, ...) where Node lacks them.
  *
- * @throws {DeviceError} when Dawn refuses to start.
+ * @throws {DeviceError} when Dawn cannot be loaded or refuses to start.
  */
 export async function openProvider(flags: ProviderFlags = {}): Promise<GpuProvider> {
   const backend = flags.backend ?? "";
   let gpu = instances.get(backend);
   if (gpu === undefined) {
-    gpu = start(backend === "" ? DAWN_FLAGS : [...DAWN_FLAGS, `backend=${backend}`]);
+    gpu = await start(backend === "" ? DAWN_FLAGS : [...DAWN_FLAGS, `backend=${backend}`]);
     instances.set(backend, gpu);
   }
   // Nothing to give back: the instance outlives every caller, see `instances`.
   return { gpu, dispose: () => {} };
 }
 
-function start(flags: string[]): GPU {
-  for (const [name, value] of Object.entries(globals)) {
-    if (!(name in globalThis)) Object.defineProperty(globalThis, name, { value, writable: true });
-  }
+async function start(flags: string[]): Promise<GPU> {
   try {
+    const { create, globals } = await import("webgpu");
+    for (const [name, value] of Object.entries(globals)) {
+      if (name in globalThis) continue;
+      Object.defineProperty(globalThis, name, { value, writable: true, configurable: true });
+    }
     return create(flags);
   } catch (cause) {
-    throw new DeviceError("dawn-failed", `Dawn does not start (${String(cause)}).`, {
-      hint: "Run `npm ci` again; Dawn supports Linux with glibc, macOS and Windows.",
+    const why = cause instanceof Error ? cause.message : String(cause);
+    const where = `${process.platform}-${process.arch}`;
+    throw new DeviceError("dawn-failed", `Dawn does not start on ${where}: ${why}.`, {
+      hint: "Run `npm ci` again; Dawn needs Linux with glibc, macOS or Windows.",
       cause,
     });
   }

@@ -1,6 +1,7 @@
 import { DeviceError } from "../core/errors.ts";
 import type { GpuProvider, ProviderFlags } from "./provider.ts";
 
+export type { GpuProvider, ProviderFlags } from "./provider.ts";
 export { isSoftware } from "./software.ts";
 
 /**
@@ -11,11 +12,9 @@ export { isSoftware } from "./software.ts";
  */
 export async function openProvider(flags: ProviderFlags = {}): Promise<GpuProvider> {
   if (flags.backend !== undefined) {
-    throw new DeviceError(
-      "no-such-backend",
-      `A browser has no "${flags.backend}" backend.`,
-      { hint: "Check shaders without a GPU in Node." },
-    );
+    throw new DeviceError("no-such-backend", `A browser has no "${flags.backend}" backend.`, {
+      hint: "Check shaders without a GPU in Node.",
+    });
   }
   // The types promise `navigator.gpu`; browsers without WebGPU do not keep that promise.
   const gpu = (globalThis.navigator as Navigator | undefined)?.gpu as GPU | undefined;
@@ -25,9 +24,13 @@ export async function openProvider(flags: ProviderFlags = {}): Promise<GpuProvid
 
 function noWebGpu(secure: boolean | undefined): DeviceError {
   if (secure === false) {
-    return new DeviceError("insecure-page", "This page was not loaded securely, so it has no WebGPU.", {
-      hint: "Open it over https, or from localhost.",
-    });
+    return new DeviceError(
+      "insecure-page",
+      "This page was not loaded securely, so it has no WebGPU.",
+      {
+        hint: "Open it over https, or from localhost.",
+      },
+    );
   }
   return new DeviceError("no-webgpu", "This browser has no WebGPU (navigator.gpu is missing).", {
     hint:

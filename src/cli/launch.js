@@ -1,0 +1,14 @@
+// Plain JavaScript: this runs before anything in the process can read TypeScript.
+import { readTypeScript } from "./read-typescript.js";
+
+/**
+ * Runs one command of aubade under a driver that gives it a WebGPU adapter, and ends with its
+ * exit code: `src/cli/<command>.ts` exports `main(argv: string[]): Promise<number>`.
+ *
+ * @param {string} command The command's file name without its ending: "train", "eval".
+ */
+export async function launch(command) {
+  await readTypeScript();
+  const { runCommand } = await import("./run-command.ts");
+  process.exitCode = await runCommand(command, process.argv.slice(2));
+}

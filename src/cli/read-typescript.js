@@ -1,0 +1,9 @@
+/**
+ * Teaches this process to import TypeScript where Node cannot strip types by itself
+ * (below 22.18, or below 23.6).
+ */
+export async function readTypeScript() {
+  if (process.features.typescript) return;
+  const { register } = await import("tsx/esm/api");
+  register();
+}
