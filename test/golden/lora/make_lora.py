@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 OMNI = os.path.join(HERE, "..", "omni")
+sys.dont_write_bytecode = True
 sys.path.insert(0, OMNI)
 import make_goldens as omni  # noqa: E402
 
