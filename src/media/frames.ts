@@ -3,6 +3,7 @@
  * qwen-vl-utils, exactly: smart_nframes, then torch.linspace(0, total - 1, n).round().long().
  */
 import { DataError } from "../core/errors.ts";
+import { roundHalfEven } from "./rounding.ts";
 import type { FrameChoice, FrameInfo } from "./types.ts";
 
 const FRAME_FACTOR = 2;
@@ -103,14 +104,6 @@ export function hfIndices(total: number, count: number): number[] {
   const step = total / count;
   const length = Math.ceil(total / step);
   return Array.from({ length }, (_, i) => Math.trunc(Math.fround(i * step)));
-}
-
-/** Rounds to the nearest integer, halves to the even one, as Python and torch do. */
-export function roundHalfEven(value: number): number {
-  const below = Math.floor(value);
-  const rest = value - below;
-  if (rest !== 0.5) return rest < 0.5 ? below : below + 1;
-  return below % 2 === 0 ? below : below + 1;
 }
 
 function evenUp(value: number): number {
