@@ -2,14 +2,10 @@ import { appendLine, exists, listFolder, makeFolder, removePath, writeFileAtomic
 import { AubadeError, CheckpointError, ConfigError } from "../core/errors.ts";
 import { joinPath } from "../io/path.ts";
 
-/** Names of the files and folders in a run folder; the README that a run leaves explains them. */
+/** Names of what a run folder holds besides logs and checkpoints; its README explains them. */
 export const RUN_FILES = {
   config: "config.yaml",
   facts: "run.json",
-  metrics: "metrics.jsonl",
-  rollouts: "rollouts.jsonl",
-  events: "events.jsonl",
-  tensorboard: "tb/events.out.tfevents.0000000000.aubade",
   curve: "curve.svg",
   card: "README.md",
   model: "model",

@@ -22,8 +22,8 @@ export interface TrainerState {
   seconds: number;
   /** The evaluation before training, so that a resumed run reports the true start. */
   before: Record<string, number> | null;
-  /** Length in bytes of every log at this checkpoint, by its path in the run folder. */
-  logBytes: Record<string, number>;
+  /** Where the logs stood: lengths in bytes by name, and metrics not yet written as a row. */
+  logs: { bytes: Record<string, number>; pending: Record<string, (number | null)[]> };
 }
 
 const COUNTS = ["step", "stage", "draw", "samplesConsumed", "numTokens"] as const;
@@ -46,14 +46,16 @@ function problemOf(value: unknown): string | undefined {
     if (!isCount(value[name])) return `${name} is ${JSON.stringify(value[name])}, not a count`;
   }
   if (typeof value["seconds"] !== "number") return "seconds is not a number";
-  const { before, logBytes } = value;
+  const { before, logs } = value;
   const numeric = (entry: unknown): boolean => typeof entry === "number";
   if (before !== null && !(isObject(before) && Object.values(before).every(numeric))) {
     return "before is not a table of numbers";
   }
-  if (!isObject(logBytes) || !Object.values(logBytes).every(isCount)) {
-    return "logBytes is not a table of byte counts";
+  if (!isObject(logs) || !isObject(logs["bytes"]) || !isObject(logs["pending"])) {
+    return "logs does not say where the logs stood";
   }
+  if (!Object.values(logs["bytes"]).every(isCount)) return "logs.bytes has no byte counts";
+  if (!Object.values(logs["pending"]).every(Array.isArray)) return "logs.pending has no lists";
   return undefined;
 }
 
@@ -62,7 +64,7 @@ export function stateText(state: TrainerState): string {
   const { version, task, step, stage, draw, samplesConsumed, numTokens, seconds, before } = state;
   const ordered: TrainerState = {
     ...{ version, task, step, stage, draw, samplesConsumed, numTokens, seconds, before },
-    logBytes: state.logBytes,
+    logs: state.logs,
   };
   return `${JSON.stringify(ordered, null, 2)}\n`;
 }

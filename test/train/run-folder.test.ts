@@ -118,7 +118,7 @@ describe("trainer state", () => {
     numTokens: 12345,
     seconds: 1.5,
     before: { overall: 0.5 },
-    logBytes: { "metrics.jsonl": 99 },
+    logs: { bytes: { "metrics.jsonl": 99 }, pending: { reward: [0.5, null] } },
   };
 
   it("comes back as it was", () => {
@@ -130,7 +130,9 @@ describe("trainer state", () => {
     ["[]", "not an object"],
     [JSON.stringify({ ...state, version: 2 }), "its version is 2, this program reads 1"],
     [JSON.stringify({ ...state, step: -1 }), "step is -1, not a count"],
-    [JSON.stringify({ ...state, logBytes: { a: 0.5 } }), "logBytes"],
+    [JSON.stringify({ ...state, logs: {} }), "logs does not say"],
+    [JSON.stringify({ ...state, logs: { bytes: { a: 0.5 }, pending: {} } }), "logs.bytes"],
+    [JSON.stringify({ ...state, logs: { bytes: {}, pending: { a: 1 } } }), "logs.pending"],
     [JSON.stringify({ ...state, before: { a: "x" } }), "before"],
   ])("refuses %s", (text, reason) => {
     expect(() => parseState(text, "state.json")).toThrow(reason);

@@ -1,0 +1,49 @@
+import type { Events } from "./events.ts";
+
+/** Greedy scores on the held-out questions: fractions of a fixed denominator. */
+export interface Scores {
+  /** All questions together. */
+  overall: number;
+  /** Completions in the asked format. */
+  format: number;
+  /** One entry per kind of question, such as `see`, `hear`, `both`. */
+  [kind: string]: number;
+}
+
+/** What a run reports, by kind of event: the contract between the trainer and its watchers. */
+export interface RunEvents {
+  /** The run is about to take its first step. */
+  start: { step: number; totalSteps: number };
+  /** An optimizer step is done; metrics under the names of `observe/metrics.ts`. */
+  step: { step: number; totalSteps: number; metrics: Record<string, number> };
+  /** A completion is rewarded: one record for rollouts.jsonl. */
+  rollout: Record<string, unknown>;
+  /** An evaluation is done: intact, or under a control. */
+  evaluation: {
+    step: number;
+    when: "before" | "during" | "after";
+    control: "muted" | "blank" | null;
+    questions: number;
+    scores: Scores;
+  };
+  /** Part of something long is done, such as `loading weights` or `evaluating`. */
+  progress: { what: string; done: number; total: number; unit: string };
+  /** A checkpoint is whole on disk. */
+  checkpoint: { step: number; folder: string };
+  /** Something that the user should know and that stops nothing. */
+  warning: { code: string; message: string };
+  /** The run is over: all its steps, or a stop that the user asked for. */
+  end: { step: number; stopped: boolean };
+}
+
+/** A kind of event that a run reports. */
+export type RunEventKind = keyof RunEvents;
+
+/** Reports one event of a run, its data checked by type. */
+export function report<Kind extends RunEventKind>(
+  events: Events,
+  kind: Kind,
+  data: RunEvents[Kind],
+): void {
+  events.emit(kind, data);
+}

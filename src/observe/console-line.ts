@@ -1,0 +1,172 @@
+import type { RunEvent } from "../core/events.ts";
+import type { RunEvents, Scores } from "../core/run-events.ts";
+
+/** Where the status line is drawn, and how. */
+export interface ConsoleTarget {
+  write: (text: string) => void;
+  /** Whether the line can be redrawn in place; plain lines otherwise. */
+  live: boolean;
+  /** Whether colours are wanted: a terminal, and NO_COLOR not set. */
+  color: boolean;
+  /** Width of the terminal in characters, asked anew for every line. */
+  columns: () => number;
+  /** Milliseconds on any clock that only goes forward. */
+  now: () => number;
+}
+
+const REDRAW_MS = 100;
+const PLAIN_PROGRESS_MS = 10_000;
+const RECENT_STEPS = 10;
+const CLEAR_LINE = "\r\u001b[2K";
+
+/** Seconds as `4s`, `1:23` or `2:03:04`. */
+export function clockText(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole}s`;
+  const pad = (value: number): string => String(value).padStart(2, "0");
+  const minutes = Math.floor(whole / 60);
+  if (minutes < 60) return `${minutes}:${pad(whole % 60)}`;
+  return `${Math.floor(minutes / 60)}:${pad(minutes % 60)}:${pad(whole % 60)}`;
+}
+
+/** A rate with a unit of a thousand or a million: `87`, `1.2k`, `3.4M`. */
+export function rateText(rate: number): string {
+  if (rate >= 1e6) return `${(rate / 1e6).toFixed(1)}M`;
+  if (rate >= 1e3) return `${(rate / 1e3).toFixed(1)}k`;
+  return rate >= 10 ? rate.toFixed(0) : rate.toFixed(1);
+}
+
+/** Scores as one line: `overall 0.50 | see 0.48 hear 0.52 both 0.50 | format 1.00`. */
+export function scoresText({ overall, format, ...kinds }: Scores): string {
+  const each = Object.entries(kinds).map(([name, score]) => `${name} ${score.toFixed(3)}`);
+  const middle = each.length > 0 ? ` | ${each.join(" ")}` : "";
+  return `overall ${overall.toFixed(3)}${middle} | format ${format.toFixed(3)}`;
+}
+
+/**
+ * Shows a run on a terminal: one line that is redrawn at most ten times a second, with lasting
+ * lines above it for evaluations, checkpoints and warnings. Elsewhere it prints plain lines.
+ */
+export class ConsoleLine {
+  readonly #target: ConsoleTarget;
+  readonly #stepTimes: number[] = [];
+  #shown = "";
+  #drawnAt = -Infinity;
+  #task = "";
+  #taskStart = 0;
+
+  constructor(target: ConsoleTarget) {
+    this.#target = target;
+  }
+
+  /** The listener for the run's events. */
+  readonly listen = (event: RunEvent): void => {
+    switch (event.kind) {
+      case "step":
+        return this.#step(event.data as RunEvents["step"]);
+      case "progress":
+        return this.#progress(event.data as RunEvents["progress"]);
+      case "evaluation": {
+        const { when, control, step, questions, scores } = event.data as RunEvents["evaluation"];
+        const name = control ?? (when === "during" ? `step ${step}` : when);
+        return this.print(`${name.padEnd(7)} ${scoresText(scores)} (${questions} questions)`);
+      }
+      case "checkpoint": {
+        const { folder } = event.data as RunEvents["checkpoint"];
+        return this.print(this.#paint("2", `saved ${folder}`));
+      }
+      case "warning": {
+        const { message } = event.data as RunEvents["warning"];
+        return this.print(`${this.#paint("33", "warning:")} ${message}`);
+      }
+      case "end":
+        return this.#erase();
+    }
+  };
+
+  #step({ step, totalSteps, metrics }: RunEvents["step"]): void {
+    const { step_time: time, reward, correct, format, kl, loss } = metrics;
+    if (time !== undefined) this.#stepTimes.push(time);
+    if (this.#stepTimes.length > RECENT_STEPS) this.#stepTimes.shift();
+    const number = String(step).padStart(String(totalSteps).length);
+    const parts = [`step ${number}/${totalSteps}`];
+    const add = (name: string, value: number | undefined, show: (value: number) => string) => {
+      if (value !== undefined && Number.isFinite(value)) {
+        parts.push(`${this.#paint("2", name)} ${show(value)}`);
+      }
+    };
+    const fixed = (value: number): string => value.toFixed(3);
+    if (reward === undefined) add("loss", loss, fixed);
+    add("reward", reward, fixed);
+    add("correct", correct, fixed);
+    add("format", format, fixed);
+    add("kl", kl, (value) => value.toFixed(4));
+    add("tok/s", metrics["rollout/tokens_per_s"], rateText);
+    if (this.#stepTimes.length > 0) {
+      const mean = this.#stepTimes.reduce((sum, value) => sum + value, 0) / this.#stepTimes.length;
+      add("left", mean * (totalSteps - step), clockText);
+    }
+    if (!this.#target.live) this.#target.write(`${parts.join("  ")}\n`);
+    else this.#draw(parts.join("  "), step === totalSteps);
+  }
+
+  #progress({ what, done, total, unit }: RunEvents["progress"]): void {
+    const now = this.#target.now();
+    if (what !== this.#task) [this.#task, this.#taskStart] = [what, now];
+    const seconds = (now - this.#taskStart) / 1000;
+    const parts = [`${what} ${rateText(done)}/${rateText(total)} ${unit}`.trimEnd()];
+    if (Number.isInteger(total) && total < 1000) parts[0] = `${what} ${done}/${total} ${unit}`;
+    if (seconds > 0 && done > 0) {
+      parts.push(`${rateText(done / seconds)} ${unit}/s`);
+      parts.push(`${this.#paint("2", "left")} ${clockText((seconds / done) * (total - done))}`);
+    }
+    if (done >= total) this.#task = "";
+    if (this.#target.live) this.#draw(parts.join("  "), done >= total);
+    else if (now - this.#drawnAt >= PLAIN_PROGRESS_MS && done < total) {
+      this.#drawnAt = now;
+      this.#target.write(`${parts.join("  ")}\n`);
+    }
+  }
+
+  #paint(code: string, text: string): string {
+    return this.#target.color ? `\u001b[${code}m${text}\u001b[0m` : text;
+  }
+
+  #draw(line: string, always: boolean): void {
+    const now = this.#target.now();
+    if (!always && now - this.#drawnAt < REDRAW_MS) return;
+    this.#drawnAt = now;
+    this.#shown = cutToWidth(line, Math.max(20, this.#target.columns() - 1));
+    this.#target.write(CLEAR_LINE + this.#shown);
+  }
+
+  #erase(): void {
+    if (this.#shown !== "") this.#target.write(CLEAR_LINE);
+    this.#shown = "";
+  }
+
+  /** Prints a lasting line above the status line. */
+  print(text: string): void {
+    const shown = this.#shown;
+    this.#erase();
+    this.#target.write(`${text}\n`);
+    if (shown === "") return;
+    this.#shown = shown;
+    this.#target.write(shown);
+  }
+}
+
+/** Cuts a line to a number of visible characters; escape sequences count nothing. */
+export function cutToWidth(line: string, width: number): string {
+  const pieces = line.split(/(\u001b\[[0-9;]*m)/);
+  let left = width;
+  let cut = "";
+  for (const piece of pieces) {
+    if (piece.startsWith("\u001b")) cut += piece;
+    else {
+      cut += piece.slice(0, left);
+      left -= Math.min(left, piece.length);
+    }
+  }
+  return cut;
+}

@@ -1,0 +1,178 @@
+/** How the values of several steps become one row of the log. */
+export type Merge = "mean" | "max" | "min" | "sum" | "last";
+
+/** A metric: what it means, and how it is put together. */
+export interface MetricInfo {
+  /** Name in every log; `*` stands for a name, such as that of a reward. */
+  name: string;
+  /** One sentence with the unit. */
+  doc: string;
+  merge: Merge;
+  /** True for clock times: the only numbers in which two runs of one seed may differ. */
+  timing?: true;
+}
+
+/**
+ * Every metric of a run. Names are TRL's wherever the meaning is TRL's; `correct`, `format`,
+ * `rollout/*`, `sft/*` and `eval/*` are aubade's own.
+ */
+export const METRICS: readonly MetricInfo[] = [
+  { name: "loss", doc: "Loss of the optimizer step.", merge: "mean" },
+  { name: "reward", doc: "Mean reward of the completions of a step.", merge: "mean" },
+  {
+    name: "reward_std",
+    doc: "Mean over groups of the standard deviation (n - 1) of their rewards.",
+    merge: "mean",
+  },
+  {
+    name: "frac_reward_zero_std",
+    doc: "Fraction of groups whose rewards are all equal, which teach nothing.",
+    merge: "mean",
+  },
+  { name: "rewards/*/mean", doc: "Mean of one reward, before its weight.", merge: "mean" },
+  { name: "rewards/*/std", doc: "Standard deviation (n - 1) of one reward.", merge: "mean" },
+  { name: "correct", doc: "Fraction of completions with the right answer.", merge: "mean" },
+  { name: "format", doc: "Fraction of completions in the asked format.", merge: "mean" },
+  { name: "completions/mean_length", doc: "Mean length, in tokens.", merge: "mean" },
+  { name: "completions/min_length", doc: "Least length, in tokens.", merge: "min" },
+  { name: "completions/max_length", doc: "Greatest length, in tokens.", merge: "max" },
+  {
+    name: "completions/clipped_ratio",
+    doc: "Fraction of completions cut at max_completion_length.",
+    merge: "mean",
+  },
+  {
+    name: "completions/mean_terminated_length",
+    doc: "Mean length of the completions that ended by themselves, in tokens.",
+    merge: "mean",
+  },
+  {
+    name: "completions/min_terminated_length",
+    doc: "Least length of the completions that ended by themselves, in tokens.",
+    merge: "min",
+  },
+  {
+    name: "completions/max_terminated_length",
+    doc: "Greatest length of the completions that ended by themselves, in tokens.",
+    merge: "max",
+  },
+  {
+    name: "kl",
+    doc: "Mean k3 divergence from the starting policy, in nats a token.",
+    merge: "mean",
+  },
+  { name: "entropy", doc: "Mean entropy of the policy, in nats a token.", merge: "mean" },
+  {
+    name: "clip_ratio/region_mean",
+    doc: "Fraction of tokens whose ratio was clipped, either way.",
+    merge: "mean",
+  },
+  { name: "clip_ratio/low_mean", doc: "Fraction of tokens clipped from below.", merge: "mean" },
+  {
+    name: "clip_ratio/low_min",
+    doc: "Least fraction clipped from below over the passes of a step.",
+    merge: "min",
+  },
+  { name: "clip_ratio/high_mean", doc: "Fraction of tokens clipped from above.", merge: "mean" },
+  {
+    name: "clip_ratio/high_max",
+    doc: "Greatest fraction clipped from above over the passes of a step.",
+    merge: "max",
+  },
+  {
+    name: "sampling/sampling_logp_difference/mean",
+    doc: "Mean |rollout log-prob - training log-prob|, in nats a token.",
+    merge: "mean",
+  },
+  {
+    name: "sampling/sampling_logp_difference/max",
+    doc: "Greatest |rollout log-prob - training log-prob|, in nats.",
+    merge: "max",
+  },
+  { name: "grad_norm", doc: "Global L2 norm of the gradient before clipping.", merge: "mean" },
+  { name: "learning_rate", doc: "Learning rate of the step.", merge: "last" },
+  {
+    name: "num_tokens",
+    doc: "Tokens trained on since the start, prompts included.",
+    merge: "last",
+  },
+  { name: "step_time", doc: "Duration of a step, in seconds.", merge: "mean", timing: true },
+  {
+    name: "rollout/tokens_per_s",
+    doc: "Sampled tokens per second of rollout.",
+    merge: "mean",
+    timing: true,
+  },
+  { name: "time/*", doc: "Duration of a part of a step, in seconds.", merge: "mean", timing: true },
+  { name: "sft/*", doc: "Cross-entropy of one part of supervised training.", merge: "mean" },
+  { name: "eval/*", doc: "Greedy accuracy on the held-out questions.", merge: "last" },
+  {
+    name: "eval_muted/*",
+    doc: "Greedy accuracy on the held-out questions without sound.",
+    merge: "last",
+  },
+  {
+    name: "eval_blank/*",
+    doc: "Greedy accuracy on the held-out questions with a flat picture.",
+    merge: "last",
+  },
+];
+
+/** The entry of a metric's name, or undefined when there is no such metric. */
+export function metricInfo(name: string): MetricInfo | undefined {
+  return METRICS.find((metric) => {
+    const [head, tail] = metric.name.split("*");
+    if (tail === undefined) return metric.name === name;
+    const long = name.length > head!.length + tail.length;
+    return long && name.startsWith(head!) && name.endsWith(tail);
+  });
+}
+
+const MERGES: Record<Merge, (values: readonly number[]) => number> = {
+  mean: (values) => values.reduce((sum, value) => sum + value, 0) / values.length,
+  sum: (values) => values.reduce((sum, value) => sum + value, 0),
+  max: (values) => Math.max(...values),
+  min: (values) => Math.min(...values),
+  last: (values) => values.at(-1)!,
+};
+
+/** Collects the metrics of the steps between two rows of the log. */
+export class MetricMeter {
+  readonly #values = new Map<string, number[]>();
+
+  /** Adds the metrics of a step; NaN says that a metric was not measured, and is left out. */
+  add(metrics: Readonly<Record<string, number>>): void {
+    for (const [name, value] of Object.entries(metrics)) {
+      if (Number.isNaN(value)) continue;
+      const values = this.#values.get(name);
+      if (values) values.push(value);
+      else this.#values.set(name, [value]);
+    }
+  }
+
+  /** The values since the last row, for a checkpoint; JSON-serialisable but for infinities. */
+  pending(): Record<string, number[]> {
+    return Object.fromEntries([...this.#values].map(([name, values]) => [name, [...values]]));
+  }
+
+  /** Takes up what {@link pending} gave; a null, which JSON made of an infinity, becomes NaN. */
+  restore(pending: Readonly<Record<string, readonly (number | null)[]>>): void {
+    this.#values.clear();
+    for (const [name, values] of Object.entries(pending)) {
+      this.#values.set(
+        name,
+        values.map((value) => value ?? NaN),
+      );
+    }
+  }
+
+  /** The row of all steps since the last one, and starts anew; unlisted metrics are averaged. */
+  take(): Record<string, number> {
+    const row: Record<string, number> = {};
+    for (const [name, values] of this.#values) {
+      row[name] = MERGES[metricInfo(name)?.merge ?? "mean"](values);
+    }
+    this.#values.clear();
+    return row;
+  }
+}

@@ -1,0 +1,157 @@
+import type { Scores } from "../core/run-events.ts";
+
+/** One measurement of the evaluation table. */
+export interface CardEvaluation {
+  /** Such as `before training`, `after training`, `after, muted`. */
+  label: string;
+  scores: Scores;
+}
+
+/** Everything that a model card says. */
+export interface ModelCard {
+  /** Name of the run. */
+  name: string;
+  task: "grpo" | "sft";
+  /** The model that the run started from, as the configuration names it. */
+  baseModel: string;
+  /** What the rewards are, in one line each; empty for supervised training. */
+  rewards: readonly { name: string; weight: number; doc: string }[];
+  evaluations: readonly CardEvaluation[];
+  /** Held-out questions: the denominator of every score. */
+  questions: number;
+  steps: number;
+  seconds: number;
+  seed: number;
+  /** Resolved configuration, as YAML. */
+  configYaml: string;
+  /** The command that made the run. */
+  command: string;
+  /** Versions by program, the device by property. */
+  versions: Readonly<Record<string, string>>;
+  device: Readonly<Record<string, string>>;
+  /** What must be known before the numbers are believed, one sentence each. */
+  limits: readonly string[];
+  /** Folder of the trained weights inside the run folder. */
+  modelFolder: string;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+/** Standard error of a fraction of so many questions, in points. */
+function pointsOff(score: number, questions: number): number {
+  return 100 * Math.sqrt((score * (1 - score)) / questions);
+}
+
+function evaluationTable({ evaluations, questions }: ModelCard): string {
+  const kinds: string[] = [];
+  for (const { scores } of evaluations) {
+    for (const kind of Object.keys(scores)) if (!kinds.includes(kind)) kinds.push(kind);
+  }
+  const rows = evaluations.map(({ label, scores }) => [
+    label,
+    ...kinds.map((kind) => (scores[kind] === undefined ? "" : scores[kind].toFixed(3))),
+  ]);
+  const worst = Math.max(
+    0,
+    ...evaluations.map(({ scores }) => pointsOff(scores.overall, questions)),
+  );
+  return `${table(["evaluation", ...kinds], rows)}
+
+Greedy decoding, ${questions} held-out questions; a completion that fails counts as wrong. The
+standard error of an overall score is at most ${worst.toFixed(1)} points.`;
+}
+
+function rewardSection({ rewards }: ModelCard): string {
+  if (rewards.length === 0) return "";
+  const rows = rewards.map(({ name, weight, doc }) => [`\`${name}\``, String(weight), doc]);
+  return `## Reward
+
+${table(["reward", "weight", "meaning"], rows)}
+
+`;
+}
+
+function list(items: readonly string[]): string {
+  return items.map((item) => `- ${item}`).join("\n");
+}
+
+function facts(values: Readonly<Record<string, string>>): string {
+  return Object.entries(values)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(", ");
+}
+
+/** The folder of a run holds these; the card explains each. */
+const CONTENTS = `| file | holds |
+| --- | --- |
+| \`config.yaml\` | every setting, defaults included |
+| \`run.json\` | command, versions, seed, device |
+| \`metrics.jsonl\` | one row per logged step, one per evaluation |
+| \`rollouts.jsonl\` | every completion with its rewards |
+| \`events.jsonl\` | evaluations and warnings |
+| \`tb/\` | the metrics for TensorBoard |
+| \`checkpoint-NNNNN/\` | a state from which the run continues bit for bit |`;
+
+/**
+ * Writes the card of a run: a README.md with the front matter that the Hub reads.
+ *
+ * Numerics: scores as fractions with three digits, standard errors in points.
+ */
+export function modelCard(card: ModelCard): string {
+  const method = card.task === "grpo" ? "GRPO" : "supervised fine-tuning";
+  const minutes = (card.seconds / 60).toFixed(1);
+  return `---
+library_name: aubade
+base_model: ${JSON.stringify(card.baseModel)}
+pipeline_tag: any-to-any
+tags:
+  - aubade
+  - audio-visual
+  - ${card.task}
+---
+
+# ${card.name}
+
+Trained from \`${card.baseModel}\` with ${method}: ${card.steps} steps, ${minutes} minutes, seed ${card.seed}.
+
+![curve](curve.svg)
+
+## Quick start
+
+\`\`\`sh
+node eval.js config.yaml model.path=${card.modelFolder}
+\`\`\`
+
+## Evaluation
+
+${evaluationTable(card)}
+
+${rewardSection(card)}## Limits
+
+${list(card.limits)}
+
+## How it was made
+
+\`\`\`sh
+${card.command}
+\`\`\`
+
+Device: ${facts(card.device)}. Versions: ${facts(card.versions)}.
+
+<details><summary>Configuration</summary>
+
+\`\`\`yaml
+${card.configYaml.trimEnd()}
+\`\`\`
+
+</details>
+
+## Files
+
+${CONTENTS}
+| \`${card.modelFolder}/\` | the trained weights as safetensors |
+`;
+}

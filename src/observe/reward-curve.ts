@@ -1,0 +1,56 @@
+import { lineChart, type Series } from "./svg-chart.ts";
+
+/** A row of metrics.jsonl: the step, and metrics under their names. */
+export type MetricRow = { step: number } & Record<string, number | null>;
+
+/** Reads metrics.jsonl; a last line that is cut off is left out. */
+export function parseMetricRows(text: string): MetricRow[] {
+  const rows: MetricRow[] = [];
+  for (const line of text.split("\n").slice(0, -1)) {
+    if (line.trim() !== "") rows.push(JSON.parse(line) as MetricRow);
+  }
+  return rows;
+}
+
+/** The values of one metric over the steps, where it was measured. */
+export function metricPoints(rows: readonly MetricRow[], name: string): [number, number][] {
+  return rows.flatMap((row) => {
+    const value = row[name];
+    return typeof value === "number" ? [[row.step, value] as [number, number]] : [];
+  });
+}
+
+/**
+ * The curve that a run leaves: reward, correctness and format of the sampled completions and the
+ * greedy accuracy on held-out clips; for supervised training the loss instead.
+ */
+export function rewardCurve(rows: readonly MetricRow[], title: string): string {
+  const rewarded = rows.some((row) => typeof row["reward"] === "number");
+  const wanted: [metric: string, label: string][] = rewarded
+    ? [
+        ["reward", "reward"],
+        ["correct", "correct"],
+        ["format", "format"],
+        ["eval/overall", "held-out, greedy"],
+      ]
+    : [["loss", "loss"]];
+  const series: Series[] = wanted
+    .map(([metric, name]) => ({
+      name,
+      points: metricPoints(rows, metric),
+      marks: metric.startsWith("eval"),
+    }))
+    .filter((one) => one.points.length > 0);
+  const yLabel = rewarded ? "mean over the step" : "loss";
+  const common = { title, xLabel: "optimizer step", yLabel, series };
+  return lineChart(rewarded ? { ...common, yRange: unitRange(series) } : common);
+}
+
+/** 0 to 1, or wider where a reward's weights lead out of it. */
+function unitRange(series: readonly Series[]): [number, number] {
+  let [low, high] = [0, 1];
+  for (const [, value] of series.flatMap((one) => one.points)) {
+    [low, high] = [Math.min(low, value), Math.max(high, value)];
+  }
+  return [low, high];
+}

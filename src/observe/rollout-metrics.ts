@@ -1,0 +1,75 @@
+/** What is known of a step's completions once they are rewarded: one entry each, group by group. */
+export interface RewardedCompletions {
+  /** Completions of one prompt stand together. */
+  groupSize: number;
+  /** Weighted sums; NaN when no reward applied. */
+  rewards: ArrayLike<number>;
+  /** Per reward, its value for every completion before weighting; NaN when it did not apply. */
+  parts: Readonly<Record<string, ArrayLike<number>>>;
+  /** Tokens of every completion, its end token included. */
+  lengths: ArrayLike<number>;
+  /** Whether every completion ended by itself. */
+  ended: readonly boolean[];
+  /** Whether every completion holds the right answer. */
+  correct: readonly boolean[];
+  /** Whether every completion has the asked format. */
+  formatted: readonly boolean[];
+}
+
+function applying(values: ArrayLike<number>): number[] {
+  return Array.from(values).filter((value) => !Number.isNaN(value));
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** Standard deviation over n - 1; exactly 0 for equal values and for fewer than two. */
+function deviation(values: readonly number[]): number {
+  if (values.every((value) => value === values[0])) return 0;
+  const centre = mean(values);
+  const squares = values.reduce((sum, value) => sum + (value - centre) ** 2, 0);
+  return Math.sqrt(squares / (values.length - 1));
+}
+
+function fraction(flags: readonly boolean[]): number {
+  return flags.filter(Boolean).length / flags.length;
+}
+
+/**
+ * The metrics of a step's completions under TRL's names.
+ *
+ * Numerics: float64. A metric over no value is NaN, which the logs leave out.
+ *
+ * Source: TRL `GRPOTrainer._generate_and_score_completions`.
+ */
+export function rolloutMetrics(completions: RewardedCompletions): Record<string, number> {
+  const { groupSize, rewards, parts, ended } = completions;
+  const lengths = Array.from(completions.lengths);
+  const terminated = lengths.filter((_, index) => ended[index]);
+  const deviations: number[] = [];
+  for (let start = 0; start < rewards.length; start += groupSize) {
+    deviations.push(deviation(applying(Array.from(rewards).slice(start, start + groupSize))));
+  }
+  const metrics: Record<string, number> = {
+    reward: mean(applying(rewards)),
+    reward_std: mean(deviations),
+    frac_reward_zero_std: fraction(deviations.map((value) => value === 0)),
+  };
+  for (const [name, values] of Object.entries(parts)) {
+    metrics[`rewards/${name}/mean`] = mean(applying(values));
+    metrics[`rewards/${name}/std`] = deviation(applying(values));
+  }
+  return {
+    ...metrics,
+    correct: fraction(completions.correct),
+    format: fraction(completions.formatted),
+    "completions/mean_length": mean(lengths),
+    "completions/min_length": Math.min(...lengths),
+    "completions/max_length": Math.max(...lengths),
+    "completions/clipped_ratio": 1 - fraction(ended),
+    "completions/mean_terminated_length": mean(terminated),
+    "completions/min_terminated_length": terminated.length > 0 ? Math.min(...terminated) : NaN,
+    "completions/max_terminated_length": terminated.length > 0 ? Math.max(...terminated) : NaN,
+  };
+}

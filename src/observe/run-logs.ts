@@ -1,0 +1,128 @@
+import type { RunEvent } from "../core/events.ts";
+import type { RunEvents } from "../core/run-events.ts";
+import { appendJsonLine, type LogFile, type OpenLog } from "./log-file.ts";
+import { MetricMeter } from "./metrics.ts";
+import { tfFileVersion, tfScalars } from "./tfevents.ts";
+
+/** Names of the logs inside a run folder. */
+export const LOG_FILES = {
+  /** One row of metrics per logged step, and one per evaluation. */
+  metrics: "metrics.jsonl",
+  /** One row per completion. */
+  rollouts: "rollouts.jsonl",
+  /** Evaluations, warnings and verdicts on the run's health. */
+  events: "events.jsonl",
+  /** The rows of metrics.jsonl for TensorBoard. */
+  tensorboard: "tb/events.out.tfevents.0000000000.aubade",
+} as const;
+
+/** Where the logs of a run stand: what a checkpoint stores of them. */
+export interface LogPosition {
+  /** Length of every log in bytes, by name. */
+  bytes: Record<string, number>;
+  /** Metrics of the steps since the last row. */
+  pending: Record<string, (number | null)[]>;
+}
+
+/** Events of one session only: a resumed run must leave the logs of one never stopped. */
+const NOT_LOGGED = new Set(["start", "progress", "checkpoint", "end"]);
+
+/** Which logs a run keeps, and how. */
+export interface RunLogsOptions {
+  open: OpenLog;
+  rollouts: boolean;
+  tensorboard: boolean;
+  /** Steps that one row of metrics covers. */
+  loggingSteps: number;
+  /** Seconds since 1970, for TensorBoard's clock. */
+  now: () => number;
+  /** On resume, where the logs stood at the checkpoint; a log not named there is emptied. */
+  resumeAt?: LogPosition;
+}
+
+/**
+ * Writes what a run reports to its logs.
+ *
+ * Hand `listen` to the run's events. A failure to write (a full disk) is kept, since a listener
+ * must not raise: the trainer asks with `check` after every step. `position` is what a
+ * checkpoint stores so that a resumed run can cut every log back to that moment.
+ */
+export class RunLogs {
+  readonly #logs = new Map<string, LogFile>();
+  readonly #meter = new MetricMeter();
+  readonly #options: RunLogsOptions;
+  #failure: unknown;
+
+  constructor(options: RunLogsOptions) {
+    this.#options = options;
+    const names: string[] = [LOG_FILES.metrics, LOG_FILES.events];
+    if (options.rollouts) names.push(LOG_FILES.rollouts);
+    if (options.tensorboard) names.push(LOG_FILES.tensorboard);
+    for (const name of names) {
+      const keep = options.resumeAt && (options.resumeAt.bytes[name] ?? 0);
+      this.#logs.set(name, options.open(name, keep));
+    }
+    if (options.resumeAt) this.#meter.restore(options.resumeAt.pending);
+    const board = this.#logs.get(LOG_FILES.tensorboard);
+    if (board?.bytes === 0) board.append(tfFileVersion(options.now()));
+  }
+
+  /** The listener for the run's events; never raises. */
+  readonly listen = (event: RunEvent): void => {
+    if (this.#failure !== undefined) return;
+    try {
+      this.#write(event);
+    } catch (cause) {
+      this.#failure = cause;
+    }
+  };
+
+  #write(event: RunEvent): void {
+    const { kind, data } = event;
+    if (kind === "step") {
+      const { step, totalSteps, metrics } = data as RunEvents["step"];
+      this.#meter.add(metrics);
+      const due = step % this.#options.loggingSteps === 0 || step === totalSteps;
+      if (due) this.#row(step, this.#meter.take());
+    } else if (kind === "rollout") {
+      const log = this.#logs.get(LOG_FILES.rollouts);
+      if (log) appendJsonLine(log, data);
+    } else if (!NOT_LOGGED.has(kind)) {
+      if (kind === "evaluation") this.#evaluation(data as RunEvents["evaluation"]);
+      appendJsonLine(this.#logs.get(LOG_FILES.events)!, { kind, ...data });
+    }
+  }
+
+  #evaluation({ step, control, scores }: RunEvents["evaluation"]): void {
+    const prefix = control === null ? "eval" : `eval_${control}`;
+    const named = Object.entries(scores).map(([name, score]) => [`${prefix}/${name}`, score]);
+    this.#row(step, Object.fromEntries(named) as Record<string, number>);
+  }
+
+  #row(step: number, metrics: Record<string, number>): void {
+    appendJsonLine(this.#logs.get(LOG_FILES.metrics)!, { step, ...metrics });
+    this.#logs.get(LOG_FILES.tensorboard)?.append(tfScalars(this.#options.now(), step, metrics));
+  }
+
+  /** @throws {CheckpointError} the first failure to write since the run began. */
+  check(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Makes all logs durable and says where they stand. */
+  position(): LogPosition {
+    this.check();
+    const bytes: Record<string, number> = {};
+    for (const [name, log] of this.#logs) {
+      log.flush();
+      bytes[name] = log.bytes;
+    }
+    return { bytes, pending: this.#meter.pending() };
+  }
+
+  /** Closes all logs. */
+  close(): void {
+    for (const log of this.#logs.values()) log.close();
+    this.#logs.clear();
+  }
+}

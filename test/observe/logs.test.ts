@@ -1,0 +1,198 @@
+import { existsSync, readFileSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { CheckpointError } from "../../src/core/errors.ts";
+import { Events } from "../../src/core/events.ts";
+import { report } from "../../src/core/run-events.ts";
+import { appendJsonLine, type LogFile, memoryLog } from "../../src/observe/log-file.ts";
+import { METRICS, metricInfo, MetricMeter } from "../../src/observe/metrics.ts";
+import { logsIn, openLogFile } from "../../src/observe/node.ts";
+import { LOG_FILES, type LogPosition, RunLogs } from "../../src/observe/run-logs.ts";
+import { rolloutMetrics } from "../../src/observe/rollout-metrics.ts";
+
+const encoder = new TextEncoder();
+const text = (log: { content(): Uint8Array }): string => new TextDecoder().decode(log.content());
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "aubade-logs-"));
+});
+afterEach(async () => {
+  await rm(root, { recursive: true, force: true });
+});
+
+describe("log files", () => {
+  it("append at once, count bytes, and are cut back on resume", async () => {
+    const path = join(root, "a", "x.jsonl");
+    const log = openLogFile(path);
+    appendJsonLine(log, { text: "né", nan: NaN });
+    expect(await readFile(path, "utf8")).toBe('{"text":"né","nan":null}\n');
+    const kept = log.bytes;
+    expect(kept).toBe(26);
+    appendJsonLine(log, "lost");
+    log.flush();
+    log.close();
+    const resumed = openLogFile(path, kept);
+    appendJsonLine(resumed, 2);
+    resumed.close();
+    expect(await readFile(path, "utf8")).toBe('{"text":"né","nan":null}\n2\n');
+    expect(() => openLogFile(path, 999)).toThrow(/has 28 bytes, but the checkpoint/);
+  });
+
+  it.skipIf(!existsSync("/dev/full"))("a full disk has its own name and remedy", () => {
+    const log = openLogFile("/dev/full");
+    expect(() => log.append(encoder.encode("x"))).toThrow(CheckpointError);
+    try {
+      log.append(encoder.encode("x"));
+    } catch (error) {
+      expect(error).toMatchObject({ code: "disk-full" });
+      expect((error as Error).message).toContain("(ENOSPC). Free some space");
+    }
+    expect(log.bytes).toBe(0);
+  });
+
+  it("a folder that cannot be made is named", async () => {
+    await writeFile(join(root, "file"), "");
+    expect(() => openLogFile(join(root, "file", "x"))).toThrow(/Cannot open .*x \(E/);
+  });
+});
+
+describe("run logs", () => {
+  function session(resumeAt?: LogPosition) {
+    const events = new Events();
+    const logs = new RunLogs({
+      open: logsIn(root),
+      rollouts: true,
+      tensorboard: true,
+      loggingSteps: 2,
+      now: () => 1000,
+      ...(resumeAt && { resumeAt }),
+    });
+    events.listen(logs.listen);
+    return { events, logs };
+  }
+  function step(events: Events, number: number): void {
+    report(events, "rollout", { step: number, text: "B" });
+    const metrics = { reward: number, learning_rate: number / 10 };
+    report(events, "step", { step: number, totalSteps: 5, metrics });
+  }
+  const all = (): string[] =>
+    Object.values(LOG_FILES).map((f) => readFileSync(join(root, f), "latin1"));
+
+  it("a resumed run leaves the same bytes as one that was never stopped", async () => {
+    const { events, logs } = session();
+    report(events, "evaluation", {
+      ...{ step: 0, when: "before", control: null, questions: 4 },
+      scores: { overall: 0.5, format: 1 },
+    });
+    for (const number of [1, 2, 3]) step(events, number);
+    const position = JSON.parse(JSON.stringify(logs.position())) as LogPosition;
+    report(events, "checkpoint", { step: 3, folder: "c" });
+    for (const number of [4]) step(events, number);
+    report(events, "warning", { code: "x", message: "lost" });
+    logs.close();
+    const second = session(position);
+    for (const number of [4, 5]) step(second.events, number);
+    second.logs.close();
+    const resumed = all();
+    await rm(root, { recursive: true });
+    const whole = session();
+    report(whole.events, "evaluation", {
+      ...{ step: 0, when: "before", control: null, questions: 4 },
+      scores: { overall: 0.5, format: 1 },
+    });
+    for (const number of [1, 2, 3, 4, 5]) step(whole.events, number);
+    whole.logs.close();
+    expect(resumed).toEqual(all());
+    const rows = resumed[0]!
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as unknown);
+    expect(rows).toEqual([
+      { step: 0, "eval/overall": 0.5, "eval/format": 1 },
+      { step: 2, reward: 1.5, learning_rate: 0.2 },
+      { step: 4, reward: 3.5, learning_rate: 0.4 },
+      { step: 5, reward: 5, learning_rate: 0.5 },
+    ]);
+  });
+
+  it("keeps the first failure for the trainer and never raises at a listener", () => {
+    let left = 2;
+    const open = (): LogFile => {
+      const log = memoryLog();
+      return {
+        ...log,
+        get bytes() {
+          return log.bytes;
+        },
+        append(bytes) {
+          if (left-- <= 0) throw new CheckpointError("disk-full", "Full.");
+          log.append(bytes);
+        },
+      };
+    };
+    const events = new Events();
+    const logs = new RunLogs({
+      ...{ open, rollouts: false, tensorboard: false, loggingSteps: 1, now: () => 0 },
+    });
+    events.listen(logs.listen);
+    step(events, 1);
+    expect(() => logs.check()).not.toThrow();
+    step(events, 2);
+    step(events, 3);
+    expect(() => logs.check()).toThrow("Full.");
+    expect(() => logs.position()).toThrow("Full.");
+  });
+
+  it("a metric that was not measured is left out", () => {
+    const log = memoryLog();
+    appendJsonLine(log, { a: 1 });
+    expect(text(log)).toBe('{"a":1}\n');
+    const meter = new MetricMeter();
+    meter.add({ reward: 1, kl: NaN, num_tokens: 5, "completions/max_length": 9 });
+    meter.add({ reward: 0, num_tokens: 11, "completions/max_length": 4 });
+    expect(meter.take()).toEqual({ reward: 0.5, num_tokens: 11, "completions/max_length": 9 });
+    expect(meter.take()).toEqual({});
+  });
+});
+
+describe("metrics", () => {
+  it("every metric has a sentence, and names with a star match", () => {
+    for (const { name, doc } of METRICS) expect(doc, name).toMatch(/^[A-Z].*\.$/);
+    expect(metricInfo("rewards/format/std")?.name).toBe("rewards/*/std");
+    expect(metricInfo("rewards//std")?.name).toBeUndefined();
+    expect(metricInfo("eval/overall")?.merge).toBe("last");
+    expect(metricInfo("nonsense")).toBeUndefined();
+  });
+
+  it("are TRL's for a step of two groups", () => {
+    const metrics = rolloutMetrics({
+      groupSize: 4,
+      rewards: [1, 0.2, 0.2, 0, 0.84, 0.84, 0.84, 0.84],
+      parts: { format: [1, 1, 1, 0, 1, 1, 1, 1], letter: [1, 0, 0, NaN, 1, 1, 1, 1] },
+      lengths: [8, 8, 9, 9, 8, 8, 8, 8],
+      ended: [true, true, true, false, true, true, true, true],
+      correct: [true, false, false, false, true, true, true, true],
+      formatted: [true, true, true, false, true, true, true, true],
+    });
+    const std = Math.sqrt((0.65 ** 2 + 2 * 0.15 ** 2 + 0.35 ** 2) / 3);
+    expect(metrics["reward_std"]).toBeCloseTo(std / 2, 14);
+    expect(metrics["reward"]).toBeCloseTo((1.4 + 4 * 0.84) / 8, 14);
+    expect(metrics).toMatchObject({
+      frac_reward_zero_std: 0.5,
+      "rewards/format/mean": 0.875,
+      "rewards/letter/mean": 5 / 7,
+      correct: 0.625,
+      format: 0.875,
+      "completions/mean_length": 8.25,
+      "completions/min_length": 8,
+      "completions/max_length": 9,
+      "completions/clipped_ratio": 0.125,
+      "completions/mean_terminated_length": 57 / 7,
+      "completions/max_terminated_length": 9,
+    });
+    for (const name of Object.keys(metrics)) expect(metricInfo(name), name).toBeDefined();
+  });
+});
