@@ -99,11 +99,19 @@ export function spacedIndices(total: number, count: number): number[] {
   return indices;
 }
 
-/** `torch.arange(0, total, total / count)` in float32, truncated. */
+/**
+ * `torch.arange(0, total, total / count)` in float32, truncated, bit for bit: the CPU kernel fills
+ * blocks of eight from a rounded base, and what is left one by one.
+ */
 export function hfIndices(total: number, count: number): number[] {
+  const block = 8;
   const step = total / count;
   const length = Math.ceil(total / step);
-  return Array.from({ length }, (_, i) => Math.trunc(Math.fround(i * step)));
+  const inBlocks = length - (length % block);
+  return Array.from({ length }, (_, i) => {
+    const base = i < inBlocks ? i - (i % block) : i;
+    return Math.trunc(Math.fround(Math.fround(base * step) + (i - base) * step));
+  });
 }
 
 function evenUp(value: number): number {

@@ -1,8 +1,8 @@
 /*
  * Bicubic resizing with antialiasing, in the two forms that the reference preparation uses.
  *
- * `pil`: Pillow's resize of 8-bit pictures. Weights in 22-bit fixed point, horizontal pass first,
- * its result rounded and clamped to a byte. Equal to Pillow in every byte.
+ * `pil`: Pillow's resize of 8-bit pictures. Weights in 22-bit fixed point; the result of the
+ * first pass (horizontal, as a rule) is rounded and clamped to a byte. Equal to Pillow in every byte.
  * `float`: torchvision's antialiased resize of float pictures: no rounding in between, and the
  * result may leave 0..255. Here in f64; torch's own f32 differs by about 1e-4 levels.
  * Both use the Keys kernel with a = -0.5, widened by the factor of reduction.
@@ -57,24 +57,30 @@ export function resizeFrame(frame: Frame, size: Size, mode: ResizeMode): Frame {
  * rgb: [from.height, from.width, 3] u8; result [to.height, to.width, 3] u8.
  *
  * @throws {ShapeError} when `rgb` has not the length that `from` says, or a side is not positive.
- * Source: Pillow 12, src/libImaging/Resample.c.
+ * Source: Pillow 13, src/libImaging/Resample.c.
  */
 export function resizePil(rgb: Uint8Array, from: Size, to: Size): Uint8Array {
   checkSizes(rgb.length, from, to);
-  let pixels = rgb;
-  if (to.width !== from.width) {
+  // The order matters, for the intermediate picture is bytes. Pillow 13 takes the vertical pass
+  // first where only the height shrinks; releases before it never do.
+  const upright = to.width > from.width && to.height < from.height;
+  const between = upright
+    ? { width: from.width, height: to.height }
+    : { width: to.width, height: from.height };
+  return pilPass(pilPass(rgb, from, between), between, to);
+}
+
+/** One pass along the side that changes; without a change, a copy. */
+function pilPass(pixels: Uint8Array, from: Size, to: Size): Uint8Array {
+  if (from.width === to.width && from.height === to.height) return pixels.slice();
+  const out = new Uint8Array(to.width * to.height * CHANNELS);
+  if (from.width !== to.width) {
     const taps = fixedPoint(bicubicTaps(from.width, to.width));
-    const out = new Uint8Array(from.height * to.width * CHANNELS);
     filterRows(pixels, out, taps, { rows: from.height, from: from.width, to: to.width }, toPilByte);
-    pixels = out;
+  } else {
+    filterColumns(pixels, out, fixedPoint(bicubicTaps(from.height, to.height)), to, toPilByte);
   }
-  if (to.height !== from.height) {
-    const taps = fixedPoint(bicubicTaps(from.height, to.height));
-    const out = new Uint8Array(to.height * to.width * CHANNELS);
-    filterColumns(pixels, out, taps, to, toPilByte);
-    pixels = out;
-  }
-  return pixels === rgb ? rgb.slice() : pixels;
+  return out;
 }
 
 /**
