@@ -104,6 +104,8 @@ export function tfScalars(
   for (const [tag, value] of Object.entries(scalars)) {
     summary.bytes(1, new Message().text(1, tag).float(2, value).finish());
   }
-  const event = new Message().double(1, wallTime).integer(2, step).bytes(5, summary.finish());
-  return tfRecord(event.finish());
+  const event = new Message().double(1, wallTime);
+  // proto3 leaves out a field that holds its default.
+  if (step !== 0) event.integer(2, step);
+  return tfRecord(event.bytes(5, summary.finish()).finish());
 }

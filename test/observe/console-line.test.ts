@@ -1,0 +1,94 @@
+import { describe, expect, it } from "vitest";
+import { Events } from "../../src/core/events.ts";
+import { report } from "../../src/core/run-events.ts";
+import {
+  clockText,
+  ConsoleLine,
+  type ConsoleTarget,
+  cutToWidth,
+  rateText,
+} from "../../src/observe/console-line.ts";
+
+function watch(options: Partial<ConsoleTarget> = {}) {
+  const events = new Events();
+  const state = { now: 0, text: "" };
+  const line = new ConsoleLine({
+    write: (text) => (state.text += text),
+    live: false,
+    color: false,
+    columns: () => 100,
+    now: () => state.now,
+    ...options,
+  });
+  events.listen(line.listen);
+  const step = (number: number): void =>
+    report(events, "step", {
+      step: number,
+      totalSteps: 40,
+      metrics: {
+        ...{ reward: 0.74, correct: 0.6875, format: 0.96875, kl: 0.00123, step_time: 2 },
+        "rollout/tokens_per_s": 1234,
+      },
+    });
+  return { events, state, step };
+}
+
+describe("console line", () => {
+  it("prints plain lines where nothing can be redrawn", () => {
+    const { events, state, step } = watch();
+    step(7);
+    report(events, "evaluation", {
+      ...{ step: 0, when: "before", control: null, questions: 300 },
+      scores: { overall: 0.5, see: 0.48, hear: 0.52, format: 1 },
+    });
+    report(events, "warning", { code: "x", message: "audio cut" });
+    expect(state.text).toBe(
+      "step  7/40  reward 0.740  correct 0.688  format 0.969  kl 0.0012  tok/s 1.2k  left 1:06\n" +
+        "before  overall 0.500 | see 0.480 hear 0.520 | format 1.000 (300 questions)\n" +
+        "warning: audio cut\n",
+    );
+  });
+
+  it("redraws one line at most ten times a second, and the last step always", () => {
+    const { events, state, step } = watch({ live: true });
+    for (let number = 1; number <= 39; number++) {
+      state.now += 25;
+      step(number);
+    }
+    expect(state.text.split("\r").length - 1).toBe(10);
+    expect(state.text).not.toContain("\n");
+    state.text = "";
+    step(40);
+    expect(state.text).toContain("step 40/40");
+    expect(state.text).toContain("left 0s");
+    state.text = "";
+    report(events, "checkpoint", { step: 40, folder: "runs/x/checkpoint-00040" });
+    expect(state.text).toMatch(/^\r.\[2Ksaved runs\/x\/checkpoint-00040\nstep 40\/40/);
+    report(events, "end", { step: 40, stopped: false });
+    expect(state.text.endsWith("\r\u001b[2K")).toBe(true);
+  });
+
+  it("shows a rate and the time left of anything long", () => {
+    const { events, state } = watch({ live: true });
+    const progress = (done: number): void =>
+      report(events, "progress", { what: "evaluating", done, total: 192, unit: "questions" });
+    progress(0);
+    state.now = 2000;
+    progress(48);
+    expect(state.text).toContain("evaluating 48/192 questions  24 questions/s  left 6s");
+  });
+
+  it("colours and cuts by what is seen", () => {
+    const { state, step } = watch({ live: true, color: true, columns: () => 30 });
+    step(1);
+    const seen = state.text.replace(/\r|\u001b\[[0-9;]*[mK]/g, "");
+    expect(seen).toBe("step  1/40  reward 0.740  cor");
+    expect(state.text.endsWith("\u001b[0m")).toBe(true);
+    expect(cutToWidth("abc", 2)).toBe("ab");
+  });
+
+  it("writes times and rates shortly", () => {
+    expect([4.4, 59.6, 83, 7384].map(clockText)).toEqual(["4s", "1:00", "1:23", "2:03:04"]);
+    expect([0.5, 87.4, 1234, 3_400_000].map(rateText)).toEqual(["0.5", "87", "1.2k", "3.4M"]);
+  });
+});

@@ -1,0 +1,144 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { crc32c, maskedCrc32c } from "../../src/observe/crc32c.ts";
+import { memoryLog } from "../../src/observe/log-file.ts";
+import { type ModelCard, modelCard } from "../../src/observe/model-card.ts";
+import { metricPoints, parseMetricRows, rewardCurve } from "../../src/observe/reward-curve.ts";
+import { lineChart, niceTicks } from "../../src/observe/svg-chart.ts";
+import { tfFileVersion, tfScalars } from "../../src/observe/tfevents.ts";
+import { TraceLog } from "../../src/observe/trace.ts";
+
+const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
+
+describe("TensorBoard events", () => {
+  it("CRC-32C of the vectors of RFC 3720", () => {
+    expect(crc32c(ascii("123456789"))).toBe(0xe3069283);
+    expect(crc32c(new Uint8Array(32))).toBe(0x8a9136aa);
+    expect(crc32c(new Uint8Array(32).fill(0xff))).toBe(0x62a8ab43);
+    expect(crc32c(Uint8Array.from({ length: 32 }, (_, i) => i))).toBe(0x46dd794e);
+    expect(maskedCrc32c(new Uint8Array())).toBe(0xa282ead8);
+  });
+
+  it("are the bytes that TensorBoard's own writer gives", () => {
+    const golden = JSON.parse(
+      readFileSync(new URL("../golden/observe/tfevents.json", import.meta.url), "utf8"),
+    ) as { scalars: [number, number, Record<string, number>][]; hex: string };
+    const records = [
+      tfFileVersion(1_700_000_000),
+      ...golden.scalars.map(([time, step, scalars]) => tfScalars(time, step, scalars)),
+    ];
+    expect(Buffer.concat(records).toString("hex")).toBe(golden.hex);
+  });
+});
+
+describe("trace", () => {
+  it("is JSON at its end, and all but the bracket before", () => {
+    const log = memoryLog();
+    const trace = new TraceLog(log);
+    trace.span({ name: "rollout", startUs: 0, durationUs: 1500, track: "host", args: { step: 1 } });
+    trace.counter("memory", 10, { bytes: 5 });
+    const early = new TextDecoder().decode(log.content());
+    expect(JSON.parse(`${early.trimEnd().slice(0, -1)}]`)).toHaveLength(4);
+    trace.close();
+    const events = JSON.parse(new TextDecoder().decode(log.content())) as { ph: string }[];
+    expect(events.map((event) => event.ph)).toEqual(["M", "M", "X", "C", "M"]);
+    expect(events[2]).toMatchObject({ ts: 0, dur: 1500, pid: 1, tid: 1, args: { step: 1 } });
+  });
+});
+
+describe("charts", () => {
+  it("ticks are round and inside", () => {
+    expect(niceTicks(0, 1, 5)).toEqual([0, 0.2, 0.4, 0.6, 0.8, 1]);
+    expect(niceTicks(0, 40, 8)).toEqual([0, 5, 10, 15, 20, 25, 30, 35, 40]);
+    expect(niceTicks(-0.3, 0.7, 5)).toEqual([-0.2, 0, 0.2, 0.4, 0.6]);
+    expect(niceTicks(0.00012, 0.00034, 4)).toEqual([0.0002, 0.0003]);
+  });
+
+  it("map data to the frame, leave gaps and escape text", () => {
+    const svg = lineChart({
+      title: "a < b & c",
+      xLabel: "x",
+      yLabel: "y",
+      yRange: [0, 1],
+      series: [
+        {
+          name: "s",
+          points: [
+            [0, 0],
+            [5, NaN],
+            [10, 1],
+          ],
+        },
+      ],
+    });
+    expect(svg).toContain("<title>a &lt; b &amp; c</title>");
+    expect(svg).toContain('d="M58.0 316.0M700.0 64.0"');
+    expect(svg).not.toContain("NaN");
+  });
+
+  it("stay small for long runs and survive empty and flat data", () => {
+    const points = Array.from({ length: 10_000 }, (_, i) => [i, Math.sin(i / 99)] as const);
+    const common = { title: "t", xLabel: "x", yLabel: "y" };
+    expect(lineChart({ ...common, series: [{ name: "s", points }] }).length).toBeLessThan(12_000);
+    for (const some of [
+      [],
+      [[3, 0.5]],
+      [
+        [0, 2],
+        [9, 2],
+      ],
+    ] as [number, number][][]) {
+      expect(lineChart({ ...common, series: [{ name: "s", points: some }] })).not.toMatch(
+        /NaN|Infinity/,
+      );
+    }
+  });
+
+  it("the curve of a run comes from its metrics", () => {
+    const rows = parseMetricRows(
+      '{"step":0,"eval/overall":0.5}\n{"step":1,"reward":0.5,"kl":null}\n{"step":2,"rew',
+    );
+    expect(rows).toHaveLength(2);
+    expect(metricPoints(rows, "kl")).toEqual([]);
+    const svg = rewardCurve(rows, "tiny");
+    expect(svg).toContain("held-out, greedy</text>");
+    expect(svg).not.toContain(">format<");
+    expect(rewardCurve([{ step: 1, loss: 2 }], "sft")).toContain(">loss</text>");
+  });
+});
+
+describe("model card", () => {
+  const card: ModelCard = {
+    name: "tiny-001",
+    task: "grpo",
+    baseModel: "assets/tiny-omni",
+    rewards: [{ name: "format", weight: 0.2, doc: "1 if the whole pattern is there" }],
+    evaluations: [
+      { label: "before", scores: { overall: 0.5, see: 0.48, format: 1 } },
+      { label: "after", scores: { overall: 0.9, see: 0.95, both: 0.8, format: 1 } },
+    ],
+    questions: 300,
+    steps: 40,
+    seconds: 90,
+    seed: 42,
+    configYaml: "task: grpo\n",
+    command: "node train.js configs/tiny.yaml",
+    versions: { aubade: "0.1.0" },
+    device: { adapter: "llvmpipe", tier: "T1" },
+    limits: ["The errors were put in by the warm start."],
+    modelFolder: "model",
+  };
+
+  it("tells rewards, scores with their error, limits and how it was made", () => {
+    const text = modelCard(card);
+    expect(text).toMatch(/^---\nlibrary_name: aubade\nbase_model: "assets\/tiny-omni"\n/);
+    expect(text).toContain("| evaluation | overall | see | format | both |");
+    expect(text).toContain("| before | 0.500 | 0.480 | 1.000 |  |");
+    expect(text).toContain("at most 2.9 points");
+    expect(text).toContain("| `format` | 0.2 | 1 if the whole pattern is there |");
+    expect(text).toContain("- The errors were put in by the warm start.");
+    expect(text).toContain("Device: adapter llvmpipe, tier T1.");
+    expect(text).not.toMatch(/undefined|NaN/);
+    expect(modelCard({ ...card, task: "sft", rewards: [] })).not.toContain("## Reward");
+  });
+});
