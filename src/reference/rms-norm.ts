@@ -21,3 +21,31 @@ export function rmsNorm(
   }
   return { y, stats };
 }
+
+/**
+ * Gradient of `rmsNorm` by x: dx = rstd * (g - z * mean(g * z)), g = dy * weight, z = x * rstd.
+ *
+ * The gradient by the weight is `normWeightGrad`.
+ */
+export function rmsNormBackward(
+  dy: Float64Array,
+  x: Float64Array,
+  weight: Float64Array,
+  stats: Float64Array,
+  rows: number,
+  cols: number,
+): Float64Array {
+  const dx = new Float64Array(rows * cols);
+  for (let r = 0; r < rows; r++) {
+    const rstd = stats[r * 2 + 1]!;
+    let along = 0;
+    for (let c = 0; c < cols; c++) {
+      along += dy[r * cols + c]! * weight[c]! * x[r * cols + c]! * rstd;
+    }
+    for (let c = 0; c < cols; c++) {
+      const at = r * cols + c;
+      dx[at] = rstd * (dy[at]! * weight[c]! - (x[at]! * rstd * along) / cols);
+    }
+  }
+  return dx;
+}

@@ -1,0 +1,209 @@
+import { describe, expect, it } from "vitest";
+import { Random } from "../../src/core/random.ts";
+import { addRowsKernel } from "../../src/kernels/add-rows.ts";
+import { bucketSumKernel } from "../../src/kernels/bucket-sum.ts";
+import { gatherRowsKernel } from "../../src/kernels/gather-rows.ts";
+import { poolRowsKernel } from "../../src/kernels/pool-rows.ts";
+import { scatterRowsKernel } from "../../src/kernels/scatter-rows.ts";
+import {
+  addRows,
+  embeddingBackward,
+  gatherRows,
+  NO_ROW,
+  poolRows,
+  poolRowsBackward,
+  scatterRows,
+} from "../../src/reference/rows.ts";
+import { combinations, f64, fuzz, periodicF32, zeros } from "../helpers/cases.ts";
+import { checkKernel, compare, differences } from "../helpers/check-kernel.ts";
+import { randomF32, randomU32 } from "../helpers/random-data.ts";
+import { useDevice } from "../helpers/device.ts";
+
+const device = useDevice();
+
+/** Rows, columns, rows of the table. */
+const shapes = [
+  [1, 1, 1],
+  [3, 7, 33],
+  [65, 64, 7],
+  [7, 1000, 3],
+  [33, 48, 300],
+  [70_001, 60, 100],
+  ...fuzz(61, 4, [1, 300], [1, 200], [1, 300]),
+] as [number, number, number][];
+
+/** Indices into a table of which this call holds only [first, first + tableRows), and some holes. */
+function holedIndex(rows: number, first: number, tableRows: number): Uint32Array {
+  const index = randomU32(rows, tableRows + first + 5, rows);
+  return index.map((row, i) => (i % 5 === 3 ? NO_ROW : row));
+}
+
+describe("the float64 definitions", () => {
+  const dy = f64(randomF32(12, 1));
+  const dot = (y: Float64Array) => y.reduce((sum, value, i) => sum + value * dy[i]!, 0);
+
+  it("scatter-rows is the gradient of gather-rows, and gather-rows that of scatter-rows", () => {
+    const index = Uint32Array.of(2, NO_ROW, 0, 6);
+    const source = f64(randomF32(15, 2));
+    const gathered = (at: Float64Array) => {
+      const y = new Float64Array(12);
+      gatherRows(at, index, y, 3, 1, 0.5);
+      return dot(y);
+    };
+    const dsource = new Float64Array(15);
+    scatterRows(dy, index, dsource, 3, 1, 0.5);
+    compare("dsource", dsource, differences(gathered, source), 1e-16);
+  });
+
+  it("the embedding's gradient sums over equal tokens", () => {
+    const tokens = Uint32Array.of(2, 0, 2, 2);
+    const embed = (table: Float64Array) => {
+      const y = new Float64Array(12);
+      gatherRows(table, tokens, y, 3);
+      return dot(y);
+    };
+    const dtable = new Float64Array(9);
+    embeddingBackward(dy, tokens, dtable, 3);
+    compare("dtable", dtable, differences(embed, f64(randomF32(9, 3))), 1e-16);
+  });
+
+  it("pool-rows has the gradient that central differences have", () => {
+    const first = Uint32Array.of(0, 3, 5, 2);
+    const dx = poolRowsBackward(dy, first, 7, 3);
+    const want = differences((at) => dot(poolRows(at, first, 3)), f64(randomF32(21, 4)));
+    compare("dx", dx, want, 1e-16);
+  });
+});
+
+describe.each(combinations(gatherRowsKernel.tunables))("gather-rows with %o", (consts) => {
+  it.each(shapes)("equals float64 for %i rows of %i from %i", async (rows, cols, srcRows) => {
+    const source = periodicF32(srcRows * cols, 1);
+    const before = periodicF32(rows * cols, 2);
+    const first = 3;
+    const index = holedIndex(rows, first, srcRows);
+    const gathered = new Float64Array(rows * cols);
+    gatherRows(f64(source), index, gathered, cols, first, 0.5);
+    const inside = (i: number) => {
+      const row = index[Math.floor(i / cols)]!;
+      return row >= first && row < first + srcRows;
+    };
+    for (const [KEEP, ACCUMULATE] of [
+      [false, false],
+      [true, false],
+      [true, true],
+      [false, true],
+    ] as const) {
+      if (rows > 1000 && ACCUMULATE) continue;
+      const y = gathered.map((value, i) => {
+        if (ACCUMULATE) return value + before[i]!;
+        return inside(i) ? value : KEEP ? before[i]! : 0;
+      });
+      await checkKernel(device(), gatherRowsKernel, {
+        consts: { ...consts, KEEP, ACCUMULATE },
+        buffers: { source, index, y: before },
+        params: { rows, cols, first, srcRows, scale: 0.5 },
+        expected: { y },
+        nmse: 1e-14,
+      });
+    }
+  });
+});
+
+describe.each(combinations(scatterRowsKernel.tunables))("scatter-rows with %o", (consts) => {
+  it.each(shapes)("equals float64 for %i rows of %i into %i", async (rows, cols, extra) => {
+    const [first, dstRows] = [3, Math.min(rows + extra, 70_000)];
+    const source = periodicF32(rows * cols, 1);
+    // Distinct by construction: a permutation of more rows than the call holds.
+    const index = Uint32Array.from(new Random(rows, "data").permutation(rows + extra + 9))
+      .subarray(0, rows)
+      .map((row, i) => (i % 5 === 3 ? NO_ROW : row));
+    const before = periodicF32(dstRows * cols, 2);
+    const hit = new Uint8Array(dstRows);
+    for (const row of index) if (row >= first && row - first < dstRows) hit[row - first] = 1;
+    for (const ACCUMULATE of [false, true]) {
+      const y = f64(before).map((v, i) => (ACCUMULATE || !hit[Math.floor(i / cols)] ? v : 0));
+      scatterRows(f64(source), index, y, cols, first, 0.5);
+      await checkKernel(device(), scatterRowsKernel, {
+        consts: { ...consts, ACCUMULATE },
+        buffers: { source, index, y: before },
+        params: { rows, cols, first, dstRows, scale: 0.5 },
+        expected: { y },
+        nmse: 1e-13,
+      });
+    }
+  });
+});
+
+describe.each(combinations(bucketSumKernel.tunables))("bucket-sum with %o", (consts) => {
+  it.each([
+    [1, 1, 1],
+    [100, 7, 5],
+    [1000, 33, 65],
+    [3, 1000, 7],
+    [90_000, 61, 70_000],
+    ...fuzz(62, 4, [1, 1000], [1, 100], [1, 300]),
+  ] as [number, number, number][])(
+    "equals float64 for %i rows of %i over %i tokens",
+    async (rows, cols, vocabulary) => {
+      const [first, tableRows] = [2, vocabulary];
+      const dy = periodicF32(rows * cols, 1);
+      const tokens = randomU32(rows, vocabulary + 4, 2);
+      const order = Uint32Array.from(tokens.keys()).sort(
+        (a, b) => tokens[a]! - tokens[b]! || a - b,
+      );
+      const token = Uint32Array.from(new Set([...tokens].sort((a, b) => a - b)));
+      const start = new Uint32Array(token.length + 1);
+      let bucket = 0;
+      order.forEach((row, at) => {
+        if (tokens[row] !== token[bucket]) start[++bucket] = at;
+      });
+      start[token.length] = rows;
+      const table = periodicF32(tableRows * cols, 3);
+      const want = f64(table);
+      embeddingBackward(f64(dy), tokens, want, cols, first);
+      await checkKernel(device(), bucketSumKernel, {
+        consts,
+        buffers: { dy, order, start, token, table },
+        params: { buckets: token.length, cols, first, tableRows },
+        expected: { table: want },
+      });
+    },
+  );
+});
+
+describe.each(combinations(addRowsKernel.tunables))("add-rows with %o", (consts) => {
+  it.each(shapes)("equals float64 for %i rows of %i from %i", async (rows, cols, tableRows) => {
+    const [x, table] = [periodicF32(rows * cols, 1), periodicF32(tableRows * cols, 2)];
+    const index = randomU32(rows, tableRows, 3);
+    await checkKernel(device(), addRowsKernel, {
+      consts,
+      buffers: { x, table, index, y: zeros(rows * cols) },
+      params: { rows, cols },
+      expected: { y: addRows(f64(x), f64(table), index, cols) },
+      nmse: 1e-13,
+    });
+  });
+});
+
+describe.each(combinations(poolRowsKernel.tunables))("pool-rows with %o", (consts) => {
+  it.each(shapes)("equals float64 for %i rows of %i from %i pairs", async (rows, cols, pairs) => {
+    const x = periodicF32((pairs + 1) * cols, 1);
+    const first = randomU32(rows, pairs, 2);
+    await checkKernel(device(), poolRowsKernel, {
+      consts,
+      buffers: { x, first, y: zeros(rows * cols) },
+      params: { rows, cols },
+      expected: { y: poolRows(f64(x), first, cols) },
+      nmse: 1e-13,
+    });
+  });
+});
+
+it("launches nothing for no rows", () => {
+  for (const kernel of [gatherRowsKernel, scatterRowsKernel, addRowsKernel, poolRowsKernel]) {
+    const params = { rows: 0, cols: 64, first: 0, srcRows: 1, dstRows: 1, scale: 1 };
+    for (const consts of combinations(kernel.tunables)) {
+      expect(kernel.grid(params, consts)[0]).toBe(0);
+    }
+  }
+});
