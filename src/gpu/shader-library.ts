@@ -10,5 +10,7 @@ export const SHADER_LIBRARY: Record<string, Record<string, URL>> = {
   },
   philox: { all: new URL("../../shaders/lib/philox.wgsl", import.meta.url) },
   sigmoid: { all: new URL("../../shaders/lib/sigmoid.wgsl", import.meta.url) },
+  segments: { all: new URL("../../shaders/lib/segments.wgsl", import.meta.url) },
+  "fixed-exp": { all: new URL("../../shaders/lib/fixed-exp.wgsl", import.meta.url) },
   erf: { all: new URL("../../shaders/lib/erf.wgsl", import.meta.url) },
 };

@@ -1,0 +1,68 @@
+// Softmax statistics of rows of logits, one tile of the vocabulary after another, with
+// z = logit * invTemperature. One workgroup a row; sums in f32, tiles merged in the order of calls.
+// The third number is relative to the maximum, which keeps the entropy exact for large logits.
+// uses: reduce
+
+const WG: u32 = 64u;
+
+struct Params {
+  rows: u32,
+  cols: u32,
+  first: u32,
+  invTemperature: f32,
+  reset: u32,
+}
+
+@group(0) @binding(0) var<storage, read> logits: array<f32>;               // [rows, cols]
+@group(0) @binding(1) var<storage, read> targets: array<u32>;            // [rows]
+@group(0) @binding(2) var<storage, read_write> running: array<vec4<f32>>;  // [rows]: max, sum e, sum (z - max) e, target z; e = exp(z - max)
+@group(0) @binding(3) var<uniform> params: Params;
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+  let row = wg.x + wg.y * grid.x;
+  if (row >= params.rows) {
+    return;
+  }
+  let base = row * params.cols;
+  var highest = -3e38;
+  for (var col = lane; col < params.cols; col = col + WG) {
+    highest = max(highest, logits[base + col] * params.invTemperature);
+  }
+  let top = workgroup_max(highest, lane);
+  var sum = 0.0;
+  var weighted = 0.0;
+  for (var col = lane; col < params.cols; col = col + WG) {
+    // A logit of -inf has no mass; the clamp keeps 0 * inf out.
+    let z = max(logits[base + col] * params.invTemperature - top, -1000.0);
+    let e = exp(z);
+    sum = sum + e;
+    weighted = weighted + z * e;
+  }
+  sum = workgroup_sum(sum, lane);
+  weighted = workgroup_sum(weighted, lane);
+  if (lane != 0u) {
+    return;
+  }
+  var result = vec4<f32>(top, sum, weighted, -3e38);
+  if (params.reset == 0u) {
+    let earlier = running[row];
+    let both = max(earlier.x, top);
+    let shift_old = max(earlier.x - both, -1000.0);
+    let shift_new = max(top - both, -1000.0);
+    let keep_old = exp(shift_old);
+    let keep_new = exp(shift_new);
+    result = vec4<f32>(
+      both,
+      earlier.y * keep_old + sum * keep_new,
+      (earlier.z + shift_old * earlier.y) * keep_old + (weighted + shift_new * sum) * keep_new,
+      earlier.w,
+    );
+  }
+  let column = targets[row] - params.first;
+  if (column < params.cols) {
+    result.w = logits[base + column] * params.invTemperature;
+  }
+  running[row] = result;
+}

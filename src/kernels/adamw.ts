@@ -1,0 +1,58 @@
+import { defineKernel, grid1d } from "../gpu/kernel.ts";
+
+/** What a host chooses for an AdamW step. */
+export interface AdamwOptions {
+  learningRate: number;
+  beta1: number;
+  beta2: number;
+  eps: number;
+  weightDecay: number;
+  /** 1 for the first update. */
+  step: number;
+}
+
+/** The numeric parameters of `adamwKernel` for a step, computed in float64 as torch does. */
+export function adamwParams(options: AdamwOptions): {
+  learningRate: number;
+  complement1: number;
+  complement2: number;
+  eps: number;
+  weightDecay: number;
+  correction1: number;
+  correction2: number;
+} {
+  const { learningRate, beta1, beta2, eps, weightDecay, step } = options;
+  return {
+    learningRate,
+    complement1: 1 - beta1,
+    complement2: 1 - beta2,
+    eps,
+    weightDecay,
+    correction1: 1 - beta1 ** step,
+    correction2: 1 - beta2 ** step,
+  };
+}
+
+/**
+ * One AdamW update of a parameter, as torch.optim.AdamW.
+ *
+ * param, grad, m, v: [count]; clip: [2] of `clipCoefficientKernel` = (norm, coefficient); a negative
+ * coefficient skips the update. Parameters from `adamwParams`, whose complements are 1 - beta.
+ */
+export const adamwKernel = defineKernel({
+  name: "adamw",
+  shader: new URL("../../shaders/adamw.wgsl", import.meta.url),
+  buffers: { param: "update", grad: "read", m: "update", v: "update", clip: "read" },
+  params: {
+    count: "u32",
+    learningRate: "f32",
+    complement1: "f32",
+    complement2: "f32",
+    eps: "f32",
+    weightDecay: "f32",
+    correction1: "f32",
+    correction2: "f32",
+  },
+  tunables: { WG: [64, 256] },
+  grid: ({ count }, consts) => grid1d(Math.ceil(count / Number(consts["WG"]))),
+});

@@ -1,0 +1,77 @@
+import { defineKernel, grid1d } from "../gpu/kernel.ts";
+
+/** How tokens are chosen; the same words as in transformers' `GenerationConfig`. */
+export interface SampleOptions {
+  /** Above 0; rows whose info flag says greedy do not use it. */
+  temperature: number;
+  /** Keep the k highest scores (and ties of the k-th); 0 = all. */
+  topK: number;
+  /** Keep the highest scores until their mass reaches this; 1 = all. */
+  topP: number;
+  /** Drop tokens below this share of the highest probability; 0 = none. */
+  minP: number;
+  /** Above 1 makes tokens that are present less likely; 1 = off. */
+  repetitionPenalty: number;
+}
+
+/**
+ * The numeric parameters of `sampleScoresKernel` and `sampleDrawKernel`, each rounded to what the
+ * GPU reads: factors to f32, topP to 2^-32 (0 = off), minP to a weight in 2^-30.
+ */
+export function sampleParams(options: SampleOptions): {
+  invTemperature: number;
+  positiveFactor: number;
+  negativeFactor: number;
+  greedyPenalty: number;
+  greedyInverse: number;
+  topK: number;
+  topP: number;
+  minWeight: number;
+} {
+  const { temperature, topK, topP, minP, repetitionPenalty } = options;
+  const inverse = 1 / temperature;
+  return {
+    invTemperature: Math.fround(inverse),
+    positiveFactor: Math.fround(inverse / repetitionPenalty),
+    negativeFactor: Math.fround(inverse * repetitionPenalty),
+    greedyPenalty: Math.fround(repetitionPenalty),
+    greedyInverse: Math.fround(1 / repetitionPenalty),
+    topK,
+    topP: topP >= 1 ? 0 : Math.max(1, Math.round(topP * 2 ** 32)),
+    minWeight: Math.ceil(minP * 2 ** 30),
+  };
+}
+
+/**
+ * Second kernel of the sampler: one token per row by top-k, top-p, min-p and a Philox number.
+ *
+ * logits, scores: [rows, vocab]; stats: [rows, 8] of `sampleScoresKernel`; info: u32 [rows, 4];
+ * state: u32, [0] = step; done: u32 [rows]; next: u32 [rows] = the token, `pad` for a row that is
+ * done or could not choose; choice: u32 [rows, 8] for `sampleCommitKernel`. The choice is exact
+ * integer arithmetic on the scores and equals `sampleToken` of src/reference/sampler.ts.
+ */
+export const sampleDrawKernel = defineKernel({
+  name: "sample-draw",
+  shader: new URL("../../shaders/sample-draw.wgsl", import.meta.url),
+  buffers: {
+    logits: "read",
+    scores: "read",
+    stats: "read",
+    info: "read",
+    state: "read",
+    done: "read",
+    next: "write",
+    choice: "write",
+  },
+  params: {
+    rows: "u32",
+    vocab: "u32",
+    seed: "u32",
+    topK: "u32",
+    topP: "u32",
+    minWeight: "u32",
+    pad: "u32",
+  },
+  tunables: { WG: [64, 8, 256] },
+  grid: ({ rows }) => grid1d(rows),
+});
