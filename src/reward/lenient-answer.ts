@@ -1,0 +1,97 @@
+/**
+ * Which option a completion chooses, however it says so. Accuracy is measured with it, so that a
+ * run cannot look better at the task for having learnt the format.
+ */
+import { lettersOf } from "./format.ts";
+import { defineReward, type RewardRow } from "./reward.ts";
+
+/**
+ * Finds the letter of the option that a completion names last, or undefined.
+ *
+ * What follows the last `</think>` counts, or the whole text if nothing does; in it the last
+ * `<answer>` block, or all of it if the block names no option. A letter that stands alone goes
+ * before an option's words. One option is chosen at most, so naming several does not pay. Takes
+ * time linear in the text.
+ */
+export function lenientAnswer(text: string, row: RewardRow): string | undefined {
+  if (lettersOf(row) === "") return undefined;
+  const said = text.slice(lastEnd(text, /<\/think>/gi) ?? 0);
+  const region = said.trim() === "" ? text : said;
+  const block = lastEnd(region, /<answer>/gi);
+  const inBlock = block === undefined ? "" : region.slice(block).split(/<\/answer>/i, 1)[0]!;
+  return chosen(inBlock, row) ?? chosen(region, row);
+}
+
+/** Where the last match ends. */
+function lastEnd(text: string, pattern: RegExp): number | undefined {
+  let end: number | undefined;
+  for (const match of text.matchAll(pattern)) end = match.index + match[0].length;
+  return end;
+}
+
+function chosen(region: string, row: RewardRow): string | undefined {
+  const letters = lettersOf(row);
+  const bare = /^[\s("'*[]*([a-z])[\s)"'*\].:]*$/i.exec(region.replaceAll(/<[^<>]{0,20}>/g, ""));
+  const letter = bare?.[1]?.toUpperCase();
+  if (letter !== undefined && letters.includes(letter)) return letter;
+  return lastLetter(region, letters, row.options) ?? lastOption(region, letters, row.options);
+}
+
+/** The last capital that stands alone: not in a word, a number, a contraction or a compound. */
+function lastLetter(
+  region: string,
+  letters: string,
+  options: readonly string[] | undefined,
+): string | undefined {
+  const alone = new RegExp(
+    `(?<![\\p{L}\\p{N}_'\u2019-])[A-${letters.at(-1)}](?![\\p{L}\\p{N}_]|['\u2019-]\\p{L})`,
+    "gu",
+  );
+  let last: string | undefined;
+  for (const { 0: letter, index } of region.matchAll(alone)) {
+    if (letter === "A" && isArticle(region, index, options?.[0])) continue;
+    last = letter;
+  }
+  return last;
+}
+
+/** Whether an A is the word before another word, unless that word is what option A says. */
+function isArticle(region: string, index: number, option: string | undefined): boolean {
+  const after = region.slice(index + 1, index + 2 + (option?.length ?? 1));
+  if (!/^ \p{Ll}/u.test(after)) return false;
+  return option === undefined || after.slice(1).toLowerCase() !== option.toLowerCase();
+}
+
+/** The letter of the option whose words end last in the text; of two such, the longer one. */
+function lastOption(
+  region: string,
+  letters: string,
+  options: readonly string[] = [],
+): string | undefined {
+  const lower = region.toLowerCase();
+  let best = { end: -1, length: 0, letter: undefined as string | undefined };
+  options.forEach((option, place) => {
+    const words = option.trim().toLowerCase();
+    const end = words === "" ? -1 : lastWhole(lower, words);
+    if (end > best.end || (end === best.end && words.length > best.length)) {
+      best = { end, length: words.length, letter: end < 0 ? undefined : letters[place] };
+    }
+  });
+  return best.letter;
+}
+
+/** Where the last whole-word occurrence ends, or -1. */
+function lastWhole(text: string, words: string): number {
+  const inWord = (at: number): boolean => /[\p{L}\p{N}_]/u.test(text.charAt(at));
+  for (let at = text.lastIndexOf(words); at >= 0; at = text.lastIndexOf(words, at - 1)) {
+    const end = at + words.length;
+    if ((at === 0 || !inWord(at - 1)) && !inWord(end)) return end;
+    if (at === 0) break;
+  }
+  return -1;
+}
+
+/** 1 when the option that a completion names last is the right one, in whatever form; 0 if not. */
+export const accuracyReward = defineReward("accuracy", ({ text }, row) =>
+  lenientAnswer(text, row) === row.answer ? 1 : 0,
+);
