@@ -26,8 +26,17 @@ export interface RunEvents {
     questions: number;
     scores: Scores;
   };
-  /** Part of something long is done, such as `loading weights` or `evaluating`. */
-  progress: { what: string; done: number; total: number; unit: string };
+  /** Part of something long is done, such as `evaluating`; rates are measured where they lack. */
+  progress: {
+    what: string;
+    done: number;
+    total: number;
+    unit?: string;
+    ratePerS?: number;
+    leftS?: number;
+  };
+  /** The device is open: its properties by name, for the record of the run. */
+  device: Record<string, string>;
   /** A checkpoint is whole on disk. */
   checkpoint: { step: number; folder: string };
   /** Something that the user should know and that stops nothing. */

@@ -1,10 +1,8 @@
 import { z } from "zod";
+import { KINDS } from "./tiny/questions.ts";
 
 /** Data sets that a configuration can name. */
 export const DATASETS = ["tiny"] as const;
-
-/** Kinds of questions of the tiny task; `both2` is asked in supervised training only. */
-export const TINY_KINDS = ["see", "hear", "both", "both2"] as const;
 
 /** What is trained on. */
 export const dataSchema = z.strictObject({
@@ -19,11 +17,16 @@ export const dataSchema = z.strictObject({
     .default(3)
     .describe("Seed of the generated clips; another seed gives other clips."),
   clips: z.int().positive().default(4000).describe("Number of different clips."),
+  folder: z
+    .string()
+    .min(1)
+    .default(".cache/clips")
+    .describe("Folder that keeps the clip files, which are made when they are first needed."),
   kinds: z
-    .array(z.enum(TINY_KINDS))
+    .array(z.enum(KINDS))
     .min(1, "at least one kind of question must be asked")
     .default(["see", "hear", "both"])
-    .describe("Kinds of questions, asked in turn."),
+    .describe("Kinds of questions, asked in turn (GRPO)."),
 });
 
 /** What is trained on, checked. */

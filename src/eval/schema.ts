@@ -10,12 +10,11 @@ export const evalSchema = z.strictObject({
     .max(0xffffffff)
     .default(2)
     .describe("Seed of the held-out clips; it must differ from the seed of the training clips."),
-  clips: z.int().positive().default(600).describe("Number of held-out clips."),
   questions: z
     .int()
     .positive()
     .default(300)
-    .describe("Questions asked: the denominator of every accuracy."),
+    .describe("Questions asked, each about another clip: the denominator of every accuracy."),
   controls: z
     .array(z.enum(["muted", "blank"]))
     .default([])

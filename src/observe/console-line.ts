@@ -110,15 +110,16 @@ export class ConsoleLine {
     else this.#draw(parts.join("  "), step === totalSteps);
   }
 
-  #progress({ what, done, total, unit }: RunEvents["progress"]): void {
+  #progress({ what, done, total, unit = "", ratePerS, leftS }: RunEvents["progress"]): void {
     const now = this.#target.now();
     if (what !== this.#task) [this.#task, this.#taskStart] = [what, now];
     const seconds = (now - this.#taskStart) / 1000;
-    const parts = [`${what} ${rateText(done)}/${rateText(total)} ${unit}`.trimEnd()];
-    if (Number.isInteger(total) && total < 1000) parts[0] = `${what} ${done}/${total} ${unit}`;
-    if (seconds > 0 && done > 0) {
-      parts.push(`${rateText(done / seconds)} ${unit}/s`);
-      parts.push(`${this.#paint("2", "left")} ${clockText((seconds / done) * (total - done))}`);
+    const count = (value: number): string => (total < 10_000 ? String(value) : rateText(value));
+    const parts = [`${what} ${count(done)}/${count(total)} ${unit}`.trimEnd()];
+    const rate = ratePerS ?? (seconds > 0 && done > 0 ? done / seconds : undefined);
+    if (rate !== undefined && rate > 0) {
+      parts.push(`${rateText(rate)}${unit === "" ? "" : ` ${unit}`}/s`);
+      parts.push(`${this.#paint("2", "left")} ${clockText(leftS ?? (total - done) / rate)}`);
     }
     if (done >= total) this.#task = "";
     if (this.#target.live) this.#draw(parts.join("  "), done >= total);
