@@ -31,7 +31,7 @@ export interface FetchOptions {
 export async function readAptSources(root = "/etc/apt"): Promise<AptSource[]> {
   const parts = join(root, "sources.list.d");
   const names = await readdir(parts).catch(() => []);
-  const files = [join(root, "sources.list"), ...names.sort().map((name) => join(parts, name))];
+  const files = [join(root, "sources.list"), ...names.map((name) => join(parts, name))];
   const texts = files
     .filter((file) => /\.(list|sources)$/.test(file))
     .map((file) => readFile(file, "utf8").catch(() => ""));

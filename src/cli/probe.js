@@ -43,7 +43,7 @@ const report = { found: adapter !== null, works: false };
 if (adapter !== null) {
   const { vendor, architecture, device, description, isFallbackAdapter } = adapter.info;
   report.info = { vendor, architecture, device, description, isFallbackAdapter };
-  report.features = [...adapter.features].sort();
+  report.features = [...adapter.features];
   report.works = await computes(await adapter.requestDevice());
 }
 process.stdout.write(`${JSON.stringify(report)}\n`, () => process.exit(0));

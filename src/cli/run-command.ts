@@ -28,8 +28,8 @@ export async function runCommand(command: string, argv: string[]): Promise<numbe
       }
     }
     const url = new URL(`./${command}.ts`, import.meta.url);
-    const { main } = (await import(url.href)) as CommandModule;
-    return await main(argv);
+    const module = (await import(url.href)) as CommandModule;
+    return await module.main(argv);
   } catch (error) {
     return report(error);
   }

@@ -2,7 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { constants, existsSync } from "node:fs";
 import { copyFile, mkdir, mkdtemp, readFile, readdir, readlink } from "node:fs/promises";
 import { realpath, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
-import { delimiter, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 
 import { DeviceError } from "../core/errors.ts";
 import { fetchPackages, megabytes, readAptSources } from "./apt.ts";
@@ -36,7 +36,8 @@ const MACHINES: Record<string, { arch: string; triplet: string; loader: string }
 export async function findSoftwareDriver(): Promise<SoftwareDriver | undefined> {
   const home = join(await cacheFolder(), "driver");
   const names = await readdir(home).catch(() => []);
-  for (const name of names.sort().reverse()) {
+  const newestFirst = names.sort((a, b) => b.localeCompare(a, "en", { numeric: true }));
+  for (const name of newestFirst) {
     const folder = join(home, name);
     const mark = await readJson(join(folder, "driver.json"));
     if (!isMark(mark)) continue;
@@ -156,9 +157,9 @@ export function mesaVersion(debs: readonly string[]): string {
   throw new DeviceError("no-mesa", "The archive gave no mesa-vulkan-drivers.");
 }
 
-/** Says whether a library is kept: all but the Vulkan drivers of GPUs. */
+/** Says whether a library is kept: all but Vulkan layers and the drivers of GPUs. */
 export function isNeeded(name: string): boolean {
-  return /\.so(\.[\w.-]+)?$/.test(name) && !/^libvulkan_(?!lvp\.)/.test(name);
+  return /\.so(\.[\w.-]+)?$/.test(name) && !/^libvulkan_(?!lvp\.)|^libVkLayer_/.test(name);
 }
 
 /**
@@ -234,9 +235,18 @@ export async function nodeUnder(
   };
 }
 
+/** Beside a copy of node: the path of what it is a copy of. */
+const ORIGINAL = "original";
+
+/** The node that the user started, even when this process runs on a copy of it. */
+async function originalNode(): Promise<string> {
+  const node = await realpath(process.execPath);
+  const beside = join(dirname(node), ORIGINAL);
+  return existsSync(beside) ? await readFile(beside, "utf8") : node;
+}
+
 async function copyNode(folder: string): Promise<string> {
-  const original = await realpath(process.execPath);
-  if (original.startsWith(`${folder}/`)) return original;
+  const original = await originalNode();
   const { size, mtimeMs } = await stat(original);
   const key = createHash("sha256").update(`${original} ${size} ${mtimeMs}`).digest("hex");
   const home = join(folder, "node", `${process.version}-${key.slice(0, 8)}`);
@@ -260,6 +270,7 @@ async function copyNode(folder: string): Promise<string> {
       throw new DeviceError("patch-failed", `Cannot copy node for the driver: ${stderr.trim()}.`);
     }
   }
+  await writeFile(join(beside, ORIGINAL), original);
   // Another process may have been faster; its copy is as good as ours.
   await rename(beside, home).catch(() => rm(beside, { recursive: true, force: true }));
   return node;

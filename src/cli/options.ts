@@ -1,0 +1,74 @@
+import { Command, CommanderError } from "commander";
+import { ConfigError } from "../core/errors.ts";
+
+/** What a user typed after `node train.js` or `node eval.js`. */
+export interface RunOptions {
+  /** Path of the configuration. */
+  config: string;
+  /** `a.b=c` settings laid over it. */
+  overrides: string[];
+  /** Print one JSON object on stdout at the end; everything else goes to stderr. */
+  json: boolean;
+  /** Continue from the newest whole checkpoint. */
+  resume: boolean;
+  /** Print the resolved configuration and do nothing. */
+  printConfig: boolean;
+}
+
+/** A command that reads a configuration. */
+export interface RunCommandInfo {
+  name: "train" | "eval";
+  summary: string;
+  /** Whether it has a run to resume. */
+  resumable: boolean;
+  version: string;
+}
+
+const HELP = `
+Overrides win over the file and are read as YAML:
+  train.max_steps=20  rewards.0.weight=0.1  data.kinds='[see, hear]'
+Every setting: docs/configuration.md. GPU: the fastest that WebGPU finds, or device.adapter=NAME.`;
+
+/**
+ * Reads a command line of the form CONFIG [key=value ...] [options].
+ *
+ * `--debug` sets AUBADE_DEBUG, which makes errors print their stack.
+ *
+ * @returns the options, or undefined when the user only asked for help or the version.
+ * @throws {ConfigError} `usage` when an option is unknown or the configuration is not named.
+ */
+export function parseRunOptions(
+  info: RunCommandInfo,
+  argv: readonly string[],
+  print: (text: string) => void,
+): RunOptions | undefined {
+  const program = new Command(`node ${info.name}.js`)
+    .description(info.summary)
+    .argument("<config>", "configuration, for example configs/tiny.yaml")
+    .argument("[overrides...]", "settings laid over it: key=value")
+    .option("--json", "print one JSON object at the end", false)
+    .option("--print-config", "print the resolved configuration and stop", false)
+    .option("--debug", "print the stack of errors", false)
+    .version(info.version)
+    .addHelpText("after", HELP)
+    .exitOverride()
+    .configureOutput({ writeOut: print, writeErr: () => {} });
+  if (info.resumable)
+    program.option("--resume", "continue from the newest whole checkpoint", false);
+  try {
+    program.parse(argv as string[], { from: "user" });
+  } catch (cause) {
+    if (!(cause instanceof CommanderError)) throw cause;
+    if (cause.exitCode === 0) return undefined;
+    const message = cause.message.replace(/^error: /, "").replace("\n", " ");
+    throw new ConfigError("usage", `${message}.`.replace(/([.?)])\.$/, "$1"), {
+      hint: `Run node ${info.name}.js --help.`,
+      cause,
+    });
+  }
+  const flags = program.opts<Record<"json" | "printConfig" | "debug" | "resume", boolean>>();
+  if (flags.debug) process.env["AUBADE_DEBUG"] = "1";
+  const [config, ...overrides] = program.args;
+  const { json, printConfig, resume = false } = flags;
+  return { config: config!, overrides, json, resume, printConfig };
+}

@@ -1,0 +1,157 @@
+import { readText } from "#io";
+import { checkResumable } from "../config/compare.ts";
+import { checkSource, loadConfig, resolvedYaml } from "../config/load.ts";
+import type { RunConfig } from "../config/schema.ts";
+import { parseSource } from "../config/source.ts";
+import { Events } from "../core/events.ts";
+import { report, type RunEvents } from "../core/run-events.ts";
+import { baseName, joinPath } from "../io/path.ts";
+import { clockText, scoresText } from "../observe/console-line.ts";
+import { logsIn } from "../observe/node.ts";
+import { RunLogs } from "../observe/run-logs.ts";
+import { findCheckpoint } from "../train/checkpoint-folder.ts";
+import {
+  lastRunFolder,
+  nextRunFolder,
+  prepareRunFolder,
+  RUN_FILES,
+  type RunFacts,
+  writeRunFacts,
+} from "../train/run-folder.ts";
+import type { TrainOptions, TrainResult } from "../train/run-interface.ts";
+import { parseState } from "../train/state.ts";
+import { listenForInterrupt } from "./interrupt.ts";
+import { parseRunOptions, type RunOptions } from "./options.ts";
+import { runSummary, writeRunReport } from "./run-report.ts";
+import { terminalLine } from "./terminal.ts";
+import { ownVersion, programVersions, sourceCommit } from "./versions.ts";
+
+/** Runs a checked configuration; `src/train/train.ts` has the real one, tests a stand-in. */
+export type TrainEngine = (config: RunConfig, options: TrainOptions) => Promise<TrainResult>;
+
+const RUNS = "runs";
+const STATE_FILE = "state.json";
+
+function runName(configPath: string): string {
+  return baseName(configPath).replace(/\.ya?ml$/, "");
+}
+
+async function chooseFolder(config: RunConfig, options: RunOptions): Promise<string> {
+  if (config.output.run_dir !== null) return config.output.run_dir;
+  const name = runName(options.config);
+  return options.resume ? lastRunFolder(RUNS, name) : nextRunFolder(RUNS, name);
+}
+
+async function findResume(
+  folder: string,
+  config: RunConfig,
+  events: Events,
+): Promise<TrainOptions["resume"]> {
+  const file = joinPath(folder, RUN_FILES.config);
+  checkResumable(checkSource(parseSource(await readText(file), file), file), config, folder);
+  const found = await findCheckpoint(folder);
+  for (const { folder: path, reason } of found.passedOver) {
+    const message = `${path} was passed over: ${reason}.`;
+    report(events, "warning", { code: "checkpoint-passed-over", message });
+  }
+  const path = joinPath(found.folder, STATE_FILE);
+  return { folder: found.folder, state: parseState(await readText(path), path) };
+}
+
+function plan(config: RunConfig, folder: string, from: number): string {
+  const { train, sft, model } = config;
+  const grpo = `${train.max_steps} steps x ${train.prompts_per_step} prompts x ${train.num_generations} completions`;
+  const stages = sft.stages.map(
+    ({ steps, clips_per_step: clips }) => `${steps} steps x ${clips} clips`,
+  );
+  const what = config.task === "grpo" ? `GRPO, ${grpo}` : `supervised, ${stages.join(", then ")}`;
+  const start = from > 0 ? `, from step ${from}` : "";
+  return `${baseName(folder)}: ${what}${start}; ${model.path}, seed ${train.seed}
+folder ${folder}; watch it with tensorboard --logdir ${folder}; Ctrl-C saves and stops
+`;
+}
+
+function closing(result: TrainResult, folder: string): string {
+  const { before, after, steps, seconds, stopped } = result;
+  const lines = [`${stopped ? "stopped" : "done"} after ${steps} steps in ${clockText(seconds)}`];
+  if (before) lines.push(`before  ${scoresText(before)}`);
+  if (after) lines.push(`after   ${scoresText(after)}`);
+  lines.push(stopped ? `${folder}: continue with --resume` : `${folder}: README.md, curve.svg`);
+  return `${lines.join("\n")}\n`;
+}
+
+/**
+ * The `train` command: configuration, run folder, logs, the run, and what it leaves behind.
+ *
+ * @param argv - what the user typed after `train.js`.
+ * @param engine - does the training.
+ * @returns the exit code 0, also after a stop by Ctrl-C; errors are raised.
+ */
+export async function trainCommand(argv: string[], engine: TrainEngine): Promise<number> {
+  const info = {
+    name: "train" as const,
+    summary: "Trains an audio-visual language model as a configuration says.",
+    resumable: true,
+    version: ownVersion(),
+  };
+  const options = parseRunOptions(info, argv, (text) => process.stdout.write(text));
+  if (options === undefined) return 0;
+  const config = await loadConfig(options.config, { readText, overrides: options.overrides });
+  if (options.printConfig) {
+    process.stdout.write(resolvedYaml(config));
+    return 0;
+  }
+  const stream = options.json ? process.stderr : process.stdout;
+  const line = terminalLine(stream);
+  const folder = await chooseFolder(config, options);
+  await prepareRunFolder(folder, options.resume);
+  const early = new Events();
+  early.listen(line.listen);
+  const resume = options.resume ? await findResume(folder, config, early) : undefined;
+  stream.write(plan(config, folder, resume?.state.step ?? 0));
+
+  const facts: RunFacts = {
+    command: ["node", "train.js", ...argv].join(" "),
+    versions: programVersions(),
+    commit: sourceCommit(),
+    seed: config.train.seed,
+    device: {},
+  };
+  await writeRunFacts(folder, resolvedYaml(config), facts);
+  const logs = new RunLogs({
+    open: logsIn(folder),
+    rollouts: config.output.rollouts,
+    tensorboard: config.output.tensorboard,
+    loggingSteps: config.train.logging_steps,
+    now: () => Date.now() / 1000,
+    ...(resume && { resumeAt: resume.state.logs }),
+  });
+  const events = new Events();
+  events.listen(logs.listen);
+  events.listen(line.listen);
+  let written = Promise.resolve();
+  events.listen(({ kind, data }) => {
+    if (kind !== "device") return;
+    facts.device = data as RunEvents["device"];
+    // run.json is a record, not a part of the run: a failure shows when the run's own files fail.
+    written = writeRunFacts(folder, resolvedYaml(config), facts).catch(() => {});
+  });
+  const interrupt = listenForInterrupt(() =>
+    line.print("stopping after this step, with a checkpoint; Ctrl-C again stops at once"),
+  );
+  try {
+    const shared = { events, stop: interrupt.stop, runFolder: folder, logs };
+    const result = await engine(config, resume ? { ...shared, resume } : shared);
+    logs.check();
+    await written;
+    await writeRunReport(folder, config, facts, result);
+    stream.write(closing(result, folder));
+    if (options.json)
+      process.stdout.write(`${JSON.stringify(runSummary(config, result, folder))}\n`);
+    return 0;
+  } finally {
+    interrupt.release();
+    line.end();
+    logs.close();
+  }
+}

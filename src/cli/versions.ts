@@ -1,0 +1,44 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { fileURLToPath } from "node:url";
+
+const root = new URL("../../", import.meta.url);
+
+function packageVersion(url: URL | string): string {
+  return (JSON.parse(readFileSync(url, "utf8")) as { version: string }).version;
+}
+
+/** The version of aubade. */
+export function ownVersion(): string {
+  return packageVersion(new URL("package.json", root));
+}
+
+/** Versions of the programs whose numbers a run depends on, by name. */
+export function programVersions(): Record<string, string> {
+  const versions: Record<string, string> = { aubade: ownVersion(), node: process.versions.node };
+  try {
+    versions["webgpu"] = packageVersion(
+      createRequire(import.meta.url).resolve("webgpu/package.json"),
+    );
+  } catch {
+    // A build without the Node device has no such package.
+  }
+  return versions;
+}
+
+/** The commit of the sources, where they are a git checkout; `+` marks changes that are not in it. */
+export function sourceCommit(): string | null {
+  const git = (...args: string[]): string =>
+    execFileSync("git", args, {
+      cwd: fileURLToPath(root),
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    }).trim();
+  try {
+    const commit = git("rev-parse", "HEAD");
+    return git("status", "--porcelain", "--untracked-files=no") === "" ? commit : `${commit}+`;
+  } catch {
+    return null;
+  }
+}

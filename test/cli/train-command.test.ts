@@ -1,0 +1,196 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { evalCommand } from "../../src/cli/eval-command.ts";
+import { parseRunOptions } from "../../src/cli/options.ts";
+import type { RunSummary } from "../../src/cli/run-report.ts";
+import { trainCommand, type TrainEngine } from "../../src/cli/train-command.ts";
+import { ConfigError } from "../../src/core/errors.ts";
+import { report } from "../../src/core/run-events.ts";
+import { saveCheckpoint } from "../../src/train/checkpoint-folder.ts";
+import { stateText, type TrainerState } from "../../src/train/state.ts";
+
+let root: string;
+let out: string;
+let err: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "aubade-cli-"));
+  [out, err] = ["", ""];
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    out += String(text);
+    return true;
+  });
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    err += String(text);
+    return true;
+  });
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await rm(root, { recursive: true, force: true });
+});
+
+/** Stands in for training: the reward of a step is a function of the step only. */
+function engine(interruptAt = Infinity, breakAt = Infinity): TrainEngine {
+  return async (config, { events, stop, runFolder, logs, resume }) => {
+    const totalSteps = config.train.max_steps;
+    const before = resume ? resume.state.before : { overall: 0.5, see: 0.5, format: 1 };
+    let step = resume?.state.step ?? 0;
+    report(events, "device", { adapter: "none", tier: "T0" });
+    if (!resume) {
+      const scores = before as { overall: number; format: number };
+      report(events, "evaluation", { step, when: "before", control: null, questions: 8, scores });
+    }
+    const save = async (): Promise<void> => {
+      const state: TrainerState = {
+        ...{ version: 1, task: config.task, step, stage: 0, draw: step, samplesConsumed: step },
+        ...{ numTokens: step * 10, seconds: step, before, logs: logs.position() },
+      };
+      await saveCheckpoint(runFolder, step, config.output.keep_last, async (folder) => {
+        await writeFile(join(folder, "state.json"), stateText(state));
+      });
+    };
+    while (step < totalSteps && !stop.aborted) {
+      step++;
+      report(events, "rollout", { step, text: "A" });
+      report(events, "step", { step, totalSteps, metrics: { reward: step / 10, correct: 0.5 } });
+      logs.check();
+      if (step === interruptAt) process.emit("SIGINT");
+      if (step === breakAt) throw new Error("the device is gone");
+      if (step % config.train.save_steps === 0) await save();
+    }
+    if (stop.aborted) await save();
+    const done = step === totalSteps;
+    const after = done ? { overall: 0.9, see: 0.9, format: 1 } : null;
+    const common = { steps: step, seconds: step, after, controls: {}, stopped: !done };
+    return { ...common, before: before as { overall: number; format: number } };
+  };
+}
+
+function run(folder: string, which: TrainEngine, ...more: string[]): Promise<number> {
+  const dir = `output.run_dir=${join(root, folder)}`;
+  const fixed = ["train.max_steps=5", "train.save_steps=2", "train.logging_steps=2"];
+  return trainCommand(["configs/tiny.yaml", dir, ...fixed, ...more], which);
+}
+
+describe("train command", () => {
+  it("leaves a whole run folder and prints one object with --json", async () => {
+    expect(await run("a", engine(), "--json")).toBe(0);
+    expect(out.trim().split("\n")).toHaveLength(1);
+    const summary = JSON.parse(out) as RunSummary;
+    expect(summary).toEqual({
+      seed: 42,
+      steps: 5,
+      seconds: 5,
+      before: { overall: 0.5, see: 0.5, format: 1 },
+      after: { overall: 0.9, see: 0.9, format: 1 },
+      runDir: join(root, "a"),
+    });
+    expect(err).toContain("a: GRPO, 5 steps x 16 prompts x 8 completions; assets/tiny, seed 42");
+    expect(await readdir(join(root, "a"))).toEqual([
+      ...["README.md", "checkpoint-00002", "checkpoint-00004", "config.yaml", "curve.svg"],
+      ...["events.jsonl", "metrics.jsonl", "rollouts.jsonl", "run.json", "tb"],
+    ]);
+    const card = await readFile(join(root, "a", "README.md"), "utf8");
+    expect(card).toContain("| before training | 0.500 | 0.500 | 1.000 |");
+    expect(card).toContain("Device: adapter none, tier T0.");
+    const facts = JSON.parse(await readFile(join(root, "a", "run.json"), "utf8")) as object;
+    expect(facts).toMatchObject({ seed: 42, device: { tier: "T0" } });
+  });
+
+  it("Ctrl-C saves and exits 0; the resumed run leaves the logs of one never stopped", async () => {
+    const listeners = process.listenerCount("SIGINT");
+    expect(await run("b", engine(3))).toBe(0);
+    expect(out).toContain("stopping after this step, with a checkpoint");
+    expect(out).toContain("stopped after 3 steps");
+    expect(process.listenerCount("SIGINT")).toBe(listeners);
+    expect(await run("b", engine(), "--resume")).toBe(0);
+    expect(out).toContain("5 steps x 16 prompts x 8 completions, from step 3");
+    expect(await run("c", engine())).toBe(0);
+    for (const log of ["metrics.jsonl", "rollouts.jsonl", "events.jsonl"]) {
+      expect(await readFile(join(root, "b", log), "utf8")).toBe(
+        await readFile(join(root, "c", log), "utf8"),
+      );
+    }
+  });
+
+  it("a crash loses nothing after the last checkpoint but the steps since", async () => {
+    await expect(run("d", engine(Infinity, 3))).rejects.toThrow("the device is gone");
+    await expect(run("d", engine())).rejects.toMatchObject({ code: "run-folder-used" });
+    await expect(run("d", engine(), "--resume", "train.beta=1")).rejects.toMatchObject({
+      code: "resume-changed",
+    });
+    expect(await run("d", engine(), "--resume")).toBe(0);
+    const rows = (await readFile(join(root, "d", "rollouts.jsonl"), "utf8")).trim().split("\n");
+    expect(rows.map((row) => (JSON.parse(row) as { step: number }).step)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it("refuses what cannot work before any work", async () => {
+    const never: TrainEngine = () => Promise.reject(new Error("was called"));
+    await writeFile(join(root, "file"), "");
+    await expect(run("file/run", never)).rejects.toMatchObject({ code: "run-folder-unwritable" });
+    await expect(run("e", never, "train.num_generations=1")).rejects.toBeInstanceOf(ConfigError);
+    await expect(run("e", never, "--resume")).rejects.toMatchObject({ code: "no-run" });
+    expect(await readdir(root)).toEqual(["file"]);
+  });
+
+  it("prints the resolved configuration", async () => {
+    const never: TrainEngine = () => Promise.reject(new Error("was called"));
+    expect(await run("e", never, "--print-config")).toBe(0);
+    expect(out).toContain("max_steps: 5");
+    expect(await readdir(root)).toEqual([]);
+  });
+});
+
+describe("eval command", () => {
+  const scores = { overall: 0.5, see: 0.5, format: 1 };
+  const found = { questions: 8, failed: 1, seconds: 2, scores, controls: { muted: scores } };
+
+  it("prints one object with --json", async () => {
+    const code = await evalCommand(["configs/tiny.yaml", "--json"], async (config, { events }) => {
+      expect(config.eval.questions).toBe(192);
+      const detail = { step: 0, when: "after", control: null, questions: 8, scores } as const;
+      report(events, "evaluation", detail);
+      return found;
+    });
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toEqual({ model: "assets/tiny", ...found });
+    expect(err).toContain("after   overall 0.500 | see 0.500 | format 1.000 (8 questions)");
+    expect(err).toContain("8 questions in 2s, 1 failed");
+  });
+
+  it("has no result after Ctrl-C, and no run to resume", async () => {
+    const engine = async () => {
+      process.emit("SIGINT");
+      return found;
+    };
+    expect(await evalCommand(["configs/tiny.yaml", "--json"], engine)).toBe(130);
+    expect(out).toBe("");
+    await expect(evalCommand(["configs/tiny.yaml", "--resume"], engine)).rejects.toMatchObject({
+      code: "usage",
+    });
+  });
+});
+
+describe("options", () => {
+  const info = { name: "train", summary: "Trains.", resumable: true, version: "1.2.3" } as const;
+  const parse = (...argv: string[]) => parseRunOptions(info, argv, (text) => (out += text));
+
+  it("take overrides and flags in any order", () => {
+    expect(parse("c.yaml", "a.b=1", "--json", "d=-1", "--resume")).toEqual({
+      config: "c.yaml",
+      overrides: ["a.b=1", "d=-1"],
+      ...{ json: true, resume: true, printConfig: false },
+    });
+  });
+
+  it("help and version end well; mistakes name themselves", () => {
+    expect(parse("--help")).toBeUndefined();
+    expect(out).toContain("Usage: node train.js [options] <config> [overrides...]");
+    expect(out).toContain("docs/configuration.md");
+    expect(parse("--version")).toBeUndefined();
+    expect(() => parse()).toThrow("missing required argument 'config'. Run node train.js --help.");
+    expect(() => parse("c.yaml", "--jsn")).toThrow(/unknown option '--jsn'.*--json/);
+  });
+});
