@@ -40,17 +40,6 @@ export function bestTier(features: ReadonlySet<string>): Tier {
   return [...TIERS].reverse().find((tier) => TIER_FEATURES[tier].every((f) => features.has(f)))!;
 }
 
-/** True when an adapter's description names a renderer that runs on the CPU. */
-export function isSoftwareAdapter(info: {
-  vendor?: string;
-  architecture?: string;
-  device?: string;
-  description?: string;
-}): boolean {
-  const text = [info.vendor, info.architecture, info.device, info.description].join(" ");
-  return /llvmpipe|lavapipe|swiftshader|softpipe|microsoft basic render/i.test(text);
-}
-
 /**
  * Finds the tier to use, given what the adapter has and what the caller asked for.
  *

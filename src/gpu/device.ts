@@ -1,9 +1,10 @@
 import { openProvider, type GpuProvider } from "#gpu";
 import { DeviceError } from "../core/errors.ts";
-import { chooseTier, isSoftwareAdapter, TIER_FEATURES } from "./capabilities.ts";
+import { chooseTier, TIER_FEATURES } from "./capabilities.ts";
 import type { Capabilities, Tier } from "./capabilities.ts";
 import { PipelineCache } from "./pipelines.ts";
-import { Waiter } from "./waiter.ts";
+import { isSoftware } from "./software.ts";
+import { Pacer } from "./pacer.ts";
 
 /** How to open a device. */
 export interface DeviceOptions {
@@ -77,6 +78,8 @@ export class Device {
   readonly raw: GPUDevice;
   readonly capabilities: Capabilities;
   readonly pipelines: PipelineCache;
+  /** Cuts and paces submitted work. */
+  readonly pacer: Pacer;
   readonly counters: Counters = {
     buffers: 0,
     bufferBytes: 0,
@@ -88,7 +91,6 @@ export class Device {
     uploadBytes: 0,
   };
   readonly #provider: GpuProvider;
-  readonly #waiter: Waiter;
   readonly #lost: Promise<never>;
   #failure: DeviceError | undefined;
   #closed = false;
@@ -112,7 +114,7 @@ export class Device {
       adapter: info.description || info.device || info.vendor || "unnamed adapter",
       vendor: info.vendor,
       architecture: info.architecture,
-      software: isSoftwareAdapter(info),
+      software: isSoftware(info),
       timestamps: raw.features.has("timestamp-query"),
       subgroupMin: tier === "t0" ? 1 : (info.subgroupMinSize ?? 4),
       subgroupMax: tier === "t0" ? 1 : (info.subgroupMaxSize ?? 128),
@@ -121,7 +123,7 @@ export class Device {
       invocations: raw.limits.maxComputeInvocationsPerWorkgroup,
     };
     this.pipelines = new PipelineCache(this);
-    this.#waiter = new Waiter();
+    this.pacer = new Pacer(this.capabilities.software ? 2e6 : 1e9);
     raw.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       const { error } = event;
@@ -194,22 +196,24 @@ export class Device {
 
   /** Records commands and submits them. */
   submit(record: (encoder: GPUCommandEncoder) => void): void {
-    this.check();
     const encoder = this.raw.createCommandEncoder();
     record(encoder);
-    this.raw.queue.submit([encoder.finish()]);
-    this.counters.submits++;
+    this.submitEncoder(encoder, 0);
   }
 
-  /**
-   * Waits until everything submitted so far is done.
-   *
-   * @param predictedMs time that the work will take; slept through first, because a pending
-   *   WebGPU promise keeps one core of Dawn's process busy.
-   */
-  async idle(predictedMs = 0): Promise<void> {
-    await this.#waiter.sleep(predictedMs);
+  /** Submits a recorded encoder that holds `work` FLOPs. */
+  submitEncoder(encoder: GPUCommandEncoder, work: number): void {
+    this.check();
+    this.raw.queue.submit([encoder.finish()]);
+    this.counters.submits++;
+    this.pacer.submitted(work);
+  }
+
+  /** Waits until everything submitted so far is done. */
+  async idle(): Promise<void> {
+    await this.pacer.sleep();
     await this.#guard(this.raw.queue.onSubmittedWorkDone());
+    this.pacer.drained();
   }
 
   /** Reads bytes back from a buffer; waits for all work submitted before. */
@@ -224,7 +228,9 @@ export class Device {
     });
     try {
       this.submit((encoder) => encoder.copyBufferToBuffer(buffer, offset, staging, 0, size));
+      await this.pacer.sleep();
       await this.#guard(staging.mapAsync(1));
+      this.pacer.drained();
       return staging.getMappedRange().slice(0, bytes);
     } finally {
       staging.destroy();

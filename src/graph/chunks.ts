@@ -1,0 +1,59 @@
+import { assert, ShapeError } from "../core/errors.ts";
+import { evaluate, Extent, type Environment } from "./extent.ts";
+import { rootOf, type Chunk, type Tensor } from "./graph.ts";
+
+/** The most that a plan can be replayed with, by extent name. */
+export type Capacity = Readonly<Record<string, number>>;
+
+/** Bytes of one row of a tensor. */
+export function rowBytesOf(tensor: Tensor): number {
+  return tensor.storage !== undefined && tensor.viewOf === undefined
+    ? tensor.storage.rowBytes
+    : tensor.width * 4;
+}
+
+/** Rows that a tensor can have. */
+export function capacityRows(tensor: Tensor, capacity: Capacity): number {
+  if (!(tensor.rows instanceof Extent)) return tensor.rows;
+  return evaluate(tensor.rows, { sizes: capacity, scalars: {} });
+}
+
+function rowsPerChunk(tensor: Tensor, chunkBytes: number): number {
+  const root = rootOf(tensor);
+  if (tensor.rows instanceof Extent) {
+    const units = tensor.rows.unitsPerChunk(chunkBytes);
+    const rows = units * tensor.rows.scale;
+    if (rows * tensor.width * 4 > chunkBytes) {
+      throw new ShapeError(
+        "extent-too-narrow",
+        `tensor ${tensor.name} is wider than extent ${tensor.rows.name} declares.`,
+      );
+    }
+    return rows;
+  }
+  if (root.storage !== undefined) return (root.storage.rowsPerChunk * root.width) / tensor.width;
+  const rows = Math.floor(chunkBytes / rowBytesOf(tensor));
+  assert(rows >= 1, `one row of ${tensor.name} is larger than a chunk`);
+  return rows;
+}
+
+/**
+ * How a tensor is cut into row chunks, none larger than the adapter's binding limit.
+ *
+ * All tensors over one extent are cut at the same places, so row-wise ops go chunk by chunk.
+ */
+export function chunksOf(tensor: Tensor, capacity: Capacity, chunkBytes: number): Chunk[] {
+  const total = capacityRows(tensor, capacity);
+  const step = rowsPerChunk(tensor, chunkBytes);
+  const chunks: Chunk[] = [];
+  for (let first = 0; first < Math.max(1, total); first += step) {
+    const size = Math.min(step, total - first);
+    const rows =
+      tensor.rows instanceof Extent
+        ? (environment: Environment) =>
+            Math.min(size, Math.max(0, evaluate(tensor.rows, environment) - first))
+        : size;
+    chunks.push({ index: chunks.length, first, capacity: size, rows });
+  }
+  return chunks;
+}

@@ -1,0 +1,69 @@
+import { assert } from "../core/errors.ts";
+import type { Graph, Node, Tape, Tensor } from "./graph.ts";
+import { rootOf } from "./graph.ts";
+import { add } from "./ops/add.ts";
+
+/** Tensors whose gradient leads to a trained parameter or to a requested input. */
+function tensorsThatNeedGradients(graph: Graph, requested: readonly Tensor[]): Set<Tensor> {
+  const needed = new Set<Tensor>(requested.map(rootOf));
+  for (const { inputs } of graph.nodes) {
+    for (const input of inputs) {
+      if (rootOf(input).parameter?.gradient !== undefined) needed.add(rootOf(input));
+    }
+  }
+  for (const { op, inputs, outputs } of graph.nodes) {
+    if (op.backward !== undefined && inputs.some((input) => needed.has(rootOf(input)))) {
+      for (const output of outputs) needed.add(rootOf(output));
+    }
+  }
+  return needed;
+}
+
+/**
+ * Adds the backward pass to a graph: reverse-mode differentiation in the reverse order of the trace.
+ *
+ * Gradients of parameters accumulate in place into their gradient storage, in the order of their
+ * uses, so a tied parameter receives the ordered sum; gradients of activations are values.
+ *
+ * @param seeds pairs of an output and the tensor that holds its gradient.
+ * @param wanted inputs whose gradient is to be returned too.
+ */
+export function differentiate(
+  graph: Graph,
+  seeds: readonly (readonly [Tensor, Tensor])[],
+  wanted: readonly Tensor[] = [],
+): Map<Tensor, Tensor> {
+  const needed = tensorsThatNeedGradients(graph, wanted);
+  const gradients = new Map<Tensor, Tensor>();
+  const tape: Tape = {
+    graph,
+    needs: (tensor) => needed.has(rootOf(tensor)),
+    add(tensor, gradient) {
+      const root = rootOf(tensor);
+      if (!needed.has(root)) return;
+      assert(root.parameter === undefined, `the gradient of ${root.name} accumulates in place`);
+      const part = graph.reshape(gradient, root.width);
+      const sum = gradients.get(root);
+      gradients.set(root, sum === undefined ? part : add(graph, sum, part));
+    },
+    parameterGradient(tensor) {
+      const { parameter } = rootOf(tensor);
+      assert(parameter?.gradient !== undefined, `${tensor.name} has no gradient storage`);
+      return graph.stored(parameter.gradient);
+    },
+  };
+  for (const [output, gradient] of seeds) gradients.set(rootOf(output), gradient);
+  const forward: Node[] = [...graph.nodes];
+  for (const node of forward.reverse()) {
+    const { op, outputs } = node;
+    if (op.backward === undefined) continue;
+    const received = outputs.map((output) => {
+      const gradient = gradients.get(rootOf(output));
+      return gradient === undefined ? undefined : graph.reshape(gradient, output.width);
+    });
+    if (received.every((gradient) => gradient === undefined)) continue;
+    if (!node.inputs.some((input) => needed.has(rootOf(input)))) continue;
+    op.backward(node, received, tape);
+  }
+  return new Map(wanted.map((tensor) => [tensor, gradients.get(rootOf(tensor))!]));
+}

@@ -1,0 +1,175 @@
+import { assert } from "../core/errors.ts";
+import type { Kernel } from "../gpu/kernel.ts";
+import type { Specialisation } from "../gpu/shader.ts";
+import { Extent, type Dim, type Environment, type Value } from "./extent.ts";
+import type { ElementType, Parameter, Storage } from "./storage.ts";
+
+/** Where a tensor's bytes live: given by the host, kept outside the plan, or planned. */
+export type TensorKind = "input" | "stored" | "value";
+
+/** A matrix in a graph: a first dimension of rows and a fixed width. */
+export interface Tensor {
+  readonly id: number;
+  readonly name: string;
+  readonly kind: TensorKind;
+  readonly type: ElementType;
+  readonly rows: Dim;
+  readonly width: number;
+  /** The tensor whose bytes this one views under another row length. */
+  readonly viewOf?: Tensor;
+  /** For `stored`: the buffers. */
+  readonly storage?: Storage;
+  /** For parameters: what the tensor stands for. */
+  readonly parameter?: Parameter;
+}
+
+/** A binding of an op's dispatch: one chunk of a tensor, optionally from a row on. */
+export interface ChunkBinding {
+  tensor: Tensor;
+  chunk: number;
+  /** First row bound within the chunk; its byte offset must be a multiple of 256. */
+  firstRow?: number;
+}
+
+/** One kernel launch of an op. */
+export interface Dispatch extends Specialisation {
+  kernel: Kernel;
+  buffers: Record<string, ChunkBinding>;
+  params: Record<string, Value>;
+  /** Multiply-adds times two, for the counters and for cutting submits. */
+  flops?: (environment: Environment) => number;
+}
+
+/** What an op may ask while it is lowered. */
+export interface Lowering {
+  /** Adds a launch to the plan. */
+  dispatch(dispatch: Dispatch): void;
+  /** The chunks of a tensor: index, first row and the rows that a replay has in it. */
+  chunks(tensor: Tensor): readonly Chunk[];
+  /** True when the device runs on the CPU. */
+  readonly software: boolean;
+  readonly tier: string;
+}
+
+/** One chunk of a tensor. */
+export interface Chunk {
+  index: number;
+  /** First row of the chunk in the tensor. */
+  first: number;
+  /** Rows that the chunk can hold. */
+  capacity: number;
+  /** Rows in the chunk at replay. */
+  rows: Value;
+}
+
+/** The gradient side of a differentiation, as ops see it. */
+export interface Tape {
+  readonly graph: Graph;
+  /** True when a gradient of this tensor is wanted. */
+  needs(tensor: Tensor): boolean;
+  /** Adds a contribution to the gradient of a tensor. */
+  add(tensor: Tensor, gradient: Tensor): void;
+  /** The gradient buffer of a parameter, into which ops accumulate in place. */
+  parameterGradient(tensor: Tensor): Tensor;
+}
+
+/** A differentiable operation: how it becomes kernel launches, and its backward rule. */
+export interface Op {
+  name: string;
+  lower(node: Node, to: Lowering): void;
+  /** Adds the ops that turn gradients of the outputs into gradients of the inputs. */
+  backward?(node: Node, gradients: readonly (Tensor | undefined)[], tape: Tape): void;
+}
+
+/** An op applied to tensors. */
+export interface Node {
+  op: Op;
+  inputs: readonly Tensor[];
+  outputs: readonly Tensor[];
+}
+
+/** The trace of a model: tensors and the ops between them, in the order of their addition. */
+export class Graph {
+  readonly nodes: Node[] = [];
+  readonly inputs = new Map<string, Tensor>();
+  readonly kept = new Map<string, Tensor>();
+  /** Tensors inside layers, by name: `hidden.3` is the residual stream after layer 3. */
+  readonly annotations = new Map<string, Tensor>();
+  #count = 0;
+  readonly #stored = new Map<Storage, Tensor>();
+
+  /** A tensor that the host writes before a replay. */
+  input(name: string, rows: Dim, width: number, type: ElementType = "f32"): Tensor {
+    assert(!this.inputs.has(name), `the graph already has an input ${name}`);
+    const tensor = this.#make({ name, kind: "input", type, rows, width });
+    this.inputs.set(name, tensor);
+    return tensor;
+  }
+
+  /** A tensor over buffers that live outside the plan; `rows` may be an extent of a cache. */
+  stored(storage: Storage, rows: Dim = storage.rows): Tensor {
+    const known = this.#stored.get(storage);
+    if (known !== undefined) return known;
+    const { label: name, type, width } = storage;
+    const tensor = this.#make({ name, kind: "stored", type, rows, width, storage });
+    this.#stored.set(storage, tensor);
+    return tensor;
+  }
+
+  /** The tensor of a parameter. */
+  parameter(parameter: Parameter): Tensor {
+    const known = this.#stored.get(parameter.value);
+    if (known !== undefined) return known;
+    const { value: storage, name } = parameter;
+    const { type, width, rows } = storage;
+    const tensor = this.#make({ name, kind: "stored", type, rows, width, storage, parameter });
+    this.#stored.set(storage, tensor);
+    return tensor;
+  }
+
+  /** A planned tensor, to be named as an output of `add`. */
+  value(name: string, rows: Dim, width: number, type: ElementType = "f32"): Tensor {
+    return this.#make({ name, kind: "value", type, rows, width });
+  }
+
+  /** The same bytes with rows `factor` times as long (and so as many times fewer). */
+  reshape(tensor: Tensor, width: number): Tensor {
+    if (width === tensor.width) return tensor;
+    const root = tensor.viewOf ?? tensor;
+    const { name, kind, type } = tensor;
+    const rows =
+      tensor.rows instanceof Extent
+        ? new Extent(
+            tensor.rows.name,
+            tensor.rows.widestRowBytes,
+            (tensor.rows.scale * tensor.width) / width,
+          )
+        : (tensor.rows * tensor.width) / width;
+    return this.#make({ name: `${name}:${width}`, kind, type, rows, width, viewOf: root });
+  }
+
+  /** Applies an op. */
+  add(op: Op, inputs: readonly Tensor[], outputs: readonly Tensor[]): void {
+    this.nodes.push({ op, inputs, outputs });
+  }
+
+  /** Marks a tensor to be readable by name after a replay. */
+  keep(name: string, tensor: Tensor): Tensor {
+    this.kept.set(name, tensor);
+    return tensor;
+  }
+
+  /** Names a tensor for a later `keep`: layers annotate what a caller may want to read. */
+  annotate(name: string, tensor: Tensor): void {
+    this.annotations.set(name, tensor);
+  }
+
+  #make(fields: Omit<Tensor, "id">): Tensor {
+    return { id: this.#count++, ...fields };
+  }
+}
+
+/** The tensor that owns the bytes. */
+export function rootOf(tensor: Tensor): Tensor {
+  return tensor.viewOf ?? tensor;
+}

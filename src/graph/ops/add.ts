@@ -1,0 +1,21 @@
+import { addKernel } from "../../kernels/add.ts";
+import type { Graph, Op, Tensor } from "../graph.ts";
+import { lowerElementwise } from "./rowwise.ts";
+
+const addOp: Op = {
+  name: "add",
+  lower({ inputs: [a, b], outputs: [y] }, to) {
+    lowerElementwise(to, addKernel, { a: a!, b: b!, y: y! }, { scale: 1 });
+  },
+  backward({ inputs: [a, b] }, [dy], tape) {
+    tape.add(a!, dy!);
+    tape.add(b!, dy!);
+  },
+};
+
+/** Elementwise sum; a, b, y: [rows, width] f32. */
+export function add(graph: Graph, a: Tensor, b: Tensor): Tensor {
+  const y = graph.value(`${a.name}+${b.name}`, a.rows, a.width);
+  graph.add(addOp, [a, b], [y]);
+  return y;
+}

@@ -1,0 +1,222 @@
+import { logitBackwardKernel } from "../../kernels/logit-backward.ts";
+import { logitFinishKernel } from "../../kernels/logit-finish.ts";
+import { logitStatsKernel } from "../../kernels/logit-stats.ts";
+import { matmulNnKernel } from "../../kernels/matmul-nn.ts";
+import { matmulNtKernel } from "../../kernels/matmul-nt.ts";
+import { matmulTnKernel } from "../../kernels/matmul-tn.ts";
+import { evaluate, type Environment, type Value } from "../extent.ts";
+import type { Chunk, ChunkBinding, Graph, Lowering, Op, Tensor } from "../graph.ts";
+
+/** Rows and vocabulary columns of a tile of logits: all of the logits that is ever held. */
+const TILE_ROWS = 1024;
+const TILE_COLS = 8192;
+
+/** A block of loss rows against a block of the vocabulary. */
+interface Tile {
+  chunk: Chunk;
+  /** First row within the chunk, a multiple of 64 so that byte offsets are aligned. */
+  firstRow: number;
+  rows: Value;
+  weight: ChunkBinding;
+  /** First vocabulary row, and how many. */
+  first: number;
+  cols: number;
+}
+
+/** Cuts rows and vocabulary into tiles; the tiles of one row block follow one another. */
+function* tiles(to: Lowering, h: Tensor, weight: Tensor, tile: Tensor): Generator<Tile> {
+  const [block] = to.chunks(tile);
+  const tileRows =
+    block!.capacity >= 64 ? block!.capacity - (block!.capacity % 64) : block!.capacity;
+  for (const chunk of to.chunks(h)) {
+    for (let firstRow = 0; firstRow < chunk.capacity; firstRow += tileRows) {
+      const rows = (environment: Environment) =>
+        Math.max(0, Math.min(tileRows, evaluate(chunk.rows, environment) - firstRow));
+      for (const part of to.chunks(weight)) {
+        for (let within = 0; within < part.capacity; within += TILE_COLS) {
+          yield {
+            chunk,
+            firstRow,
+            rows,
+            weight: { tensor: weight, chunk: part.index, firstRow: within },
+            first: part.first + within,
+            cols: Math.min(TILE_COLS, part.capacity - within),
+          };
+        }
+      }
+    }
+  }
+}
+
+const bind = (tensor: Tensor, { chunk, firstRow }: Tile): ChunkBinding => ({
+  tensor,
+  chunk: chunk.index,
+  firstRow,
+});
+
+const tileFlops =
+  ({ rows, cols }: Tile, width: number) =>
+  (environment: Environment) =>
+    2 * evaluate(rows, environment) * cols * width;
+
+/** Recomputes one tile of logits into the tile buffer. */
+function logits(to: Lowering, tile: Tile, h: Tensor, weight: Tensor, buffer: Tensor): void {
+  const x = bind(h, tile);
+  to.dispatch({
+    kernel: matmulNtKernel,
+    consts: {},
+    library: { weight: weight.type },
+    buffers: { x, weight: tile.weight, bias: x, residual: x, y: { tensor: buffer, chunk: 0 } },
+    params: {
+      m: tile.rows,
+      n: tile.cols,
+      k: h.width,
+      yStride: tile.cols,
+      yOffset: 0,
+      scale: weight.parameter?.scale ?? 1,
+    },
+    flops: tileFlops(tile, h.width),
+  });
+}
+
+function backwardOp(inverseTemperature: Value): Op {
+  return {
+    name: "log-prob-backward",
+    lower({ inputs: [h, weight, target, out, gradient], outputs: [dh, buffer, dweight] }, to) {
+      for (const tile of tiles(to, h!, weight!, buffer!)) {
+        logits(to, tile, h!, weight!, buffer!);
+        const block = { tensor: buffer!, chunk: 0 };
+        to.dispatch({
+          kernel: logitBackwardKernel,
+          buffers: {
+            logits: block,
+            targets: bind(target!, tile),
+            out: bind(out!, tile),
+            grad: bind(gradient!, tile),
+          },
+          params: {
+            rows: tile.rows,
+            cols: tile.cols,
+            first: tile.first,
+            invTemperature: inverseTemperature,
+          },
+        });
+        to.dispatch({
+          kernel: matmulNnKernel,
+          consts: { ACCUMULATE: tile.first > 0 },
+          library: { weight: weight!.type },
+          buffers: { dy: block, weight: tile.weight, dx: bind(dh!, tile) },
+          params: {
+            m: tile.rows,
+            n: tile.cols,
+            k: h!.width,
+            yStride: tile.cols,
+            yOffset: 0,
+            scale: weight!.parameter?.scale ?? 1,
+          },
+          flops: tileFlops(tile, h!.width),
+        });
+        if (dweight === undefined) continue;
+        to.dispatch({
+          kernel: matmulTnKernel,
+          consts: { ACCUMULATE: true },
+          buffers: {
+            dy: block,
+            x: bind(h!, tile),
+            partial: gradientRows(to, dweight, tile.first),
+          },
+          params: {
+            m: tile.rows,
+            n: tile.cols,
+            k: h!.width,
+            yStride: tile.cols,
+            yOffset: 0,
+            rowsPerSplit: TILE_ROWS,
+            splits: 1,
+          },
+          flops: tileFlops(tile, h!.width),
+        });
+      }
+    },
+  };
+}
+
+/** The binding that starts at a vocabulary row of the weight's gradient. */
+function gradientRows(to: Lowering, gradient: Tensor, row: number): ChunkBinding {
+  const chunk = to.chunks(gradient).findLast(({ first }) => first <= row)!;
+  return { tensor: gradient, chunk: chunk.index, firstRow: row - chunk.first };
+}
+
+function logProbOp(inverseTemperature: Value): Op {
+  return {
+    name: "log-prob",
+    lower({ inputs: [h, weight, target], outputs: [out, running, buffer] }, to) {
+      for (const tile of tiles(to, h!, weight!, buffer!)) {
+        logits(to, tile, h!, weight!, buffer!);
+        to.dispatch({
+          kernel: logitStatsKernel,
+          buffers: {
+            logits: { tensor: buffer!, chunk: 0 },
+            targets: bind(target!, tile),
+            running: bind(running!, tile),
+          },
+          params: {
+            rows: tile.rows,
+            cols: tile.cols,
+            first: tile.first,
+            invTemperature: inverseTemperature,
+            reset: tile.first === 0 ? 1 : 0,
+          },
+        });
+      }
+      for (const chunk of to.chunks(out!)) {
+        to.dispatch({
+          kernel: logitFinishKernel,
+          buffers: {
+            running: { tensor: running!, chunk: chunk.index },
+            out: { tensor: out!, chunk: chunk.index },
+          },
+          params: { rows: chunk.rows },
+        });
+      }
+    },
+    backward({ inputs, outputs: [out] }, [gradient], tape) {
+      const { graph } = tape;
+      const [h, weight, target] = inputs as [Tensor, Tensor, Tensor];
+      const dh = graph.value("dh", h.rows, h.width);
+      const outputs = [dh, logitTile(graph, weight)];
+      if (tape.needs(weight)) outputs.push(tape.parameterGradient(weight));
+      graph.add(backwardOp(inverseTemperature), [h, weight, target, out!, gradient!], outputs);
+      tape.add(h, dh);
+    },
+  };
+}
+
+function logitTile(graph: Graph, weight: Tensor): Tensor {
+  return graph.value("logit-tile", TILE_ROWS, Math.min(TILE_COLS, weight.rows as number));
+}
+
+/**
+ * Log-probabilities of given tokens under the output head, without ever holding all logits.
+ *
+ * h: [rows, width] f32; weight: [vocabulary, width]; target: [rows, 1] u32. Returns [rows, 3] f32:
+ * log-probability of the target, log-sum-exp and entropy of softmax(logits * inverseTemperature).
+ * Its gradient has the shape [rows, 2]: by log-probability and by entropy; the backward pass
+ * recomputes each tile of logits (Liger-Kernel's chunked selective log-softmax).
+ */
+export function logProb(
+  graph: Graph,
+  h: Tensor,
+  weight: Tensor,
+  target: Tensor,
+  inverseTemperature: Value = 1,
+): Tensor {
+  const out = graph.value("log-prob", h.rows, 3);
+  const running = graph.value("running-stats", h.rows, 4);
+  graph.add(
+    logProbOp(inverseTemperature),
+    [h, weight, target],
+    [out, running, logitTile(graph, weight)],
+  );
+  return out;
+}

@@ -1,0 +1,196 @@
+import { ShapeError } from "../../core/errors.ts";
+import { colSumKernel } from "../../kernels/col-sum.ts";
+import { matmulNnKernel } from "../../kernels/matmul-nn.ts";
+import { matmulNtKernel } from "../../kernels/matmul-nt.ts";
+import { matmulTnKernel } from "../../kernels/matmul-tn.ts";
+import { evaluate, type Environment, type Value } from "../extent.ts";
+import type { Chunk, Graph, Op, Tensor } from "../graph.ts";
+import { accumulateColumns, partCount, PARTS, rowsPerPart } from "./reduce.ts";
+import { at } from "./rowwise.ts";
+
+/** Weights larger than this are accumulated in place; smaller ones in parts over the rows. */
+const SPLIT_ELEMENTS = 2 ** 16;
+
+const flops =
+  (chunk: Chunk, n: number, k: number) =>
+  (environment: Environment): number =>
+    2 * evaluate(chunk.rows, environment) * n * k;
+
+/** The factor of a product: the caller's runtime scale times the weight's storage scale. */
+function scaleOf(weight: Tensor, scale: Value): Value {
+  const stored = weight.parameter?.scale ?? 1;
+  if (typeof scale === "number") return scale * stored;
+  return (environment) => evaluate(scale, environment) * stored;
+}
+
+function library(weight: Tensor): { weight: string } {
+  return { weight: weight.type === "f16s" ? "f16s" : "f32" };
+}
+
+/** dX = scale * dY W, summed over the chunks of W in order. */
+function inputGradientOp(scale: Value): Op {
+  return {
+    name: "linear-input-gradient",
+    lower({ inputs: [dy, weight], outputs: [dx] }, to) {
+      const k = dx!.width;
+      for (const rows of to.chunks(dy!)) {
+        to.chunks(weight!).forEach((part, index) => {
+          to.dispatch({
+            kernel: matmulNnKernel,
+            consts: { ACCUMULATE: index > 0 },
+            library: library(weight!),
+            buffers: { dy: at(dy!, rows), weight: at(weight!, part), dx: at(dx!, rows) },
+            params: {
+              m: rows.rows,
+              n: part.capacity,
+              k,
+              yStride: dy!.width,
+              yOffset: part.first,
+              scale: scaleOf(weight!, scale),
+            },
+            flops: flops(rows, part.capacity, k),
+          });
+        });
+      }
+    },
+  };
+}
+
+/** dW += scale * dY^T X, in parts over the rows that are added in order. */
+function weightGradientOp(scale: Value, split: boolean): Op {
+  return {
+    name: "linear-weight-gradient",
+    lower({ inputs: [dy, x], outputs: [gradient, partial] }, to) {
+      const k = x!.width;
+      // As many parts as one chunk holds: few under a small binding limit.
+      const parts = split ? to.chunks(partial!)[0]!.capacity : 1;
+      for (const rows of to.chunks(x!)) {
+        for (const part of to.chunks(gradient!)) {
+          const n = part.capacity;
+          const common = { m: rows.rows, n, k, yStride: dy!.width, yOffset: part.first };
+          const buffers = { dy: at(dy!, rows), x: at(x!, rows) };
+          if (!split) {
+            to.dispatch({
+              kernel: matmulTnKernel,
+              consts: { ACCUMULATE: true },
+              buffers: { ...buffers, partial: at(gradient!, part) },
+              params: { ...common, rowsPerSplit: rows.capacity, splits: 1 },
+              flops: flops(rows, n, k),
+            });
+            continue;
+          }
+          to.dispatch({
+            kernel: matmulTnKernel,
+            buffers: { ...buffers, partial: at(partial!, 0) },
+            params: {
+              ...common,
+              rowsPerSplit: rowsPerPart(rows.rows, parts),
+              splits: partCount(rows.rows, parts),
+            },
+            flops: flops(rows, n, k),
+          });
+          to.dispatch({
+            kernel: colSumKernel,
+            consts: { ACCUMULATE: true },
+            buffers: { input: at(partial!, 0), output: at(gradient!, part) },
+            params: { rows: partCount(rows.rows, parts), cols: n * k, rowsPerBlock: parts, scale },
+          });
+        }
+      }
+    },
+  };
+}
+
+/** Operands of a linear layer beside its input and weight. */
+export interface LinearOptions {
+  bias?: Tensor | undefined;
+  /** Added to the result in the same kernel. */
+  residual?: Tensor | undefined;
+  /** Factor of the product (not of bias and residual); a runtime scalar for adapters. */
+  scale?: Value;
+  /** Where the result goes, such as a cache; a planned tensor when left out. */
+  into?: Tensor | undefined;
+}
+
+function linearOp({ bias, residual, scale = 1 }: LinearOptions): Op {
+  return {
+    name: "linear",
+    lower({ inputs, outputs: [y] }, to) {
+      const [x, weight] = inputs as [Tensor, Tensor];
+      const k = x.width;
+      for (const rows of to.chunks(x)) {
+        for (const part of to.chunks(weight)) {
+          to.dispatch({
+            kernel: matmulNtKernel,
+            consts: { BIAS: bias !== undefined, RESIDUAL: residual !== undefined },
+            library: library(weight),
+            buffers: {
+              x: at(x, rows),
+              weight: at(weight, part),
+              bias: at(bias ?? x, bias === undefined ? rows : 0),
+              residual: at(residual ?? x, rows),
+              y: at(y!, rows),
+            },
+            params: {
+              m: rows.rows,
+              n: part.capacity,
+              k,
+              yStride: y!.width,
+              yOffset: part.first,
+              scale: scaleOf(weight, scale),
+            },
+            flops: flops(rows, part.capacity, k),
+          });
+        }
+      }
+    },
+    backward({ inputs }, [dy], tape) {
+      const { graph } = tape;
+      const [x, weight] = inputs as [Tensor, Tensor];
+      if (tape.needs(x)) {
+        const dx = graph.value(`d${x.name}`, x.rows, x.width);
+        graph.add(inputGradientOp(scale), [dy!, weight], [dx]);
+        tape.add(x, dx);
+      }
+      if (tape.needs(weight)) {
+        const gradient = tape.parameterGradient(weight);
+        const elements = (weight.rows as number) * weight.width;
+        const split = scale !== 1 || elements <= SPLIT_ELEMENTS;
+        const outputs = split
+          ? [gradient, graph.value("dweight-parts", PARTS, elements)]
+          : [gradient];
+        graph.add(weightGradientOp(scale, split), [dy!, x], outputs);
+      }
+      if (bias !== undefined && tape.needs(bias)) {
+        accumulateColumns(graph, dy!, tape.parameterGradient(bias));
+      }
+      if (residual !== undefined && tape.needs(residual)) tape.add(residual, dy!);
+    },
+  };
+}
+
+/**
+ * Linear layer: y = scale * x W^T (+ bias) (+ residual).
+ *
+ * x: [rows, k] f32; weight: [n, k] f32 or f16s; bias: n elements; residual, y: [rows, n] f32.
+ *
+ * @throws {ShapeError} when the widths do not fit.
+ */
+export function linear(
+  graph: Graph,
+  x: Tensor,
+  weight: Tensor,
+  options: LinearOptions = {},
+): Tensor {
+  const { bias, residual } = options;
+  if (x.width !== weight.width) {
+    throw new ShapeError(
+      "linear-width",
+      `linear: ${x.name} has rows of ${x.width}, ${weight.name} expects ${weight.width}.`,
+    );
+  }
+  const y = options.into ?? graph.value(`linear(${weight.name})`, x.rows, weight.rows as number);
+  const extra = [bias, residual].filter((tensor) => tensor !== undefined);
+  graph.add(linearOp(options), [x, weight, ...extra], [y]);
+  return y;
+}

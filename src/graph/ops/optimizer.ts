@@ -1,0 +1,94 @@
+import { adamwKernel } from "../../kernels/adamw.ts";
+import { clipCoefficientKernel } from "../../kernels/clip-coefficient.ts";
+import { gradNormKernel } from "../../kernels/grad-norm.ts";
+import { scalar } from "../extent.ts";
+import type { Graph, Op, Tensor } from "../graph.ts";
+import { at } from "./rowwise.ts";
+
+/** Elements whose squares one workgroup sums for the gradient norm. */
+const NORM_BLOCK = 4096;
+
+/**
+ * Global gradient norm and the clipping coefficient, as torch's `clip_grad_norm_`.
+ *
+ * Sums of squares per block, then over blocks in order. Returns [1, 2] f32: norm before clipping, and
+ * min(1, maxNorm / (norm + 1e-6)). Scalar `maxGradNorm` of the replay.
+ */
+export function clipCoefficient(graph: Graph, gradients: readonly Tensor[]): Tensor {
+  const sizes = gradients.map((gradient) => (gradient.rows as number) * gradient.width);
+  // Every chunk starts a new block, so the bound counts one more for each of them.
+  const bound = sizes.reduce((sum, size) => sum + Math.ceil(size / NORM_BLOCK) + 1, 0);
+  const partial = graph.value("norm-parts", 1, bound);
+  const clip = graph.value("clip", 1, 2);
+  const op: Op = {
+    name: "gradient-norm",
+    lower(_node, to) {
+      let first = 0;
+      for (const gradient of gradients) {
+        for (const chunk of to.chunks(gradient)) {
+          const count = chunk.capacity * gradient.width;
+          to.dispatch({
+            kernel: gradNormKernel,
+            buffers: { grad: at(gradient, chunk), partial: at(partial, 0) },
+            params: { count, perBlock: NORM_BLOCK, first },
+          });
+          first += Math.ceil(count / NORM_BLOCK);
+        }
+      }
+      to.dispatch({
+        kernel: clipCoefficientKernel,
+        buffers: { partial: at(partial, 0), clip: at(clip, 0) },
+        params: { count: first, maxNorm: scalar("maxGradNorm") },
+      });
+    },
+  };
+  graph.add(op, gradients, [clip, partial]);
+  return clip;
+}
+
+/** One trained tensor with its AdamW state, all of one shape. */
+export interface Moments {
+  value: Tensor;
+  gradient: Tensor;
+  m: Tensor;
+  v: Tensor;
+  /** False for tensors that are not decayed. */
+  decay: boolean;
+}
+
+/**
+ * One AdamW update in place (Loshchilov and Hutter 2019), f32 master weights, as torch.optim.AdamW.
+ *
+ * The replay's scalars are those of `adamwParams`. Gradients are scaled by the clip coefficient; a
+ * gradient that is not finite skips the update.
+ */
+export function adamw(graph: Graph, { value, gradient, m, v, decay }: Moments, clip: Tensor): void {
+  const op: Op = {
+    name: "adamw",
+    lower(_node, to) {
+      for (const chunk of to.chunks(value)) {
+        to.dispatch({
+          kernel: adamwKernel,
+          buffers: {
+            param: at(value, chunk),
+            grad: at(gradient, chunk),
+            m: at(m, chunk),
+            v: at(v, chunk),
+            clip: at(clip, 0),
+          },
+          params: {
+            count: chunk.capacity * value.width,
+            learningRate: scalar("learningRate"),
+            complement1: scalar("complement1"),
+            complement2: scalar("complement2"),
+            eps: scalar("eps"),
+            weightDecay: decay ? scalar("weightDecay") : 0,
+            correction1: scalar("correction1"),
+            correction2: scalar("correction2"),
+          },
+        });
+      }
+    },
+  };
+  graph.add(op, [gradient, clip], [value, m, v]);
+}

@@ -1,0 +1,298 @@
+import { assert } from "../../core/errors.ts";
+import { addRowsKernel } from "../../kernels/add-rows.ts";
+import { bucketSumKernel } from "../../kernels/bucket-sum.ts";
+import { convPackBackwardKernel } from "../../kernels/conv-pack-backward.ts";
+import { convPackKernel } from "../../kernels/conv-pack.ts";
+import { gatherRowsKernel } from "../../kernels/gather-rows.ts";
+import { gatherSumKernel } from "../../kernels/gather-sum.ts";
+import { poolRowsKernel } from "../../kernels/pool-rows.ts";
+import type { Dim, Value } from "../extent.ts";
+import type { Graph, Lowering, Op, Tensor } from "../graph.ts";
+import { at } from "./rowwise.ts";
+
+/** Index value of a row that comes from nowhere. */
+export const NO_ROW = 0xffffffff;
+
+/** Gathers from a table in chunks; further sources go over the result with KEEP. */
+function lowerGather(
+  to: Lowering,
+  [source, index, y]: readonly [Tensor, Tensor, Tensor],
+  keep: boolean,
+  scale: number,
+): void {
+  for (const rows of to.chunks(y)) {
+    to.chunks(source).forEach((part, position) => {
+      to.dispatch({
+        kernel: gatherRowsKernel,
+        consts: { KEEP: keep || position > 0 },
+        buffers: { source: at(source, part), index: at(index, rows), y: at(y, rows) },
+        params: { rows: rows.rows, cols: y.width, first: part.first, srcRows: part.rows, scale },
+      });
+    });
+  }
+}
+
+/** A gather without a backward rule. */
+function plainGatherOp(scale = 1): Op {
+  return {
+    name: "gather-rows",
+    lower({ inputs: [source, index], outputs: [y] }, to) {
+      lowerGather(to, [source!, index!, y!], false, scale);
+    },
+  };
+}
+
+function takeRows(graph: Graph, source: Tensor, index: Tensor, rows: Dim, scale = 1): Tensor {
+  const y = graph.value(`rows(${source.name})`, rows, source.width);
+  graph.add(plainGatherOp(scale), [source, index], [y]);
+  return y;
+}
+
+const permuteOp: Op = {
+  name: "permute-rows",
+  lower({ inputs: [source, index], outputs: [y] }, to) {
+    lowerGather(to, [source!, index!, y!], false, 1);
+  },
+  backward({ inputs: [source, , inverse] }, [dy], tape) {
+    if (!tape.needs(source!)) return;
+    tape.add(source!, takeRows(tape.graph, dy!, inverse!, source!.rows));
+  },
+};
+
+/** Reorders rows: y[i] = x[index[i]], with inverse[index[i]] = i for the gradient; both [rows, 1] u32. */
+export function permuteRows(graph: Graph, x: Tensor, index: Tensor, inverse: Tensor): Tensor {
+  const y = graph.value(`permuted(${x.name})`, x.rows, x.width);
+  graph.add(permuteOp, [x, index, inverse], [y]);
+  return y;
+}
+
+const gatherSumOp: Op = {
+  name: "gather-sum",
+  lower({ inputs: [x, order, start], outputs: [y] }, to) {
+    assert(
+      to.chunks(x!).length === 1 && to.chunks(y!).length === 1,
+      "gather-sum needs whole tensors",
+    );
+    to.dispatch({
+      kernel: gatherSumKernel,
+      buffers: { x: at(x!, 0), order: at(order!, 0), start: at(start!, 0), y: at(y!, 0) },
+      params: { rows: to.chunks(y!)[0]!.rows, cols: y!.width },
+    });
+  },
+};
+
+/** The gathered rows grouped by source row, for the gradient of a gather. */
+export interface RowGroups {
+  /** [gathered, 1] u32: gathered rows, grouped by their source. */
+  order: Tensor;
+  /** [sources + 1, 1] u32: first place of each group. */
+  start: Tensor;
+}
+
+/** Takes rows by index, each any number of times: y[i] = x[index[i]]. */
+export function gatherRows(graph: Graph, x: Tensor, index: Tensor, groups: RowGroups): Tensor {
+  const op: Op = {
+    ...plainGatherOp(),
+    backward({ inputs: [source, , order, start] }, [dy], tape) {
+      if (!tape.needs(source!)) return;
+      const dx = tape.graph.value(`d${source!.name}`, source!.rows, source!.width);
+      tape.graph.add(gatherSumOp, [dy!, order!, start!], [dx]);
+      tape.add(source!, dx);
+    },
+  };
+  const y = graph.value(`rows(${x.name})`, index.rows, x.width);
+  graph.add(op, [x, index, groups.order, groups.start], [y]);
+  return y;
+}
+
+/** Tokens grouped by id, for the gradient of an embedding table. */
+export interface TokenBuckets extends RowGroups {
+  /** [buckets, 1] u32: the token id of each bucket. */
+  token: Tensor;
+}
+
+/** Rows of features and where they go among the tokens. */
+export interface Splice {
+  /** [features, width] f32. */
+  features: Tensor;
+  /** [tokens, 1] u32: the feature row of each token, or `NO_ROW`. */
+  source: Tensor;
+  /** [features, 1] u32: the token of each feature row. */
+  destination: Tensor;
+}
+
+const embeddingGradientOp: Op = {
+  name: "embedding-gradient",
+  lower({ inputs: [dy, order, start, token], outputs: [gradient] }, to) {
+    assert(to.chunks(dy!).length === 1, "the embedding gradient needs all tokens in one chunk");
+    const [buckets] = to.chunks(token!);
+    for (const part of to.chunks(gradient!)) {
+      to.dispatch({
+        kernel: bucketSumKernel,
+        buffers: {
+          dy: at(dy!, 0),
+          order: at(order!, 0),
+          start: at(start!, 0),
+          token: at(token!, 0),
+          table: at(gradient!, part),
+        },
+        params: {
+          buckets: buckets!.rows,
+          cols: dy!.width,
+          first: part.first,
+          tableRows: part.capacity,
+        },
+      });
+    }
+  },
+};
+
+/**
+ * Token embeddings with media features in the places of their placeholders.
+ *
+ * table: [vocabulary, width]; ids: [tokens, 1] u32, `NO_ROW` for placeholders; y: [tokens, width] f32.
+ * `buckets` is needed only when the table is trained.
+ */
+export function embed(
+  graph: Graph,
+  table: Tensor,
+  ids: Tensor,
+  splices: readonly Splice[],
+  buckets: TokenBuckets | undefined,
+): Tensor {
+  const op: Op = {
+    name: "embed",
+    lower({ inputs: [rows, tokens], outputs: [y] }, to) {
+      lowerGather(to, [rows!, tokens!, y!], false, rows!.parameter?.scale ?? 1);
+      for (const { features, source } of splices) lowerGather(to, [features, source, y!], true, 1);
+    },
+    backward({ inputs: [rows] }, [dy], tape) {
+      for (const { features, destination } of splices) {
+        if (!tape.needs(features)) continue;
+        tape.add(features, takeRows(tape.graph, dy!, destination, features.rows));
+      }
+      if (!tape.needs(rows!)) return;
+      assert(buckets !== undefined, "a trained embedding needs its token buckets");
+      const { order, start, token } = buckets;
+      tape.graph.add(
+        embeddingGradientOp,
+        [dy!, order, start, token],
+        [tape.parameterGradient(rows!)],
+      );
+    },
+  };
+  const y = graph.value("embeddings", ids.rows, table.width);
+  const media = splices.flatMap(({ features, source, destination }) => [
+    features,
+    source,
+    destination,
+  ]);
+  graph.add(op, [table, ids, ...media], [y]);
+  return y;
+}
+
+const addTableOp: Op = {
+  name: "add-rows",
+  lower({ inputs: [x, table, index], outputs: [y] }, to) {
+    for (const chunk of to.chunks(x!)) {
+      to.dispatch({
+        kernel: addRowsKernel,
+        buffers: {
+          x: at(x!, chunk),
+          table: at(table!, 0),
+          index: at(index!, chunk),
+          y: at(y!, chunk),
+        },
+        params: { rows: chunk.rows, cols: x!.width },
+      });
+    }
+  },
+  backward({ inputs: [x] }, [dy], tape) {
+    tape.add(x!, dy!);
+  },
+};
+
+/** Adds fixed table rows by index: y[i] = x[i] + table[index[i]]; the table gets no gradient. */
+export function addRows(graph: Graph, x: Tensor, table: Tensor, index: Tensor): Tensor {
+  const y = graph.value(`positioned(${x.name})`, x.rows, x.width);
+  graph.add(addTableOp, [x, table, index], [y]);
+  return y;
+}
+
+/** Requires a tensor in one chunk, for ops whose windows could straddle a border. */
+function whole(to: Lowering, tensor: Tensor): Value {
+  const chunks = to.chunks(tensor);
+  assert(chunks.length === 1, `${tensor.name} does not fit one binding of this adapter`);
+  return chunks[0]!.rows;
+}
+
+const packBackwardOp = (taps: number): Op => ({
+  name: "conv-pack-backward",
+  lower({ inputs: [dy, inverse], outputs: [dx] }, to) {
+    whole(to, dy!);
+    to.dispatch({
+      kernel: convPackBackwardKernel,
+      buffers: { dy: at(dy!, 0), inverse: at(inverse!, 0), dx: at(dx!, 0) },
+      params: { rows: whole(to, dx!), cols: dx!.width, taps },
+    });
+  },
+});
+
+/** Index tables of a one-dimensional convolution over ragged rows. */
+export interface ConvWindows {
+  /** [outputs, taps] u32: input row of each tap, or `NO_ROW`. */
+  index: Tensor;
+  /** [inputs, taps] u32: places out * taps + tap that read this input row, or `NO_ROW`. */
+  inverse: Tensor;
+}
+
+/** Lays out convolution windows for a matrix product: [outputs, width * taps] in (channel, tap) order. */
+export function convPack(graph: Graph, x: Tensor, { index, inverse }: ConvWindows): Tensor {
+  const taps = index.width;
+  const op: Op = {
+    name: "conv-pack",
+    lower({ inputs: [from], outputs: [y] }, to) {
+      whole(to, from!);
+      to.dispatch({
+        kernel: convPackKernel,
+        buffers: { x: at(from!, 0), index: at(index, 0), y: at(y!, 0) },
+        params: { rows: whole(to, y!), cols: from!.width, taps },
+      });
+    },
+    backward({ inputs: [from] }, [dy], tape) {
+      if (!tape.needs(from!)) return;
+      const dx = tape.graph.value(`d${from!.name}`, from!.rows, from!.width);
+      tape.graph.add(packBackwardOp(taps), [dy!, inverse], [dx]);
+      tape.add(from!, dx);
+    },
+  };
+  const y = graph.value(`windows(${x.name})`, index.rows, x.width * taps);
+  graph.add(op, [x, index, inverse], [y]);
+  return y;
+}
+
+/**
+ * Means of neighbouring row pairs: y[i] = (x[first[i]] + x[first[i] + 1]) / 2.
+ *
+ * first: [pooled, 1] u32; inverse: [rows, 1] u32, the pooled row of each input row, or `NO_ROW`.
+ */
+export function poolRows(graph: Graph, x: Tensor, first: Tensor, inverse: Tensor): Tensor {
+  const op: Op = {
+    name: "pool-rows",
+    lower({ inputs: [from], outputs: [y] }, to) {
+      whole(to, from!);
+      to.dispatch({
+        kernel: poolRowsKernel,
+        buffers: { x: at(from!, 0), first: at(first, 0), y: at(y!, 0) },
+        params: { rows: whole(to, y!), cols: from!.width },
+      });
+    },
+    backward({ inputs: [from] }, [dy], tape) {
+      if (!tape.needs(from!)) return;
+      tape.add(from!, takeRows(tape.graph, dy!, inverse, from!.rows, 0.5));
+    },
+  };
+  const y = graph.value(`pooled(${x.name})`, first.rows, x.width);
+  graph.add(op, [x, first, inverse], [y]);
+  return y;
+}

@@ -1,0 +1,277 @@
+import { assert, ShapeError } from "../core/errors.ts";
+import type { Device } from "../gpu/device.ts";
+import { writeParams, type Grid } from "../gpu/kernel.ts";
+import type { Pipeline } from "../gpu/pipelines.ts";
+import { capacityRows, chunksOf, rowBytesOf, type Capacity } from "./chunks.ts";
+import { evaluate, type Environment } from "./extent.ts";
+import { rootOf, type Dispatch, type Graph, type Lowering, type Tensor } from "./graph.ts";
+import { planMemory, type MemoryPlan } from "./memory.ts";
+import type { HostArray } from "./storage.ts";
+
+/** Exact figures of one plan: what it holds and what one replay at given sizes does. */
+export interface PlanReport {
+  dispatches: number;
+  flops: number;
+  /** Bytes of shared activation buffers, and what they would be without sharing. */
+  activationBytes: number;
+  unsharedBytes: number;
+  inputBytes: number;
+}
+
+/** One launch, ready to be encoded. */
+interface Launch {
+  op: string;
+  dispatch: Dispatch;
+  pipeline: Pipeline;
+  group: GPUBindGroup;
+}
+
+const PARAM_STRIDE = 256;
+/** Work that one launch costs at least, in FLOPs, so that many small launches are cut too. */
+const LAUNCH_WORK = 20_000;
+
+/** Options of a replay. */
+export interface RunOptions {
+  /** How often the launch list is encoded one after the other (decode steps); default 1. */
+  repeat?: number;
+}
+
+/**
+ * A graph lowered to a flat list of launches over fixed buffers: replayed, never rebuilt.
+ *
+ * Keyed by capacity only: a replay names the actual sizes, from which parameters and grids are
+ * computed. Nothing is created on the GPU after `compile`.
+ */
+export class Plan {
+  readonly label: string;
+  readonly #device: Device;
+  readonly #graph: Graph;
+  readonly #capacity: Capacity;
+  readonly #memory: MemoryPlan;
+  readonly #buffers: Map<Tensor, readonly GPUBuffer[]>;
+  readonly #owned: GPUBuffer[];
+  readonly #launches: Launch[] = [];
+  readonly #arena: GPUBuffer;
+  readonly #params: DataView;
+
+  /**
+   * Plans memory, compiles every pipeline and makes every buffer and bind group.
+   *
+   * @param capacity the largest value of every extent of the graph.
+   */
+  static async compile(
+    device: Device,
+    graph: Graph,
+    options: { label: string; capacity: Capacity },
+  ): Promise<Plan> {
+    const { chunkBytes, software, tier } = device.capabilities;
+    const lowered: { op: string; dispatch: Dispatch }[] = [];
+    for (const node of graph.nodes) {
+      const to: Lowering = {
+        software,
+        tier,
+        chunks: (tensor) => chunksOf(tensor, options.capacity, chunkBytes),
+        dispatch: (dispatch) => lowered.push({ op: node.op.name, dispatch }),
+      };
+      node.op.lower(node, to);
+    }
+    const pipelines = await Promise.all(
+      lowered.map(({ dispatch }) => device.pipelines.get(dispatch.kernel, dispatch)),
+    );
+    const plan = new Plan(device, graph, options.label, options.capacity, lowered.length);
+    lowered.forEach(({ op, dispatch }, index) => plan.#bind(op, dispatch, pipelines[index]!));
+    return plan;
+  }
+
+  private constructor(
+    device: Device,
+    graph: Graph,
+    label: string,
+    capacity: Capacity,
+    launches: number,
+  ) {
+    const { chunkBytes } = device.capabilities;
+    this.label = label;
+    this.#device = device;
+    this.#graph = graph;
+    this.#capacity = capacity;
+    this.#memory = planMemory(graph, capacity, chunkBytes);
+    this.#buffers = new Map();
+    const slots = new Map(
+      this.#memory.slots.map((slot, i) => [
+        slot,
+        device.createBuffer(`${label}/slot${i}`, slot.bytes),
+      ]),
+    );
+    for (const [tensor, places] of this.#memory.places) {
+      this.#buffers.set(
+        tensor,
+        places.map((slot) => slots.get(slot)!),
+      );
+    }
+    this.#owned = [...slots.values()];
+    for (const tensor of graph.inputs.values()) {
+      const buffers = chunksOf(tensor, capacity, chunkBytes).map((chunk) =>
+        device.createBuffer(`${label}/${tensor.name}`, chunk.capacity * rowBytesOf(tensor)),
+      );
+      this.#buffers.set(tensor, buffers);
+      this.#owned.push(...buffers);
+    }
+    const arenaBytes = Math.max(1, launches) * PARAM_STRIDE;
+    this.#arena = device.createBuffer(`${label}/params`, arenaBytes, 0x40);
+    this.#owned.push(this.#arena);
+    this.#params = new DataView(new ArrayBuffer(arenaBytes));
+  }
+
+  /** Copies host data into an input, from row `first` on. */
+  write(name: string, data: HostArray, first = 0): void {
+    const tensor = this.#graph.inputs.get(name);
+    assert(tensor !== undefined, `plan ${this.label} has no input ${name}`);
+    const rows = data.length / tensor.width;
+    const limit = capacityRows(tensor, this.#capacity);
+    if (!Number.isInteger(rows) || first + rows > limit) {
+      throw new ShapeError(
+        "input-too-large",
+        `${this.label}: input ${name} holds ${limit} rows of ${tensor.width}; ${data.length} values were given at row ${first}.`,
+      );
+    }
+    const { chunkBytes } = this.#device.capabilities;
+    chunksOf(tensor, this.#capacity, chunkBytes).forEach((chunk, index) => {
+      const from = Math.max(first, chunk.first);
+      const to = Math.min(first + rows, chunk.first + chunk.capacity);
+      if (from >= to) return;
+      const part = data.subarray((from - first) * tensor.width, (to - first) * tensor.width);
+      const offset = (from - chunk.first) * rowBytesOf(tensor);
+      this.#device.write(this.#buffers.get(tensor)![index]!, offset, part);
+    });
+  }
+
+  /** Copies host data into all inputs; data for inputs that the plan lacks are left alone. */
+  writeAll(inputs: Readonly<Record<string, HostArray>>): void {
+    for (const name of this.#graph.inputs.keys()) {
+      const data = inputs[name];
+      assert(data !== undefined, `plan ${this.label}: input ${name} was not given`);
+      this.write(name, data);
+    }
+  }
+
+  /** Encodes and submits the launches for the given sizes; submits are cut and paced. */
+  async run(
+    sizes: Environment["sizes"],
+    scalars: Environment["scalars"] = {},
+    options: RunOptions = {},
+  ): Promise<void> {
+    for (const [name, size] of Object.entries(sizes)) {
+      const limit = this.#capacity[name];
+      if (limit !== undefined && size > limit) {
+        throw new ShapeError(
+          "over-capacity",
+          `plan ${this.label} was made for ${name} <= ${limit}; ${size} was asked for.`,
+        );
+      }
+    }
+    const environment = { sizes, scalars };
+    const grids = this.#evaluate(environment);
+    this.#device.write(this.#arena, 0, new Uint8Array(this.#params.buffer));
+    const { pacer } = this.#device;
+    let encoder: GPUCommandEncoder | undefined;
+    let pass: GPUComputePassEncoder | undefined;
+    let work = 0;
+    const flush = () => {
+      if (pass === undefined) return;
+      pass.end();
+      this.#device.submitEncoder(encoder!, work);
+      pass = undefined;
+      work = 0;
+    };
+    let bound: Pipeline | undefined;
+    for (let step = 0; step < (options.repeat ?? 1); step++) {
+      for (const [index, launch] of this.#launches.entries()) {
+        const grid = grids[index]!;
+        if (grid[0] * grid[1] * grid[2] === 0) continue;
+        if (pass === undefined) {
+          encoder = this.#device.raw.createCommandEncoder({ label: this.label });
+          pass = encoder.beginComputePass({ label: this.label });
+          bound = undefined;
+        }
+        if (bound !== launch.pipeline) pass.setPipeline((bound = launch.pipeline).raw);
+        pass.setBindGroup(0, launch.group, [index * PARAM_STRIDE]);
+        pass.dispatchWorkgroups(...grid);
+        this.#device.counters.dispatches++;
+        work += LAUNCH_WORK + (launch.dispatch.flops?.(environment) ?? 0);
+        if (work >= pacer.submitWork) {
+          flush();
+          if (pacer.full) await this.#device.idle();
+        }
+      }
+    }
+    flush();
+  }
+
+  /** Reads a kept tensor back: its first `rows` rows as float32. */
+  async read(name: string, rows?: number): Promise<Float32Array> {
+    const tensor = this.#graph.kept.get(name);
+    assert(tensor !== undefined, `plan ${this.label} keeps no tensor ${name}`);
+    const root = rootOf(tensor);
+    const buffers = root.storage?.chunks ?? this.#buffers.get(root)!;
+    const count = rows ?? capacityRows(tensor, this.#capacity);
+    const result = new Float32Array(count * tensor.width);
+    const { chunkBytes } = this.#device.capabilities;
+    for (const chunk of chunksOf(tensor, this.#capacity, chunkBytes)) {
+      const take = Math.min(chunk.capacity, count - chunk.first);
+      if (take <= 0) break;
+      const bytes = take * tensor.width * 4;
+      const part = await this.#device.readF32(buffers[chunk.index]!, 0, bytes / 4);
+      result.set(part, chunk.first * tensor.width);
+    }
+    return result;
+  }
+
+  /** What one replay at these sizes costs, exactly. */
+  report(sizes: Environment["sizes"], scalars: Environment["scalars"] = {}): PlanReport {
+    const environment = { sizes, scalars };
+    const live = this.#evaluate(environment).map((grid) => grid[0] * grid[1] * grid[2] > 0);
+    const launches = this.#launches.filter((_, index) => live[index]);
+    const inputs = [...this.#graph.inputs.values()];
+    return {
+      dispatches: launches.length,
+      flops: launches.reduce((sum, { dispatch }) => sum + (dispatch.flops?.(environment) ?? 0), 0),
+      activationBytes: this.#memory.bytes,
+      unsharedBytes: this.#memory.unsharedBytes,
+      inputBytes: inputs.reduce(
+        (sum, tensor) => sum + capacityRows(tensor, this.#capacity) * rowBytesOf(tensor),
+        0,
+      ),
+    };
+  }
+
+  /** Frees the plan's buffers; parameters and caches stay. */
+  destroy(): void {
+    for (const buffer of this.#owned) this.#device.destroyBuffer(buffer);
+  }
+
+  /** Writes every launch's parameters for an environment and returns the grids. */
+  #evaluate(environment: Environment): Grid[] {
+    return this.#launches.map(({ dispatch, pipeline }, index) => {
+      const values: Record<string, number> = {};
+      for (const name in dispatch.params)
+        values[name] = evaluate(dispatch.params[name]!, environment);
+      writeParams(dispatch.kernel, this.#params, index * PARAM_STRIDE, values);
+      return dispatch.kernel.grid(values, pipeline.consts);
+    });
+  }
+
+  #bind(op: string, dispatch: Dispatch, pipeline: Pipeline): void {
+    const bindings = Object.entries(dispatch.buffers).map(
+      ([name, { tensor, chunk, firstRow = 0 }]) => {
+        const root = rootOf(tensor);
+        const buffers = root.storage?.chunks ?? this.#buffers.get(root);
+        const buffer = buffers?.[chunk];
+        assert(buffer !== undefined, `${op}: tensor ${tensor.name} has no chunk ${chunk}`);
+        return [name, { buffer, offset: firstRow * rowBytesOf(tensor) }] as const;
+      },
+    );
+    const group = this.#device.pipelines.bind(pipeline, Object.fromEntries(bindings), this.#arena);
+    this.#launches.push({ op, dispatch, pipeline, group });
+  }
+}

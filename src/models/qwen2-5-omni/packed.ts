@@ -1,0 +1,173 @@
+import { NO_ROW } from "../../graph/ops/rows.ts";
+import { mropeTable } from "../../nn/rotary.ts";
+import { treeSegments } from "../../nn/segments.ts";
+import type { OmniConfig } from "./config.ts";
+import type { Feed } from "./feed.ts";
+import type { PromptLayout } from "./positions.ts";
+
+/** A token whose probability a pass is to give: the packed row that predicts it, and its id. */
+export interface LossRow {
+  row: number;
+  target: number;
+}
+
+/** One prompt with the completions that continue it. */
+export interface Tree {
+  prompt: PromptLayout;
+  /** Completion token ids; empty for a prompt alone. */
+  completions: readonly ArrayLike<number>[];
+}
+
+/** Trees packed into one sequence of rows. */
+export interface PackedTrees {
+  tokens: number;
+  /** First row of every tree. */
+  starts: number[];
+  ids: Uint32Array;
+  /** [3, tokens] positions. */
+  positions: Int32Array;
+  /** Packed rows of vision and audio features, in the order of the features. */
+  visionRows: Uint32Array;
+  audioRows: Uint32Array;
+  /** One entry per completion token, tree by tree, completion by completion. */
+  lossRows: LossRow[];
+  shapes: { prompt: number; branches: number[] }[];
+}
+
+/**
+ * Packs prompt trees: every prompt once, then its completions without their last tokens.
+ *
+ * Branch positions start at the prompt's `nextPos`; the prompt's last row predicts the first token
+ * of every completion.
+ */
+export function packTrees(trees: readonly Tree[]): PackedTrees {
+  const shapes = trees.map(({ prompt, completions }) => ({
+    prompt: prompt.inputIds.length,
+    branches: completions.map((completion) => Math.max(0, completion.length - 1)),
+  }));
+  const tokens = shapes.reduce(
+    (sum, { prompt, branches }) => sum + branches.reduce((a, b) => a + b, prompt),
+    0,
+  );
+  const packed: PackedTrees = {
+    tokens,
+    starts: [],
+    ids: new Uint32Array(tokens),
+    positions: new Int32Array(3 * tokens),
+    visionRows: new Uint32Array(
+      trees.reduce((sum, { prompt }) => sum + prompt.visionRows.length, 0),
+    ),
+    audioRows: new Uint32Array(trees.reduce((sum, { prompt }) => sum + prompt.audioRows.length, 0)),
+    lossRows: [],
+    shapes,
+  };
+  let row = 0;
+  let vision = 0;
+  let audio = 0;
+  for (const { prompt, completions } of trees) {
+    const length = prompt.inputIds.length;
+    packed.starts.push(row);
+    packed.ids.set(prompt.inputIds, row);
+    for (let axis = 0; axis < 3; axis++) {
+      const part = prompt.positions.subarray(axis * length, (axis + 1) * length);
+      packed.positions.set(part, axis * tokens + row);
+    }
+    for (const feature of prompt.visionRows) packed.visionRows[vision++] = row + feature;
+    for (const feature of prompt.audioRows) packed.audioRows[audio++] = row + feature;
+    const last = row + length - 1;
+    row += length;
+    for (const completion of completions) {
+      for (let i = 0; i < completion.length; i++) {
+        packed.lossRows.push({ row: i === 0 ? last : row + i - 1, target: completion[i]! });
+        if (i === completion.length - 1) continue;
+        packed.ids[row + i] = completion[i]!;
+        for (let axis = 0; axis < 3; axis++) {
+          packed.positions[axis * tokens + row + i] = prompt.nextPos + i;
+        }
+      }
+      row += Math.max(0, completion.length - 1);
+    }
+  }
+  return packed;
+}
+
+/** Groups rows 0 .. index.length-1 by their index: order within a group is ascending. */
+function groupRows(
+  index: ArrayLike<number>,
+  groups: number,
+): { order: Uint32Array; start: Uint32Array } {
+  const start = new Uint32Array(groups + 1);
+  for (let i = 0; i < index.length; i++) start[index[i]! + 1]!++;
+  for (let i = 0; i < groups; i++) start[i + 1]! += start[i]!;
+  const next = start.slice();
+  const order = new Uint32Array(index.length);
+  for (let i = 0; i < index.length; i++) order[next[index[i]!]!++] = i;
+  return { order, start };
+}
+
+/** Text tokens grouped by id, ascending, for the gradient of the embedding. */
+function tokenBuckets(ids: Uint32Array): {
+  order: Uint32Array;
+  start: Uint32Array;
+  token: Uint32Array;
+} {
+  const order = Uint32Array.from(ids.keys())
+    .filter((row) => ids[row] !== NO_ROW)
+    .sort((a, b) => ids[a]! - ids[b]! || a - b);
+  const start: number[] = [];
+  const token: number[] = [];
+  order.forEach((row, place) => {
+    if (token.at(-1) === ids[row]) return;
+    token.push(ids[row]!);
+    start.push(place);
+  });
+  return {
+    order,
+    start: Uint32Array.from([...start, order.length]),
+    token: Uint32Array.from(token),
+  };
+}
+
+/** What the host feeds the decoder for packed trees. */
+export function packedFeed(config: OmniConfig, packed: PackedTrees): Feed {
+  const { tokens, visionRows, audioRows, lossRows } = packed;
+  const ids = packed.ids.slice();
+  const visionSource = new Uint32Array(tokens).fill(NO_ROW);
+  const audioSource = new Uint32Array(tokens).fill(NO_ROW);
+  visionRows.forEach((row, feature) => ((visionSource[row] = feature), (ids[row] = NO_ROW)));
+  audioRows.forEach((row, feature) => ((audioSource[row] = feature), (ids[row] = NO_ROW)));
+  const buckets = tokenBuckets(ids);
+  const segments = treeSegments(packed.shapes);
+  const index = Uint32Array.from(lossRows, ({ row }) => row);
+  const groups = groupRows(index, tokens);
+  const { mropeSection, ropeTheta } = config.text;
+  return {
+    inputs: {
+      "text.ids": ids,
+      "text.visionSource": visionSource,
+      "text.audioSource": audioSource,
+      "text.visionRows": visionRows,
+      "text.audioRows": audioRows,
+      "text.buckets.order": buckets.order,
+      "text.buckets.start": buckets.start,
+      "text.buckets.token": buckets.token,
+      "text.table": mropeTable(packed.positions, tokens, mropeSection, ropeTheta),
+      "text.segments": segments.segments,
+      "text.keyRanges": segments.keyRanges,
+      "loss.index": index,
+      "loss.order": groups.order,
+      "loss.start": groups.start,
+      "loss.target": Uint32Array.from(lossRows, ({ target }) => target),
+    },
+    sizes: {
+      tokens,
+      buckets: buckets.token.length,
+      bucketEnds: buckets.start.length,
+      tokenEnds: tokens + 1,
+      lossRows: lossRows.length,
+      cells: visionRows.length,
+      audioFeatures: audioRows.length,
+    },
+    scalars: { textPairs: segments.pairs },
+  };
+}

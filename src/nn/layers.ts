@@ -1,0 +1,69 @@
+import type { Tensor } from "../graph/graph.ts";
+import { gelu, swiglu } from "../graph/ops/activation.ts";
+import { linear as product, type LinearOptions } from "../graph/ops/linear.ts";
+import { layerNorm as layerNormOp, rmsNorm as rmsNormOp } from "../graph/ops/norm.ts";
+import type { Scope } from "./scope.ts";
+
+/** The replay scalar that switches adapters on (1) and off (0, the reference policy). */
+export const ADAPTER_SCALAR = "adapter";
+
+/**
+ * A named linear layer: `name.weight`, `name.bias` where the checkpoint has one, and its adapter.
+ *
+ * The adapter's factor is a runtime scalar, so one plan serves the policy and its reference.
+ */
+export function linear(
+  scope: Scope,
+  name: string,
+  x: Tensor,
+  options: Pick<LinearOptions, "residual" | "into"> = {},
+): Tensor {
+  const { graph, weights } = scope;
+  const adapter = weights.adapters.get(name);
+  const weight = scope.weight(`${name}.weight`);
+  const bias = scope.optional(`${name}.bias`);
+  if (adapter === undefined) return product(graph, x, weight, { bias, ...options });
+  const { residual, into } = options;
+  const base = product(graph, x, weight, { bias, residual });
+  const low = product(graph, x, graph.parameter(adapter.a));
+  return product(graph, low, graph.parameter(adapter.b), {
+    residual: base,
+    into,
+    scale: ({ scalars }) => adapter.scale * (scalars[ADAPTER_SCALAR] ?? 1),
+  });
+}
+
+/** A named RMSNorm. */
+export function rmsNorm(scope: Scope, name: string, x: Tensor, eps: number): Tensor {
+  return rmsNormOp(scope.graph, x, scope.weight(`${name}.weight`), eps);
+}
+
+/** A named LayerNorm with bias. */
+export function layerNorm(scope: Scope, name: string, x: Tensor, eps: number): Tensor {
+  return layerNormOp(
+    scope.graph,
+    x,
+    scope.weight(`${name}.weight`),
+    scope.weight(`${name}.bias`),
+    eps,
+  );
+}
+
+/** The gated MLP of the decoder and the vision tower: down(silu(gate x) * up x) + residual. */
+export function gatedMlp(scope: Scope, name: string, x: Tensor, residual: Tensor): Tensor {
+  const gate = linear(scope, `${name}.gate_proj`, x);
+  const up = linear(scope, `${name}.up_proj`, x);
+  const hidden = swiglu(scope.graph, gate, up);
+  return linear(scope, `${name}.down_proj`, hidden, { residual });
+}
+
+/** Two linear layers with a GELU between them: second(gelu(first x)) + residual. */
+export function geluMlp(
+  scope: Scope,
+  [first, second]: readonly [string, string],
+  x: Tensor,
+  residual?: Tensor,
+): Tensor {
+  const hidden = gelu(scope.graph, linear(scope, first, x));
+  return linear(scope, second, hidden, residual === undefined ? {} : { residual });
+}

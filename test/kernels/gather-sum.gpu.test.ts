@@ -1,0 +1,52 @@
+import { describe, expect, it } from "vitest";
+import { gatherSumKernel } from "../../src/kernels/gather-sum.ts";
+import { gatherSum } from "../../src/reference/gather-sum.ts";
+import { checkKernel, differences } from "../helpers/check-kernel.ts";
+import { useDevice } from "../helpers/device.ts";
+import { randomF32, randomU32 } from "../helpers/random-data.ts";
+
+const device = useDevice();
+
+/** Rows of a gather grouped by their source row. */
+function group(index: Uint32Array, rows: number) {
+  const order = [...index.keys()].sort((a, b) => index[a]! - index[b]! || a - b);
+  const start = new Uint32Array(rows + 1);
+  for (const source of index) start[source + 1]!++;
+  for (let i = 0; i < rows; i++) start[i + 1]! += start[i]!;
+  return { order: Uint32Array.from(order), start };
+}
+
+describe("gather-sum", () => {
+  for (const [gathered, rows, cols] of [
+    [1, 1, 1],
+    [37, 11, 5],
+    [100, 300, 33],
+    [9, 70_001, 3],
+  ] as const) {
+    for (const WG of gatherSumKernel.tunables["WG"]!) {
+      it(`equals float64 for ${gathered} of ${rows} rows of ${cols} with WG ${WG}`, async () => {
+        const index = randomU32(gathered, rows, 5);
+        const { order, start } = group(index, rows);
+        const x = randomF32(gathered * cols, 6);
+        await checkKernel(device(), gatherSumKernel, {
+          consts: { WG },
+          buffers: { x, order, start, y: new Float32Array(rows * cols).fill(7) },
+          params: { rows, cols },
+          expected: { y: gatherSum(Float64Array.from(x), order, start, rows, cols) },
+          nmse: 1e-13,
+        });
+      });
+    }
+  }
+
+  it("is the gradient of the gather", () => {
+    const index = randomU32(7, 4, 1);
+    const { order, start } = group(index, 4);
+    const upstream = Float64Array.from(randomF32(7 * 3, 2));
+    const loss = (source: Float64Array) =>
+      upstream.reduce((sum, u, e) => sum + u * source[index[Math.floor(e / 3)]! * 3 + (e % 3)]!, 0);
+    const want = differences(loss, Float64Array.from(randomF32(12, 3)));
+    const got = gatherSum(upstream, order, start, 4, 3);
+    got.forEach((value, i) => expect(value).toBeCloseTo(want[i]!, 8));
+  });
+});
