@@ -46,7 +46,7 @@ export interface Clip extends ClipContents {
 }
 
 /** Streams of one clip's random numbers, so that the contents are cheap to know alone. */
-const STREAM = { contents: 0, picture: 1, sound: 2 } as const;
+const STREAM = { contents: 0, picture: 1, sound: 2, noise: 3 } as const;
 
 /** Draws four different colours and, independently, four different sounds. */
 export function drawContents(random: Random): ClipContents {
@@ -100,6 +100,20 @@ function makeScene(colour: Colour, random: Random): Scene {
   };
 }
 
+let noiseTable: Float32Array | undefined;
+
+/**
+ * 65,536 normal deviates that a frame's pixels pick from by 16 random bits each. A clip has 150,528
+ * noisy values, and this takes a third of the time of drawing each anew.
+ */
+function noise(): Float32Array {
+  if (noiseTable === undefined) {
+    const random = new Random(0, "clip", 0, STREAM.noise);
+    noiseTable = Float32Array.from({ length: 0x10000 }, () => random.normal());
+  }
+  return noiseTable;
+}
+
 function drawFrames(colours: readonly Colour[], random: Random): Uint8Array[] {
   const scenes = colours.map((colour) => makeScene(colour, random));
   const deviation = random.uniform(2, 10);
@@ -115,19 +129,18 @@ function drawFrames(colours: readonly Colour[], random: Random): Uint8Array[] {
 
 function drawScene(scene: Scene, moved: number, deviation: number, random: Random): Uint8Array {
   const { background, colour, shape, halfSize, centre, shift } = scene;
-  const pixels = new Uint8Array(FRAME_SIZE * FRAME_SIZE * 3);
-  let at = 0;
-  for (let row = 0; row < FRAME_SIZE; row++) {
-    const y = row - centre[1] - moved * shift[1];
-    for (let column = 0; column < FRAME_SIZE; column++) {
-      const x = column - centre[0] - moved * shift[0];
-      const value = isInside(shape, x, y, halfSize) ? colour : background;
-      for (let channel = 0; channel < 3; channel++) {
-        pixels[at++] = Math.round(clamp(value[channel]! + random.normal(0, deviation)));
-      }
-    }
+  const pixels = new Uint8ClampedArray(FRAME_SIZE * FRAME_SIZE * 3);
+  const table = noise();
+  let bits = 0;
+  for (let at = 0; at < pixels.length; at++) {
+    const pixel = Math.floor(at / 3);
+    const x = (pixel % FRAME_SIZE) - centre[0] - moved * shift[0];
+    const y = Math.floor(pixel / FRAME_SIZE) - centre[1] - moved * shift[1];
+    const value = isInside(shape, x, y, halfSize) ? colour : background;
+    bits = at % 2 === 0 ? random.u32() : bits >>> 16;
+    pixels[at] = value[at % 3]! + deviation * table[bits & 0xffff]!;
   }
-  return pixels;
+  return new Uint8Array(pixels.buffer);
 }
 
 function isInside(shape: number, x: number, y: number, halfSize: number): boolean {

@@ -1,5 +1,6 @@
 import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { prepareDecoders } from "#media";
 import { DataError } from "../../core/errors.ts";
 import type { Events } from "../../core/events.ts";
 import { makeClip } from "./clip.ts";
@@ -21,33 +22,14 @@ export interface PrepareOptions {
   events?: Events;
 }
 
-let registered: Promise<void> | undefined;
-
-/**
- * Registers the host's encoders and decoders with mediabunny, once a process.
- *
- * @throws {DataError} when the optional package `@mediabunny/server` is not installed.
- */
-async function registerCodecs(): Promise<void> {
-  registered ??= import("@mediabunny/server").then(
-    ({ registerMediabunnyServer }) => registerMediabunnyServer(),
-    (cause: unknown) => {
-      throw new DataError("no-encoder", "No H.264 and AAC encoder is installed.", {
-        hint: "Run `npm install @mediabunny/server`.",
-        cause,
-      });
-    },
-  );
-  await registered;
-}
-
 /**
  * Makes the clip files that are not there yet and returns the folder that holds them.
  *
  * A file is written beside its place and renamed, so a stopped call leaves only whole files and
  * the next call goes on where it ended.
  *
- * @throws {DataError} when no encoder is installed or a file cannot be written.
+ * @throws {DataError} `media-decoder-missing` when the codecs are not installed, `clip-write` when a
+ * file cannot be written.
  */
 export async function prepareClips(options: PrepareOptions): Promise<string> {
   const folder = join(options.folder, clipFolderName(options.seed));
@@ -55,7 +37,8 @@ export async function prepareClips(options: PrepareOptions): Promise<string> {
   const present = new Set(await readdir(folder));
   const missing = options.indices.filter((index) => !present.has(clipFileName(index)));
   if (missing.length === 0) return folder;
-  await registerCodecs();
+  // The package that decodes also encodes; mediabunny learns both at once.
+  await prepareDecoders();
   const started = performance.now();
   let next = 0;
   let done = 0;

@@ -19,6 +19,9 @@ import { FRAME_SIZE, FRAMES_PER_SECOND, SAMPLE_RATE, type Clip } from "./clip.ts
 const VIDEO_QUANTIZER = 24;
 const AUDIO_BITS_PER_SECOND = 64000;
 
+/** Limited range: luma takes 219 of 255 steps from 16 up, chroma 224 around 128. */
+const [LUMA_SCALE, CHROMA_SCALE] = [219 / 255, 224 / 255];
+
 /** Samples of one AAC packet, and by how many the encoder delays its input. */
 const AAC_FRAME = 1024;
 /**
@@ -30,7 +33,7 @@ const AAC_FRAMES = 31;
 /**
  * Encodes a clip as an mp4 file with H.264 video (constant quantiser) and AAC sound.
  *
- * The encoders must be registered first (in Node `prepareClips` of `node.ts` does it). With the
+ * The encoders must be registered first (in Node `prepareDecoders` of `#media` does it). With the
  * same encoder build the same clip gives the same bytes: the file carries no time of creation.
  * Decoded, the first video frame and the first sample of `clip.samples` are at time 0.
  */
@@ -131,21 +134,19 @@ export function toI420(rgb: Uint8Array, width: number, height: number): Uint8Arr
   const planes = new Uint8Array(pixels + pixels / 2);
   for (let pixel = 0; pixel < pixels; pixel++) {
     const [r, g, b] = [rgb[3 * pixel]!, rgb[3 * pixel + 1]!, rgb[3 * pixel + 2]!];
-    planes[pixel] = Math.round(16 + (219 / 255) * luma(r, g, b));
+    planes[pixel] = Math.round(16 + LUMA_SCALE * luma(r, g, b));
   }
   for (let row = 0; row < height; row += 2) {
     for (let column = 0; column < width; column += 2) {
-      const mean = [0, 1, 2].map((channel) => {
+      const [r, g, b] = [0, 1, 2].map((channel) => {
         const first = 3 * (row * width + column) + channel;
         const second = first + 3 * width;
         return (rgb[first]! + rgb[first + 3]! + rgb[second]! + rgb[second + 3]!) / 4;
-      });
-      const [r, g, b] = mean as [number, number, number];
+      }) as [number, number, number];
+      const y = luma(r, g, b);
       const at = pixels + (row / 2) * (width / 2) + column / 2;
-      planes[at] = Math.round(128 + (((224 / 255) * 0.5) / (1 - 0.114)) * (b - luma(r, g, b)));
-      planes[at + pixels / 4] = Math.round(
-        128 + (((224 / 255) * 0.5) / (1 - 0.299)) * (r - luma(r, g, b)),
-      );
+      planes[at] = Math.round(128 + CHROMA_SCALE * ((b - y) / 1.772));
+      planes[at + pixels / 4] = Math.round(128 + CHROMA_SCALE * ((r - y) / 1.402));
     }
   }
   return planes;
