@@ -66,7 +66,9 @@ export function parseRunOptions(
       cause,
     });
   }
-  const flags = program.opts<Record<"json" | "printConfig" | "debug" | "resume", boolean>>();
+  const flags = program.opts<
+    Record<"json" | "printConfig" | "debug", boolean> & { resume?: boolean }
+  >();
   if (flags.debug) process.env["AUBADE_DEBUG"] = "1";
   const [config, ...overrides] = program.args;
   const { json, printConfig, resume = false } = flags;

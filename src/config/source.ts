@@ -91,7 +91,7 @@ export function parseSource(text: string, file: string): Source {
 }
 
 function forget(places: Map<string, string>, key: string): void {
-  for (const known of [...places.keys()]) {
+  for (const known of places.keys()) {
     if (known === key || known.startsWith(`${key}.`)) places.delete(known);
   }
 }

@@ -17,7 +17,9 @@ export interface ConsoleTarget {
 const REDRAW_MS = 100;
 const PLAIN_PROGRESS_MS = 10_000;
 const RECENT_STEPS = 10;
-const CLEAR_LINE = "\r\u001b[2K";
+const ESCAPE = "\u001b";
+const CLEAR_LINE = `\r${ESCAPE}[2K`;
+const STYLE_CODE = new RegExp(`(${ESCAPE}\\[[0-9;]*m)`);
 
 /** Seconds as `4s`, `1:23` or `2:03:04`. */
 export function clockText(seconds: number): string {
@@ -80,7 +82,7 @@ export class ConsoleLine {
         return this.print(`${this.#paint("33", "warning:")} ${message}`);
       }
       case "end":
-        return this.#erase();
+        return this.end();
     }
   };
 
@@ -130,7 +132,7 @@ export class ConsoleLine {
   }
 
   #paint(code: string, text: string): string {
-    return this.#target.color ? `\u001b[${code}m${text}\u001b[0m` : text;
+    return this.#target.color ? `${ESCAPE}[${code}m${text}${ESCAPE}[0m` : text;
   }
 
   #draw(line: string, always: boolean): void {
@@ -146,6 +148,11 @@ export class ConsoleLine {
     this.#shown = "";
   }
 
+  /** Takes the status line away, so that other text can follow. */
+  end(): void {
+    this.#erase();
+  }
+
   /** Prints a lasting line above the status line. */
   print(text: string): void {
     const shown = this.#shown;
@@ -159,11 +166,11 @@ export class ConsoleLine {
 
 /** Cuts a line to a number of visible characters; escape sequences count nothing. */
 export function cutToWidth(line: string, width: number): string {
-  const pieces = line.split(/(\u001b\[[0-9;]*m)/);
+  const pieces = line.split(STYLE_CODE);
   let left = width;
   let cut = "";
   for (const piece of pieces) {
-    if (piece.startsWith("\u001b")) cut += piece;
+    if (piece.startsWith(ESCAPE)) cut += piece;
     else {
       cut += piece.slice(0, left);
       left -= Math.min(left, piece.length);

@@ -59,9 +59,16 @@ async function lastNumber(root: string, name: string): Promise<number> {
  * @param folder - the run folder.
  * @param resume - whether a run in it is to be continued; without it a used folder is refused.
  * @throws {ConfigError} `run-folder-unwritable`, `run-folder-used`.
+ * @throws {CheckpointError} `no-run` when there is nothing to resume.
  */
 export async function prepareRunFolder(folder: string, resume: boolean): Promise<void> {
   const trial = joinPath(folder, ".write-test");
+  const used = await exists(joinPath(folder, RUN_FILES.config));
+  if (resume && !used) {
+    throw new CheckpointError("no-run", `${folder} holds no run to resume.`, {
+      hint: "Name the run's folder with output.run_dir=..., or start without --resume.",
+    });
+  }
   try {
     await makeFolder(folder);
     await removePath(trial);
@@ -78,7 +85,7 @@ export async function prepareRunFolder(folder: string, resume: boolean): Promise
       },
     );
   }
-  if (!resume && (await exists(joinPath(folder, RUN_FILES.config)))) {
+  if (!resume && used) {
     throw new ConfigError("run-folder-used", `The run folder ${folder} already holds a run.`, {
       hint: "Continue it with --resume, or choose another output.run_dir.",
     });

@@ -63,7 +63,15 @@ function problemOf(value: unknown): string | undefined {
 export function stateText(state: TrainerState): string {
   const { version, task, step, stage, draw, samplesConsumed, numTokens, seconds, before } = state;
   const ordered: TrainerState = {
-    ...{ version, task, step, stage, draw, samplesConsumed, numTokens, seconds, before },
+    version,
+    task,
+    step,
+    stage,
+    draw,
+    samplesConsumed,
+    numTokens,
+    seconds,
+    before,
     logs: state.logs,
   };
   return `${JSON.stringify(ordered, null, 2)}\n`;

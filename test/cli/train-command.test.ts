@@ -44,8 +44,16 @@ function engine(interruptAt = Infinity, breakAt = Infinity): TrainEngine {
     }
     const save = async (): Promise<void> => {
       const state: TrainerState = {
-        ...{ version: 1, task: config.task, step, stage: 0, draw: step, samplesConsumed: step },
-        ...{ numTokens: step * 10, seconds: step, before, logs: logs.position() },
+        version: 1,
+        task: config.task,
+        step,
+        stage: 0,
+        draw: step,
+        samplesConsumed: step,
+        numTokens: step * 10,
+        seconds: step,
+        before,
+        logs: logs.position(),
       };
       await saveCheckpoint(runFolder, step, config.output.keep_last, async (folder) => {
         await writeFile(join(folder, "state.json"), stateText(state));
@@ -89,8 +97,16 @@ describe("train command", () => {
     });
     expect(err).toContain("a: GRPO, 5 steps x 16 prompts x 8 completions; assets/tiny, seed 42");
     expect(await readdir(join(root, "a"))).toEqual([
-      ...["README.md", "checkpoint-00002", "checkpoint-00004", "config.yaml", "curve.svg"],
-      ...["events.jsonl", "metrics.jsonl", "rollouts.jsonl", "run.json", "tb"],
+      "README.md",
+      "checkpoint-00002",
+      "checkpoint-00004",
+      "config.yaml",
+      "curve.svg",
+      "events.jsonl",
+      "metrics.jsonl",
+      "rollouts.jsonl",
+      "run.json",
+      "tb",
     ]);
     const card = await readFile(join(root, "a", "README.md"), "utf8");
     expect(card).toContain("| before training | 0.500 | 0.500 | 1.000 |");
@@ -181,7 +197,9 @@ describe("options", () => {
     expect(parse("c.yaml", "a.b=1", "--json", "d=-1", "--resume")).toEqual({
       config: "c.yaml",
       overrides: ["a.b=1", "d=-1"],
-      ...{ json: true, resume: true, printConfig: false },
+      json: true,
+      resume: true,
+      printConfig: false,
     });
   });
 

@@ -26,7 +26,11 @@ function watch(options: Partial<ConsoleTarget> = {}) {
       step: number,
       totalSteps: 40,
       metrics: {
-        ...{ reward: 0.74, correct: 0.6875, format: 0.96875, kl: 0.00123, step_time: 2 },
+        reward: 0.74,
+        correct: 0.6875,
+        format: 0.96875,
+        kl: 0.00123,
+        step_time: 2,
         "rollout/tokens_per_s": 1234,
       },
     });
@@ -38,7 +42,10 @@ describe("console line", () => {
     const { events, state, step } = watch();
     step(7);
     report(events, "evaluation", {
-      ...{ step: 0, when: "before", control: null, questions: 300 },
+      step: 0,
+      when: "before",
+      control: null,
+      questions: 300,
       scores: { overall: 0.5, see: 0.48, hear: 0.52, format: 1 },
     });
     report(events, "warning", { code: "x", message: "audio cut" });
@@ -81,7 +88,8 @@ describe("console line", () => {
   it("colours and cuts by what is seen", () => {
     const { state, step } = watch({ live: true, color: true, columns: () => 30 });
     step(1);
-    const seen = state.text.replace(/\r|\u001b\[[0-9;]*[mK]/g, "");
+    const codes = new RegExp(`\\r|${"\u001b"}\\[[0-9;]*[mK]`, "g");
+    const seen = state.text.replaceAll(codes, "");
     expect(seen).toBe("step  1/40  reward 0.740  cor");
     expect(state.text.endsWith("\u001b[0m")).toBe(true);
     expect(cutToWidth("abc", 2)).toBe("ab");

@@ -84,7 +84,10 @@ describe("run logs", () => {
   it("a resumed run leaves the same bytes as one that was never stopped", async () => {
     const { events, logs } = session();
     report(events, "evaluation", {
-      ...{ step: 0, when: "before", control: null, questions: 4 },
+      step: 0,
+      when: "before",
+      control: null,
+      questions: 4,
       scores: { overall: 0.5, format: 1 },
     });
     for (const number of [1, 2, 3]) step(events, number);
@@ -100,7 +103,10 @@ describe("run logs", () => {
     await rm(root, { recursive: true });
     const whole = session();
     report(whole.events, "evaluation", {
-      ...{ step: 0, when: "before", control: null, questions: 4 },
+      step: 0,
+      when: "before",
+      control: null,
+      questions: 4,
       scores: { overall: 0.5, format: 1 },
     });
     for (const number of [1, 2, 3, 4, 5]) step(whole.events, number);
@@ -135,7 +141,11 @@ describe("run logs", () => {
     };
     const events = new Events();
     const logs = new RunLogs({
-      ...{ open, rollouts: false, tensorboard: false, loggingSteps: 1, now: () => 0 },
+      open,
+      rollouts: false,
+      tensorboard: false,
+      loggingSteps: 1,
+      now: () => 0,
     });
     events.listen(logs.listen);
     step(events, 1);

@@ -35,6 +35,7 @@ describe("run folder", () => {
     const first = await nextRunFolder(runs, "tiny");
     expect(first).toBe(`${runs}/tiny-001`);
     await expect(lastRunFolder(runs, "tiny")).rejects.toMatchObject({ code: "no-run" });
+    await expect(prepareRunFolder(first, true)).rejects.toMatchObject({ code: "no-run" });
     await prepareRunFolder(first, false);
     expect(await readdir(first)).toEqual([]);
     await writeRunFacts(first, "task: grpo\n", FACTS);

@@ -1,0 +1,39 @@
+import type { Events } from "../core/events.ts";
+import type { Scores } from "../core/run-events.ts";
+import type { TrainerState } from "./state.ts";
+
+/** Where the logs of a run stand, as far as the trainer must know them. */
+export interface RunLogKeeper {
+  /** Raises the first failure to write a log since the run began; asked after every step. */
+  check(): void;
+  /** Makes the logs durable and says where they stand, for the state of a checkpoint. */
+  position(): TrainerState["logs"];
+}
+
+/** What a run is given besides its configuration. */
+export interface TrainOptions {
+  /** Hears everything that happens; the kinds are those of `core/run-events.ts`. */
+  events: Events;
+  /** Aborted when the user wants the run to stop after its current step, with a checkpoint. */
+  stop: AbortSignal;
+  /** The run folder, which exists and can be written. */
+  runFolder: string;
+  logs: RunLogKeeper;
+  /** The checkpoint to continue from. */
+  resume?: { folder: string; state: TrainerState };
+}
+
+/** How a run ended. */
+export interface TrainResult {
+  /** Optimizer steps done, those of earlier sessions included. */
+  steps: number;
+  /** Seconds of work, those of earlier sessions included. */
+  seconds: number;
+  before: Scores | null;
+  /** Null when the run was stopped before its last step. */
+  after: Scores | null;
+  /** Scores after training under each control that the configuration asks for. */
+  controls: Partial<Record<"muted" | "blank", Scores>>;
+  /** Whether the user stopped the run before its last step. */
+  stopped: boolean;
+}
