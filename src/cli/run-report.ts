@@ -60,10 +60,11 @@ export async function writeRunReport(
   result: TrainResult,
 ): Promise<void> {
   const name = baseName(folder);
-  const metrics = joinPath(folder, LOG_FILES.metrics);
+  const file = (path: string): string => joinPath(folder, path);
+  const metrics = file(LOG_FILES.metrics);
   const rows = (await exists(metrics)) ? parseMetricRows(await readText(metrics)) : [];
   const what = config.task === "grpo" ? "reward over training" : "loss over training";
-  await writeFileAtomic(joinPath(folder, RUN_FILES.curve), rewardCurve(rows, `${name}: ${what}`));
+  await writeFileAtomic(file(RUN_FILES.curve), rewardCurve(rows, `${name}: ${what}`));
   const used = config.task === "grpo" ? config.rewards : [];
   const card = modelCard({
     name,
@@ -75,12 +76,13 @@ export async function writeRunReport(
     steps: result.steps,
     seconds: result.seconds,
     seed: config.train.seed,
-    configYaml: await readText(joinPath(folder, RUN_FILES.config)),
+    configYaml: await readText(file(RUN_FILES.config)),
     command: facts.command,
+    evalCommand: `node eval.js ${file(RUN_FILES.config)} model.path=${file(RUN_FILES.model)} model.init=weights`,
     versions: facts.versions,
     device: facts.device,
     limits: LIMITS[config.data.name],
     modelFolder: RUN_FILES.model,
   });
-  await writeFileAtomic(joinPath(folder, RUN_FILES.card), card);
+  await writeFileAtomic(file(RUN_FILES.card), card);
 }

@@ -91,6 +91,9 @@ function remedy(issue: z.core.$ZodIssue, value: unknown): string {
     const near = typeof value === "string" && nearest(value, issue.values.map(String));
     if (near) return `Did you mean ${near}?`;
   }
+  if (issue.code === "invalid_type" && issue.expected === "object") {
+    return "Indent its settings below it, or remove the line.";
+  }
   const initial = field?.default;
   if (initial !== undefined && typeof initial !== "object") return `Set it to ${show(initial)}.`;
   if (initial === null) return "Set it to null, or remove it.";

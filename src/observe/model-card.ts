@@ -26,6 +26,8 @@ export interface ModelCard {
   configYaml: string;
   /** The command that made the run. */
   command: string;
+  /** The command that evaluates its result. */
+  evalCommand: string;
   /** Versions by program, the device by property. */
   versions: Readonly<Record<string, string>>;
   device: Readonly<Record<string, string>>;
@@ -122,7 +124,7 @@ Trained from \`${card.baseModel}\` with ${method}: ${card.steps} steps, ${minute
 ## Quick start
 
 \`\`\`sh
-node eval.js config.yaml model.path=${card.modelFolder}
+${card.evalCommand}
 \`\`\`
 
 ## Evaluation

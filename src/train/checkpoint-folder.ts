@@ -1,5 +1,6 @@
 import {
   exists,
+  fileError,
   fileSize,
   listFolder,
   makeFolder,
@@ -75,7 +76,9 @@ export async function saveCheckpoint(
     await renamePath(partial, folder);
   } catch (cause) {
     await removePath(partial).catch(() => {});
-    throw cause;
+    // Only an error of the file system has a system call; any other one keeps its own words.
+    const system = cause instanceof Error && "syscall" in cause;
+    throw system ? fileError("save the checkpoint", folder, cause) : cause;
   }
   const kept = await newestFirst(runFolder);
   for (const old of kept.slice(keepLast)) await removePath(joinPath(runFolder, old));

@@ -151,7 +151,10 @@ describe("messages", () => {
       "the held-out clips would be the training clips (data.seed is 3 too) (configs/x.yaml:4). Set it to 4.",
     ],
     ["task: sft\n", "`task: sft` needs at least one stage"],
-    ["train: 5\n", "train is 5; it must be a section of settings (configs/x.yaml:3)."],
+    [
+      "train: 5\n",
+      "train is 5; it must be a section of settings (configs/x.yaml:3). Indent its settings below it",
+    ],
     [
       "rollout:\n  temperature: 0\n",
       "rollout.temperature is 0; sampling divides the logits by it, so it must be above 0 (configs/x.yaml:4). Set it to 1.",

@@ -123,6 +123,7 @@ describe("model card", () => {
     seed: 42,
     configYaml: "task: grpo\n",
     command: "node train.js configs/tiny.yaml",
+    evalCommand: "node eval.js runs/tiny-001/config.yaml model.path=runs/tiny-001/model",
     versions: { aubade: "0.1.0" },
     device: { adapter: "llvmpipe", tier: "T1" },
     limits: ["The errors were put in by the warm start."],
