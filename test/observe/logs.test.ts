@@ -27,8 +27,8 @@ describe("log files", () => {
   it("append at once, count bytes, and are cut back on resume", async () => {
     const path = join(root, "a", "x.jsonl");
     const log = openLogFile(path);
-    appendJsonLine(log, { text: "né", nan: NaN });
-    expect(await readFile(path, "utf8")).toBe('{"text":"né","nan":null}\n');
+    appendJsonLine(log, { text: "n\u00e9", nan: NaN });
+    expect(await readFile(path, "utf8")).toBe('{"text":"n\u00e9","nan":null}\n');
     const kept = log.bytes;
     expect(kept).toBe(26);
     appendJsonLine(log, "lost");
@@ -37,7 +37,7 @@ describe("log files", () => {
     const resumed = openLogFile(path, kept);
     appendJsonLine(resumed, 2);
     resumed.close();
-    expect(await readFile(path, "utf8")).toBe('{"text":"né","nan":null}\n2\n');
+    expect(await readFile(path, "utf8")).toBe('{"text":"n\u00e9","nan":null}\n2\n');
     expect(() => openLogFile(path, 999)).toThrow(/has 28 bytes, but the checkpoint/);
   });
 
