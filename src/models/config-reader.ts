@@ -39,6 +39,11 @@ export class ConfigReader {
     return Object.hasOwn(this.#values, key) && this.#values[key] !== null;
   }
 
+  /** Says whether a key holds a list. */
+  isList(key: string): boolean {
+    return this.has(key) && Array.isArray(this.#values[key]);
+  }
+
   /** The first of several keys that is there, else the first. */
   either(...keys: [string, ...string[]]): string {
     return keys.find((key) => this.has(key)) ?? keys[0];

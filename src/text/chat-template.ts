@@ -1,12 +1,47 @@
 import { Template } from "@huggingface/jinja";
 import { CheckpointError, DataError } from "../core/errors.ts";
 
+/** A picture in a message, with the keys of qwen-omni-utils. */
+export interface ImagePart {
+  type: "image";
+  /** Path or URL. */
+  image?: string;
+  /** Fewest and most pixels after resizing. */
+  min_pixels?: number;
+  max_pixels?: number;
+}
+
+/** A sound in a message. */
+export interface AudioPart {
+  type: "audio";
+  /** Path or URL. */
+  audio?: string;
+}
+
+/** A video in a message, with the keys of qwen-omni-utils. */
+export interface VideoPart {
+  type: "video";
+  /** Path or URL. */
+  video?: string;
+  /** Frames per second to choose; not together with `nframes`. */
+  fps?: number;
+  /** Frames to choose. */
+  nframes?: number;
+  min_frames?: number;
+  max_frames?: number;
+  /** Fewest and most pixels of a frame after resizing, and the most of all frames together. */
+  min_pixels?: number;
+  max_pixels?: number;
+  total_pixels?: number;
+  /** The soundtrack belongs to the video and is interleaved with it; default: if there is one. */
+  use_audio_in_video?: boolean;
+}
+
+/** A part of a message that needs a medium. */
+export type MediaPart = ImagePart | AudioPart | VideoPart;
+
 /** One part of a message's content, as Hugging Face processors spell it. */
-export type ContentPart =
-  | { type: "text"; text: string }
-  | { type: "image"; image?: string }
-  | { type: "audio"; audio?: string }
-  | { type: "video"; video?: string };
+export type ContentPart = { type: "text"; text: string } | MediaPart;
 
 /** One turn of a conversation. */
 export interface Message {
@@ -156,4 +191,11 @@ function templateIn(text: string | undefined, file: string): string | undefined 
     value = named.find(({ name }) => name === "default")?.template;
   }
   return typeof value === "string" ? value : undefined;
+}
+
+/** The parts of a conversation that need a medium, in the order of their placeholders. */
+export function mediaParts(conversation: Conversation): MediaPart[] {
+  return conversation.flatMap(({ content }) =>
+    typeof content === "string" ? [] : content.filter((part) => part.type !== "text"),
+  );
 }

@@ -59,6 +59,8 @@ export interface PromptLayout {
   visionRows: Uint32Array<ArrayBuffer>;
   /** Index in the sequence of every audio feature row, in the order of the features. */
   audioRows: Uint32Array<ArrayBuffer>;
+  /** Placeholders that were written for each medium, in the order of the media. */
+  placeholders: { vision: number; audio: number }[];
 }
 
 /** Feature rows of a picture or video: one per merge cell. */
@@ -101,7 +103,7 @@ export function layoutPrompt(
     const medium = media[used++];
     if (medium?.kind !== kind) throw mismatch(row, kind, used, medium);
     if (!hasSound(medium)) {
-      builder.medium(medium);
+      builder.plain(medium);
       continue;
     }
     if (ids[i - 1] !== tokens.visionStart || ids[i + 1] !== tokens.visionEnd) {
@@ -155,6 +157,7 @@ class LayoutBuilder {
   readonly #w: number[] = [];
   readonly #visionRows: number[] = [];
   readonly #audioRows: number[] = [];
+  readonly #placeholders: { vision: number; audio: number }[] = [];
   #next = 0;
 
   constructor(tokens: MediaTokens, config: LayoutConfig) {
@@ -167,7 +170,8 @@ class LayoutBuilder {
     this.#next++;
   }
 
-  medium(medium: Exclude<MediumShape, SoundVideo>): void {
+  plain(medium: Exclude<MediumShape, SoundVideo>): void {
+    this.#placeholders.push({ vision: 0, audio: 0 });
     if (medium.kind === "audio") {
       for (let i = 0; i < medium.audioTokens; i++) this.#audio(this.#next + i);
       this.#next += medium.audioTokens;
@@ -184,6 +188,7 @@ class LayoutBuilder {
     const { audioStart, audioEnd, visionStart, visionEnd, video: videoId } = this.#tokens;
     const { positionIdPerSeconds, secondsPerChunk, mergeSize } = this.#config;
     const { grid, secondsPerGrid, audioTokens } = video;
+    this.#placeholders.push({ vision: 0, audio: 0 });
     this.#shared(visionStart, audioStart);
     const base = this.#next;
     const perSlice = visionTokens(grid, mergeSize) / grid[0];
@@ -218,6 +223,7 @@ class LayoutBuilder {
       nextPos: positions.reduce((max, position) => Math.max(max, position), -1) + 1,
       visionRows: Uint32Array.from(this.#visionRows),
       audioRows: Uint32Array.from(this.#audioRows),
+      placeholders: this.#placeholders,
     };
   }
 
@@ -235,6 +241,7 @@ class LayoutBuilder {
 
   #audio(position: number): void {
     this.#audioRows.push(this.#ids.length);
+    this.#placeholders.at(-1)!.audio++;
     this.#put(this.#tokens.audio, position, position, position);
   }
 
@@ -253,6 +260,7 @@ class LayoutBuilder {
       const w = base + (cell % columns);
       largest = Math.max(largest, t, h, w);
       this.#visionRows.push(this.#ids.length);
+      this.#placeholders.at(-1)!.vision++;
       this.#put(id, t, h, w);
     }
     return largest;

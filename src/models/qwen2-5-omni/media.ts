@@ -1,0 +1,211 @@
+import { DataError } from "../../core/errors.ts";
+import { sampledFps, qwenFrames } from "../../media/frames.ts";
+import { loadAudio, loadVideo } from "../../media/load.ts";
+import { resizeFrame } from "../../media/resize.ts";
+import { smartResize, videoFrameSize } from "../../media/smart-resize.ts";
+import type { AudioClip, DecodeOptions, Frame, VideoClip } from "../../media/types.ts";
+import type { MediaPart, VideoPart } from "../../text/chat-template.ts";
+import { audioTokens, checkAudioFrames, HOP_SAMPLES, melFrames } from "./audio-layout.ts";
+import type { OmniVisionConfig } from "./config.ts";
+import type { Grid, MediumShape } from "./positions.ts";
+import type { PixelLimits, ProcessorConfig } from "./processor-config.ts";
+
+/** A decoded medium, in the order of the conversation's parts. */
+export type LoadedMedium =
+  | { kind: "image"; file: string; frame: Frame }
+  | { kind: "audio"; audio: AudioClip }
+  | { kind: "video"; video: VideoClip; audio?: AudioClip | undefined };
+
+/** Settings of a run that go before those of a part and of the checkpoint. */
+export interface MediaOptions {
+  image?: Partial<PixelLimits> | undefined;
+  video?: Partial<PixelLimits & { totalPixels: number }> | undefined;
+  /**
+   * Seconds of a temporal slice for the positions, or `sampled` for what the chosen frames of each
+   * video say. Left out: temporalPatchSize divided by the part's fps, else by the checkpoint's,
+   * which is 2. The official processor takes 1 whatever fps a part asks for.
+   */
+  secondsPerGrid?: number | "sampled" | undefined;
+}
+
+/** Something about a medium that is no error but that a user should know. */
+export interface MediumWarning {
+  code: string;
+  message: string;
+}
+
+/** A medium before it becomes tensors: its shape in the prompt, and what the tensors will be. */
+export interface PlannedMedium {
+  shape: MediumShape;
+  /** Size to which frames are resized; absent for audio. */
+  size?: { width: number; height: number };
+  /** Frames chosen, 1 for an image, 0 for audio. */
+  frames: number;
+  /** Seconds of a video as its frames say, 0 for others. */
+  seconds: number;
+  /** Mel frames of the sound or soundtrack that will be heard; 0 without. */
+  melFrames: number;
+  /** Seconds of sound that are heard; 0 without. */
+  heardS: number;
+  warnings: MediumWarning[];
+}
+
+/** Factor between the time that positions assume and that of the frames, above which to warn. */
+const TIME_SCALE_WARNING = 1.5;
+
+/**
+ * Plans a medium: resized size, grid, tokens. Touches no pixel and no sample.
+ *
+ * @throws {DataError} `media-mismatch`, `missing-soundtrack`, `audio-too-short`, `media-aspect`.
+ */
+export function planMedium(
+  part: MediaPart,
+  medium: LoadedMedium,
+  vision: OmniVisionConfig,
+  config: ProcessorConfig,
+  options: MediaOptions = {},
+): PlannedMedium {
+  if (part.type === "image" && medium.kind === "image") {
+    const size = smartResize(medium.frame, {
+      factor: vision.patchSize * vision.mergeSize,
+      minPixels: options.image?.minPixels ?? part.min_pixels ?? config.image.minPixels,
+      maxPixels: options.image?.maxPixels ?? part.max_pixels ?? config.image.maxPixels,
+    });
+    const shape = { kind: "image" as const, file: medium.file, grid: gridOf(size, 1, vision) };
+    return { shape, size, frames: 1, seconds: 0, ...SILENT };
+  }
+  if (part.type === "audio" && medium.kind === "audio") {
+    const heard = planSound(medium.audio, config);
+    const { file } = medium.audio;
+    const shape = { kind: "audio" as const, file, audioTokens: audioTokens(heard.melFrames) };
+    return { shape, frames: 0, seconds: 0, ...heard };
+  }
+  if (part.type === "video" && medium.kind === "video") {
+    return planVideo(part, medium, vision, config, options);
+  }
+  const file = fileOf(medium);
+  throw new DataError("media-mismatch", `${file} is ${medium.kind} where ${part.type} belongs.`, {
+    hint: "Give the media in the order of the conversation's parts.",
+  });
+}
+
+function fileOf(medium: LoadedMedium): string {
+  if (medium.kind === "image") return medium.file;
+  return medium.kind === "audio" ? medium.audio.file : medium.video.file;
+}
+
+function planVideo(
+  part: VideoPart,
+  { video, audio }: Extract<LoadedMedium, { kind: "video" }>,
+  vision: OmniVisionConfig,
+  config: ProcessorConfig,
+  options: MediaOptions,
+): PlannedMedium {
+  const sound = part.use_audio_in_video ?? audio !== undefined;
+  if (sound && audio === undefined) {
+    throw new DataError("missing-soundtrack", `${video.file} is to be heard but has no sound.`, {
+      hint: "Set use_audio_in_video to false for this row, or leave it out.",
+    });
+  }
+  const frames = video.frames.length;
+  const size = frameSize(video, frames, part, config, options);
+  const sampled = vision.temporalPatchSize / sampledFps(video, frames);
+  const asked = options.secondsPerGrid ?? vision.temporalPatchSize / (part.fps ?? config.fps);
+  const secondsPerGrid = asked === "sampled" ? sampled : asked;
+  const heard = sound ? planSound(audio!, config) : SILENT;
+  return {
+    ...heard,
+    shape: {
+      kind: "video",
+      file: video.file,
+      grid: gridOf(size, Math.ceil(frames / vision.temporalPatchSize), vision),
+      secondsPerGrid,
+      ...(sound ? { audioTokens: audioTokens(heard.melFrames) } : {}),
+    },
+    size,
+    frames,
+    seconds: video.durationS,
+    warnings: [...heard.warnings, ...timeWarning(video.file, secondsPerGrid, sampled)],
+  };
+}
+
+function timeWarning(file: string, assumed: number, sampled: number): MediumWarning[] {
+  const scale = Math.max(assumed / sampled, sampled / assumed);
+  if (scale <= TIME_SCALE_WARNING) return [];
+  const message =
+    `${file}: positions take two frames for ${assumed} s, but they are ${sampled.toFixed(3)} s ` +
+    `apart in the file; set the seconds of a slice to "sampled" if that is not meant`;
+  return [{ code: "video-time-scale", message }];
+}
+
+/** The size of a video's frames; the run's settings go before the part's and the checkpoint's. */
+function frameSize(
+  size: { width: number; height: number },
+  frames: number,
+  part: VideoPart,
+  config: ProcessorConfig,
+  options: MediaOptions,
+): { width: number; height: number } {
+  const { minPixels, maxPixels, totalPixels } = options.video ?? {};
+  return videoFrameSize(size, frames, {
+    minPixels: minPixels ?? part.min_pixels ?? config.video.minPixels,
+    maxPixels: maxPixels ?? part.max_pixels ?? config.video.maxPixels,
+    totalPixels: totalPixels ?? part.total_pixels ?? config.video.totalPixels,
+  });
+}
+
+function gridOf(
+  size: { width: number; height: number },
+  slices: number,
+  { patchSize }: OmniVisionConfig,
+): Grid {
+  return [slices, size.height / patchSize, size.width / patchSize];
+}
+
+const SILENT = { melFrames: 0, heardS: 0, warnings: [] };
+
+/** How much of a sound remains after the family's limit. */
+function planSound(audio: AudioClip, { maxSamples }: ProcessorConfig) {
+  const samples = audio.samples.length;
+  const frames = Math.min(melFrames(samples), Math.floor(maxSamples / HOP_SAMPLES));
+  checkAudioFrames(frames, audio.file);
+  const heardS = Math.min(samples, maxSamples) / audio.sampleRate;
+  const message = `${audio.file}: only the first ${heardS} s of ${audio.durationS} s are heard`;
+  const warnings = samples > maxSamples ? [{ code: "audio-cut", message }] : [];
+  return { melFrames: frames, heardS, warnings };
+}
+
+/**
+ * Decodes the medium of one part of a conversation, with frames already at the model's size.
+ *
+ * Callers that ask often keep the result: it depends on the part, the configuration and the video
+ * limits of the options only.
+ *
+ * @throws {DataError} of the decoders; `no-media` for a part without a file and for images, which
+ *   this function does not decode.
+ */
+export async function loadMedium(
+  part: MediaPart,
+  config: ProcessorConfig,
+  options: MediaOptions & DecodeOptions = {},
+): Promise<LoadedMedium> {
+  if (part.type === "audio" && part.audio !== undefined) {
+    return { kind: "audio", audio: await loadAudio(part.audio, options) };
+  }
+  if (part.type !== "video" || part.video === undefined) {
+    throw new DataError("no-media", `A part of type ${part.type} has no file to decode.`, {
+      hint: "Name the file of the part; decode images yourself and give their pixels.",
+    });
+  }
+  const { fps, nframes, min_frames: minFrames, max_frames: maxFrames } = part;
+  const choice = { fps, nframes, minFrames, maxFrames };
+  const given = Object.entries(choice).filter(([, value]) => value !== undefined);
+  const video = await loadVideo(part.video, {
+    ...options,
+    frames: qwenFrames(Object.fromEntries(given)),
+    transform: (frame, chosen) =>
+      resizeFrame(frame, frameSize(frame, chosen, part, config, options), "float"),
+  });
+  if (part.use_audio_in_video !== true) return { kind: "video", video };
+  return { kind: "video", video, audio: await loadAudio(part.video, options) };
+}
