@@ -17,11 +17,10 @@ import { OMNI_CHAT_TEMPLATE } from "../src/text/chat-template.ts";
 import { trainBpe } from "./train-bpe.ts";
 
 /** Special tokens of the family that the thinker can meet, in the family's order. */
-const SPECIAL_TOKENS = [
-  ...["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
-  ...["<|AUDIO|>", "<|audio_bos|>", "<|audio_eos|>"],
-  ...["<|vision_bos|>", "<|vision_eos|>", "<|vision_pad|>", "<|IMAGE|>", "<|VIDEO|>"],
-];
+const SPECIAL_TOKENS = (
+  "<|endoftext|> <|im_start|> <|im_end|> <|AUDIO|> <|audio_bos|> <|audio_eos|> " +
+  "<|vision_bos|> <|vision_eos|> <|vision_pad|> <|IMAGE|> <|VIDEO|>"
+).split(" ");
 /** Tags of the answer: one token each, but text, so that decoding keeps them. */
 const ANSWER_TAGS = [TAGS.think, TAGS.endThink, TAGS.answer, TAGS.endAnswer];
 

@@ -73,15 +73,13 @@ export function clipPlaceholders(ids: TinyIds): number[] {
 /** The 23 ids after the clip: question, options, end of turn, start of the answer. */
 export function questionIds(ids: TinyIds, question: Question): number[] {
   const { newline, imEnd, imStart, assistant } = ids.tags;
-  return [
-    ...question.words.map((word) => ids.word(word)),
-    ...question.options.flatMap((option, place) => [
-      newline,
-      ids.letter(LETTERS[place]!),
-      ids.word(option),
-    ]),
-    ...[imEnd, newline, imStart, assistant, newline],
-  ];
+  const options = question.options.flatMap((option, place) => [
+    newline,
+    ids.letter(LETTERS[place]!),
+    ids.word(option),
+  ]);
+  const asked = question.words.map((word) => ids.word(word));
+  return [...asked, ...options, imEnd, newline, imStart, assistant, newline];
 }
 
 /** The completion that answers for `slot`, with its end token: 8 or 9 ids, 2 fewer without tags. */
@@ -92,20 +90,18 @@ export function completionIds(
   forgetTags = false,
 ): Completion {
   const { think, endThink, answer, endAnswer, imEnd } = ids.tags;
-  const thought = thoughtWords(question, slot).map((word) => ids.word(word));
-  const open = forgetTags ? [] : [answer];
-  const close = forgetTags ? [] : [endAnswer];
-  const plain = (count: number): Role[] => Array.from({ length: count }, () => "plain");
-  return {
-    ids: [
-      ...[think, ...thought, endThink],
-      ...[...open, ids.letter(letterOfSlot(question, slot)), ...close, imEnd],
-    ],
-    roles: [
-      ...[...plain(thought.length - 1), "slot" as const, "word" as const, ...plain(1)],
-      ...[...plain(open.length), "letter" as const, ...plain(close.length + 1)],
-    ],
-  };
+  const tokens: [id: number, role: Role][] = [[think, "plain"]];
+  const thought = thoughtWords(question, slot);
+  thought.forEach((word, at) => {
+    const role = (["word", "slot"] as const)[thought.length - 1 - at] ?? "plain";
+    tokens.push([ids.word(word), role]);
+  });
+  tokens.push([endThink, "plain"]);
+  if (!forgetTags) tokens.push([answer, "plain"]);
+  tokens.push([ids.letter(letterOfSlot(question, slot)), "letter"]);
+  if (!forgetTags) tokens.push([endAnswer, "plain"]);
+  tokens.push([imEnd, "plain"]);
+  return { ids: tokens.map(([id]) => id), roles: tokens.map(([, role]) => role) };
 }
 
 /**

@@ -33,7 +33,7 @@ export type Letter = (typeof LETTERS)[number];
 
 /** Every word of the task that is one token together with the space before it. */
 export const SPACED_WORDS: readonly string[] = [
-  ...["Which", "colour", "sound", "is", "shown", "heard", "goes", "with", "?"],
+  ..."Which colour sound is shown heard goes with ?".split(" "),
   ...COLOUR_NAMES,
   ...SOUNDS,
   ...ORDINALS,

@@ -93,7 +93,9 @@ describe("the prompt", () => {
     const [before, after] = golden.prompt.text.split("<|VIDEO|>") as [string, string];
     const expanded = [
       ...tokenizer.encode(before),
-      ...[ids.tags.audioBos, ...media, ids.tags.audioEos],
+      ids.tags.audioBos,
+      ...media,
+      ids.tags.audioEos,
       ...tokenizer.encode(after),
     ];
     expect(expanded).toHaveLength(96);

@@ -2,7 +2,6 @@ import { describe, expect, test } from "vitest";
 import {
   clipContents,
   FRAME_COUNT,
-  FRAME_SIZE,
   makeClip,
   SAMPLE_COUNT,
   SAMPLE_RATE,

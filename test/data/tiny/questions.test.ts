@@ -42,7 +42,7 @@ describe("makeQuestion", () => {
 
   test("draws slot and letter uniformly and independently", () => {
     const random = new Random(2, "question");
-    const counts = new Array<number>(16).fill(0);
+    const counts = Array.from({ length: 16 }, () => 0);
     const total = 8000;
     for (let index = 0; index < total; index++) {
       const question = makeQuestion(clipContents(1, index % 50), KINDS[index % 4]!, random);
@@ -112,6 +112,24 @@ describe("TinyDataset", () => {
       const ordinal = ["first", "second", "third", "last"].indexOf(named);
       const slot = row.kind === "both" ? (sounds as string[]).indexOf(named) : ordinal;
       expect(right).toBe(about[slot]);
+    }
+  });
+
+  test("does not tell the answer by its text", () => {
+    const shares = new Map<string, [right: number, offered: number]>();
+    for (const row of rows) {
+      const named = row.question.split(" ")[4]!;
+      row.options.forEach((option, place) => {
+        const isRight = row.answer === LETTERS[place];
+        for (const clue of [option, `${named} ${LETTERS[place]}`, `${option} ${LETTERS[place]}`]) {
+          const [right, offered] = shares.get(clue) ?? [0, 0];
+          shares.set(clue, [right + (isRight ? 1 : 0), offered + 1]);
+        }
+      });
+    }
+    for (const [clue, [right, offered]] of shares) {
+      const deviation = Math.sqrt((offered * 3) / 16);
+      expect(Math.abs(right - offered / 4), clue).toBeLessThan(4 * deviation);
     }
   });
 
