@@ -124,6 +124,9 @@ function yuvToRgb(yuv: YuvPlanes, depth: number, tags: ColourTags): Uint8Array {
   const gv = Math.round(((2 * kr * (1 - kr)) / kg) * chromaGain * FIXED_ONE);
 
   const { width, height, chromaStep, shiftX, shiftY } = yuv;
+  const ySamples = yuv.y.samples;
+  const uSamples = yuv.u.samples;
+  const vSamples = yuv.v.samples;
   const rgb = new Uint8Array(width * height * 3);
   let out = 0;
   for (let row = 0; row < height; row++) {
@@ -132,9 +135,9 @@ function yuvToRgb(yuv: YuvPlanes, depth: number, tags: ColourTags): Uint8Array {
     const vRow = (row >> shiftY) * yuv.v.stride + yuv.vOffset;
     for (let col = 0; col < width; col++, out += 3) {
       const at = (col >> shiftX) * chromaStep;
-      const u = yuv.u.samples[uRow + at]! - grey;
-      const v = yuv.v.samples[vRow + at]! - grey;
-      const luma = (yuv.y.samples[yRow + col]! - black) * cy + FIXED_HALF;
+      const u = uSamples[uRow + at]! - grey;
+      const v = vSamples[vRow + at]! - grey;
+      const luma = (ySamples[yRow + col]! - black) * cy + FIXED_HALF;
       rgb[out] = clampByte((luma + rv * v) >> FIXED_BITS);
       rgb[out + 1] = clampByte((luma - gu * u - gv * v) >> FIXED_BITS);
       rgb[out + 2] = clampByte((luma + bu * u) >> FIXED_BITS);

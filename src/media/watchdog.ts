@@ -3,6 +3,8 @@ import { DataError } from "../core/errors.ts";
 /** Default seconds without progress before a decoder counts as hung. */
 export const DEFAULT_TIMEOUT_S = 30;
 
+const TICKS = 10;
+
 /**
  * Waits for one step of decoding, but not for ever.
  *
@@ -12,20 +14,27 @@ export async function watch<T>(
   step: Promise<T>,
   { file, what, timeoutS = DEFAULT_TIMEOUT_S }: { file: string; what: string; timeoutS?: number },
 ): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  let timer: ReturnType<typeof setInterval> | undefined;
   const stalled = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(
-        new DataError("media-stalled", `${file}: no progress for ${timeoutS} s while ${what}.`, {
-          hint: "Check that the file can be read to its end, or raise timeoutS.",
-        }),
-      );
-    }, timeoutS * 1000);
+    // Counted in ticks, not by the clock: while other work blocks the event loop the decoder cannot
+    // report either, and such a time counts as one tick.
+    let ticks = 0;
+    timer = setInterval(
+      () => {
+        if (++ticks < TICKS) return;
+        reject(
+          new DataError("media-stalled", `${file}: no progress for ${timeoutS} s while ${what}.`, {
+            hint: "Check that the file can be read to its end, or raise timeoutS.",
+          }),
+        );
+      },
+      (timeoutS * 1000) / TICKS,
+    );
   });
   try {
     return await Promise.race([step, stalled]);
   } finally {
-    clearTimeout(timer);
+    clearInterval(timer);
     // The abandoned step may still fail after the race is over; nobody is left to hear it.
     step.catch(() => {});
   }

@@ -64,7 +64,7 @@ export function maxDifference(a: ArrayLike<number>, b: ArrayLike<number>): numbe
 export function wavFile(samples: ArrayLike<number>, sampleRate: number, channels = 1): Uint8Array {
   const view = new DataView(new ArrayBuffer(44 + samples.length * 2));
   const text = (at: number, s: string) =>
-    [...s].forEach((c, i) => view.setUint8(at + i, c.charCodeAt(0)));
+    new TextEncoder().encode(s).forEach((byte, i) => view.setUint8(at + i, byte));
   text(0, "RIFF");
   view.setUint32(4, 36 + samples.length * 2, true);
   text(8, "WAVEfmt ");

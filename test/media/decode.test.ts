@@ -1,0 +1,277 @@
+import { readFileSync } from "node:fs";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { deflateSync } from "node:zlib";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { DataError } from "../../src/core/errors.ts";
+import { decodeAudio } from "../../src/media/decode-audio.ts";
+import { decodeVideo } from "../../src/media/decode-video.ts";
+import { allFrames } from "../../src/media/frames.ts";
+import { loadAudio, loadVideo } from "../../src/media/load.ts";
+import type { Frame, MediaWarning, VideoClip } from "../../src/media/types.ts";
+import { watch } from "../../src/media/watchdog.ts";
+import { CLIPS, noisyPicture, wavFile } from "./golden.ts";
+
+const odd = (name: string) => `${CLIPS}/odd/${name}`;
+const daily = `${CLIPS}/daily-omni-mini/Videos/G_VTkkb34gw/G_VTkkb34gw_`;
+
+/** Fails unless the promise rejects with a DataError of this code; returns its message. */
+async function codeOf(promise: Promise<unknown>): Promise<{ code: string; message: string }> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof DataError) return { code: error.code, message: error.message };
+    throw error;
+  }
+  throw new Error("it should have failed");
+}
+
+const bytes = (x: Uint8Array | Float32Array) => Buffer.from(x.buffer, x.byteOffset, x.byteLength);
+
+/** Compares frames as buffers; vitest's own comparison takes minutes on pixels. */
+function samePixels(a: VideoClip, b: VideoClip): boolean {
+  return (
+    a.frames.length === b.frames.length &&
+    a.frames.every((f, i) => Buffer.compare(bytes(f.rgb), bytes(b.frames[i]!.rgb)) === 0)
+  );
+}
+
+/** Keeps counts and sizes, not pixels. */
+const noPixels = (frame: Frame): Frame => ({ ...frame, rgb: new Uint8Array(0) });
+
+const clip = test.skipIf(!CLIPS);
+
+clip("a real clip: frame choice, sizes, rates, pixels", async () => {
+  const video = await loadVideo(`${daily}video.mp4`);
+  expect([video.width, video.height, video.totalFrames, video.fps]).toEqual([640, 360, 750, 25]);
+  expect(video.frames).toHaveLength(60);
+  expect([video.indices[0], video.indices[1], video.indices[59]]).toEqual([0, 13, 749]);
+  expect(video.frames[1]!.timestamp).toBeCloseTo(13 / 25, 6);
+  const mean = video.frames.map((f) => f.rgb.reduce((a, b) => a + b, 0) / f.rgb.length);
+  expect(new Set(mean.map((m) => m.toFixed(3))).size).toBeGreaterThan(30);
+});
+
+clip("the sound of a clip and of its WAV are the same speech", async () => {
+  const a = await loadAudio(`${daily}video.mp4`);
+  const b = await loadAudio(`${daily}audio.wav`);
+  expect([a.sampleRate, a.sourceRate, b.sourceRate]).toEqual([16000, 44100, 16000]);
+  expect(a.durationS).toBeCloseTo(30, 2);
+  let [ab, aa, bb] = [0, 0, 0];
+  for (let i = 0; i < 300000; i++) {
+    ab += a.samples[i]! * b.samples[i]!;
+    aa += a.samples[i]! ** 2;
+    bb += b.samples[i]! ** 2;
+  }
+  expect(ab / Math.sqrt(aa * bb)).toBeGreaterThan(0.99);
+});
+
+clip("two decodes give the same bytes", async () => {
+  const [a, b] = [await loadVideo(odd("frames.webm")), await loadVideo(odd("frames.webm"))];
+  expect(samePixels(a, b)).toBe(true);
+  expect(a.indices).toEqual(b.indices);
+  expect([a.width, a.height, a.totalFrames, a.frames.length]).toEqual([1080, 1080, 100, 6]);
+  const data = new Uint8Array(readFileSync(odd("frames.webm")));
+  const c = await loadVideo({ name: "bytes", data });
+  const d = await loadVideo({ name: "blob", data: new Blob([data]) });
+  expect(samePixels(c, a)).toBe(true);
+  expect(samePixels(d, a)).toBe(true);
+});
+
+clip("a rotated clip is turned upright", async () => {
+  const video = await loadVideo(odd("rotate-buck-bunny.mp4"));
+  expect([video.width, video.height, video.totalFrames, video.fps]).toEqual([1080, 1920, 45, 24]);
+});
+
+clip("non-square pixels keep the coded size", async () => {
+  const video = await loadVideo(odd("sar_2x1.mp4"));
+  expect([video.width, video.height, video.totalFrames]).toEqual([640, 360, 150]);
+});
+
+clip("a variable frame rate counts frames, not seconds", async () => {
+  const video = await decodeVideo(odd("cursed-vfr.mp4"), () => [0, 1, 40, 62], {
+    transform: noPixels,
+  });
+  expect([video.width, video.height, video.totalFrames]).toEqual([3026, 1386, 63]);
+  const times = video.frames.map((f) => f.timestamp);
+  expect(times).toEqual([...times].sort((a, b) => a - b));
+  expect(times[1]).toBeCloseTo(1.1152, 4);
+});
+
+clip("of several audio tracks the first is used with a warning, or the one asked for", async () => {
+  const file = odd("multiple-aac-tracks.mp4");
+  const warnings: MediaWarning[] = [];
+  const first = await loadAudio(file, { onWarning: (w) => warnings.push(w) });
+  expect(warnings.map((w) => w.code)).toEqual(["media-several-audio-tracks"]);
+  expect(first.samples).toHaveLength(Math.ceil((240640 * 16000) / 48000));
+  const silent: MediaWarning[] = [];
+  const zero = await loadAudio(file, { track: 0, onWarning: (w) => silent.push(w) });
+  expect(silent).toEqual([]);
+  expect(Buffer.compare(bytes(zero.samples), bytes(first.samples))).toBe(0);
+  await loadAudio(file, { track: 1 });
+  expect((await codeOf(loadAudio(file, { track: 2 }))).code).toBe("media-bad-track");
+});
+
+clip("damage is an error, never a patched frame", async () => {
+  const { code, message } = await codeOf(loadVideo(odd("corrupted.mp4")));
+  expect(code).toBe("media-corrupt");
+  expect(message).toMatch(/corrupted\.mp4 cannot be decoded/);
+  const good = readFileSync(`${daily}video.mp4`);
+  const oneBit = new Uint8Array(good);
+  oneBit[700000]! ^= 1;
+  expect((await codeOf(loadVideo({ name: "one bit", data: oneBit }))).code).toBe("media-corrupt");
+  const holes = new Uint8Array(good).fill(0, 600000, 640000);
+  expect((await codeOf(loadVideo({ name: "holes", data: holes }))).code).toBe("media-corrupt");
+  expect((await codeOf(loadAudio({ name: "holes", data: holes }))).code).toBe("media-corrupt");
+  const short = new Uint8Array(good.subarray(0, good.length * 0.6));
+  expect((await codeOf(loadVideo({ name: "short", data: short }))).code).toBe("media-unreadable");
+  // Damage leaves nothing behind: the next clip decodes.
+  expect((await loadVideo(odd("sar_2x1.mp4"))).frames).toHaveLength(10);
+});
+
+clip("a missing kind of track is named", async () => {
+  expect((await codeOf(loadVideo(odd("multiple-aac-tracks.mp4")))).code).toBe(
+    "media-no-video-track",
+  );
+  expect((await codeOf(loadAudio(odd("sar_2x1.mp4")))).code).toBe("media-no-audio-track");
+});
+
+test("missing and unknown files are named", async () => {
+  const { code, message } = await codeOf(loadVideo("clips/nowhere.mp4"));
+  expect(code).toBe("media-missing");
+  expect(message).toContain("clips/nowhere.mp4");
+  expect((await codeOf(loadAudio("package.json"))).code).toBe("media-unreadable");
+  expect((await codeOf(loadAudio("src"))).code).toBe("media-no-audio-track");
+});
+
+test("a source that never answers is given up", async () => {
+  class Silent extends Blob {
+    override stream(): ReturnType<Blob["stream"]> {
+      return new ReadableStream({ pull: () => new Promise<void>(() => {}) });
+    }
+    override slice(): Blob {
+      return this;
+    }
+    override arrayBuffer(): Promise<ArrayBuffer> {
+      return new Promise(() => {});
+    }
+  }
+  const data = new Silent([new Uint8Array(5000)]);
+  const { code, message } = await codeOf(loadAudio({ name: "hung.mp4", data }, { timeoutS: 0.05 }));
+  expect(code).toBe("media-stalled");
+  expect(message).toMatch(/hung\.mp4: no progress for 0\.05 s while reading its header/);
+});
+
+test("WAV needs no decoder: channels are averaged, 16 kHz stays as it is", async () => {
+  const left = Float32Array.from({ length: 800 }, (_, i) => Math.sin(i / 9));
+  const both = left.length * 2;
+  const interleaved = Float32Array.from({ length: both }, (_, i) => (i % 2 ? 0 : left[i >> 1]!));
+  const audio = await loadAudio({ name: "a.wav", data: wavFile(interleaved, 16000, 2) });
+  expect(audio.samples).toHaveLength(800);
+  audio.samples.forEach((v, i) => expect(Math.abs(v - left[i]! / 2)).toBeLessThan(4e-5));
+});
+
+test("empty and too short sound are named", async () => {
+  const wav = (n: number) => ({ name: "s.wav", data: wavFile(new Float32Array(n), 16000) });
+  expect((await codeOf(loadAudio(wav(0)))).code).toBe("media-empty-audio");
+  const short = await codeOf(loadAudio(wav(320)));
+  expect(short.code).toBe("media-too-short-audio");
+  expect(short.message).toContain("320 samples");
+  expect((await loadAudio(wav(321))).samples).toHaveLength(321);
+  expect((await decodeAudio(wav(1))).samples).toHaveLength(1);
+});
+
+/** A PNG whose rows cycle through the five filters. */
+function pngFile({ width, height, rgb }: { width: number; height: number; rgb: Uint8Array }) {
+  const row = width * 3;
+  const raw = new Uint8Array(height * (row + 1));
+  for (let y = 0; y < height; y++) {
+    const filter = y % 5;
+    raw[y * (row + 1)] = filter;
+    for (let x = 0; x < row; x++) {
+      const at = (dy: number, dx: number) => (y < dy || x < dx ? 0 : rgb[(y - dy) * row + x - dx]!);
+      const [a, b, c] = [at(0, 3), at(1, 0), at(1, 3)];
+      const p = a + b - c;
+      const near = [a, b, c].sort((u, v) => Math.abs(p - u) - Math.abs(p - v))[0]!;
+      const guess = [0, a, b, (a + b) >> 1, near][filter]!;
+      raw[y * (row + 1) + 1 + x] = rgb[y * row + x]! - guess;
+    }
+  }
+  const chunk = (type: string, body: Uint8Array) => {
+    const head = Buffer.alloc(8);
+    head.writeUInt32BE(body.length);
+    head.write(type, 4, "latin1");
+    return Buffer.concat([head, body, Buffer.alloc(4)]);
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header.set([8, 2, 0, 0, 0], 8);
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10]);
+  const data = deflateSync(raw);
+  const parts = [chunk("IDAT", data.subarray(0, 20)), chunk("IDAT", data.subarray(20))];
+  return Buffer.concat([
+    signature,
+    chunk("IHDR", header),
+    ...parts,
+    chunk("IEND", new Uint8Array(0)),
+  ]);
+}
+
+let folder = "";
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "aubade-media-"));
+  await mkdir(join(folder, "clip"));
+  await mkdir(join(folder, "bad"));
+  for (let i = 0; i < 12; i++) {
+    await writeFile(join(folder, "clip", `frame-${i}.png`), pngFile(noisyPicture(14, 11, i)));
+  }
+  await writeFile(join(folder, "clip", "clip.json"), '{"fps": 6}');
+  const tone = Float32Array.from({ length: 16000 }, (_, i) => Math.sin(i / 5) / 2);
+  await writeFile(join(folder, "clip", "audio.wav"), wavFile(tone, 8000));
+  const png = pngFile(noisyPicture(14, 11, 0));
+  await writeFile(join(folder, "bad", "0.png"), png.subarray(0, png.length - 30));
+  await writeFile(join(folder, "bad", "1.png"), "not a picture");
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+test("a folder of frames and a WAV is a clip", async () => {
+  const path = join(folder, "clip");
+  const video = await loadVideo(path, { frames: allFrames() });
+  const { width, height, totalFrames, fps, durationS } = video;
+  expect({ width, height, totalFrames, fps, durationS }).toEqual({
+    width: 14,
+    height: 11,
+    totalFrames: 12,
+    fps: 6,
+    durationS: 2,
+  });
+  // frame-10 follows frame-9: the order is that of the numbers.
+  video.frames.forEach((f, i) => expect(f.rgb).toEqual(noisyPicture(14, 11, i).rgb));
+  expect(video.frames[3]!.timestamp).toBe(0.5);
+  expect((await loadVideo(path)).indices).toEqual([0, 4, 7, 11]);
+  const audio = await loadAudio(path);
+  expect([audio.samples.length, audio.sourceRate, audio.durationS]).toEqual([32000, 8000, 2]);
+});
+
+test("a folder's faults are named", async () => {
+  const bad = join(folder, "bad");
+  const first = await codeOf(loadVideo(bad, { frames: () => [0] }));
+  expect(first.code).toBe("media-corrupt");
+  expect(first.message).toContain("0.png");
+  const second = await codeOf(loadVideo(bad, { frames: () => [1] }));
+  expect(second.message).toContain("1.png cannot be decoded: it is not a PNG");
+  expect((await codeOf(loadVideo(bad, { frames: () => [2] }))).code).toBe("media-frame-choice");
+  expect((await codeOf(loadAudio(bad))).code).toBe("media-no-audio-track");
+  expect((await codeOf(loadVideo(folder))).code).toBe("media-empty-video");
+  await writeFile(join(bad, "fps.txt"), "soon");
+  expect((await codeOf(loadVideo(bad))).code).toBe("media-bad-fps");
+});
+
+test("a busy event loop is no stall", async () => {
+  const step = new Promise<string>((resolve) => setTimeout(() => resolve("done"), 20));
+  const result = watch(step, { file: "x", what: "waiting", timeoutS: 0.1 });
+  const start = performance.now();
+  while (performance.now() - start < 300);
+  expect(await result).toBe("done");
+});
