@@ -21,6 +21,8 @@ export const FRAME_SIZE = 56;
 export const FRAMES_PER_SECOND = 8;
 /** Frames of a clip. */
 export const FRAME_COUNT = 16;
+/** The frames that sampling at 4 a second picks, ends included: two of each slot. */
+export const SAMPLED_FRAMES = [0, 2, 4, 6, 9, 11, 13, 15] as const;
 /** Sample rate of the sound in Hz. */
 export const SAMPLE_RATE = 16000;
 /** Samples of a clip. */
@@ -119,10 +121,8 @@ function drawFrames(colours: readonly Colour[], random: Random): Uint8Array[] {
   const deviation = random.uniform(2, 10);
   return Array.from({ length: FRAME_COUNT }, (_, frame) => {
     const slot = Math.floor(frame / FRAMES_PER_SLOT);
-    // Eight of sixteen frames are sampled: 0 2 | 4 6 | 9 11 | 13 15. The shift is measured between
-    // the two of a slot, so it starts at the first of them.
-    const firstSampled = slot < SLOTS / 2 ? 0 : 1;
-    const moved = ((frame % FRAMES_PER_SLOT) - firstSampled) / 2;
+    // The shift is measured between the two sampled frames of a slot, so it starts at the first.
+    const moved = (frame - SAMPLED_FRAMES[2 * slot]!) / 2;
     return drawScene(scenes[slot]!, moved, deviation, random);
   });
 }

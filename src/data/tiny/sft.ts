@@ -3,9 +3,9 @@
  * one tree, dense alignment labels on the clip's placeholders, text-only letters, and the careless
  * teacher whose errors GRPO removes.
  */
-import type { Random } from "../../core/random.ts";
 import { DataError } from "../../core/errors.ts";
-import { drawContents, SLOT_SECONDS, SLOTS, type ClipContents } from "./clip.ts";
+import { Random } from "../../core/random.ts";
+import { clipContents, drawContents, SLOT_SECONDS, SLOTS, type ClipContents } from "./clip.ts";
 import { KINDS, letterOfSlot, makeQuestion, thoughtWords, type Question } from "./questions.ts";
 import { LETTERS, ORDINALS, type TinyIds } from "./words.ts";
 
@@ -203,4 +203,47 @@ export function textTree(ids: TinyIds, random: Random): TinyTree {
       };
     }),
   };
+}
+
+/** One clip of a supervised batch. */
+export interface ClipExample {
+  /** Index of the clip for `makeClip`. */
+  clipIndex: number;
+  tree: TinyTree;
+  /** Labels of the prompt's own positions: see `alignmentLabels`. */
+  alignment: number[];
+}
+
+/** Where the examples of a supervised run come from. */
+export interface ExampleSource {
+  /** Seed of the run, which decides clips and questions. */
+  runSeed: number;
+  /** Seed of the clip generator. */
+  clipSeed: number;
+  /** Clips to draw from, with replacement. */
+  clips: number;
+}
+
+/** The clips of optimizer step `step`: a function of the source and the step only. */
+export function clipBatch(
+  source: ExampleSource,
+  step: number,
+  count: number,
+  ids: TinyIds,
+  teacher: Teacher = PERFECT_TEACHER,
+): ClipExample[] {
+  const random = new Random(source.runSeed, "data", step, 0);
+  const promptIds = clipPromptIds(ids, clipPlaceholders(ids));
+  return Array.from({ length: count }, () => {
+    const clipIndex = random.integer(source.clips);
+    const contents = clipContents(source.clipSeed, clipIndex);
+    const tree = clipTree(contents, ids, promptIds, random, teacher);
+    return { clipIndex, tree, alignment: alignmentLabels(contents, ids, promptIds) };
+  });
+}
+
+/** The text-only trees of optimizer step `step`. */
+export function textBatch(runSeed: number, step: number, count: number, ids: TinyIds): TinyTree[] {
+  const random = new Random(runSeed, "data", step, 1);
+  return Array.from({ length: count }, () => textTree(ids, random));
 }
