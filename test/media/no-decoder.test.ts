@@ -1,0 +1,23 @@
+import { expect, test, vi } from "vitest";
+import { loadAudio } from "../../src/media/load.ts";
+import { CLIPS, wavFile } from "./golden.ts";
+
+vi.mock("@mediabunny/server", () => {
+  throw new Error("Cannot find package '@mediabunny/server'");
+});
+
+test.skipIf(!CLIPS)(
+  "compressed sound without the decoder package says what to install",
+  async () => {
+    const loading = loadAudio(`${CLIPS}/jfk.flac`);
+    await expect(loading).rejects.toMatchObject({
+      code: "media-decoder-missing",
+      message: expect.stringContaining("npm install @mediabunny/server") as string,
+    });
+  },
+);
+
+test("WAV works without the decoder package", async () => {
+  const data = wavFile(new Float32Array(400), 16000);
+  expect((await loadAudio({ name: "a.wav", data })).samples).toHaveLength(400);
+});
