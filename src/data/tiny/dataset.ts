@@ -141,9 +141,17 @@ export class TinyDataset {
     };
   }
 
-  /** The order in which epoch `epoch` of a run goes through the rows. */
+  /** The order in which epoch `epoch` of a run goes through the rows: shuffled, kinds in turn. */
   order(runSeed: number, epoch = 0): number[] {
-    return new Random(runSeed, "order", epoch).permutation(this.length);
+    const kinds = this.#kinds.length;
+    const shuffled = this.#kinds.map((_, kind) => {
+      const rows = Math.ceil((this.length - kind) / kinds);
+      return new Random(runSeed, "order", epoch, kind).permutation(Math.max(0, rows));
+    });
+    return Array.from({ length: this.length }, (_, at) => {
+      const kind = at % kinds;
+      return shuffled[kind]![Math.floor(at / kinds)]! * kinds + kind;
+    });
   }
 
   #wanted(index: number): { slot: number; place: number } {
