@@ -28,7 +28,7 @@ export const attentionBackwardKvKernel = defineKernel({
     rowCount: "u32",
     scale: "f32",
   },
-  tunables: { WG: [8, 64, 128], SPLIT: [1, 2, 4], QUERIES: [2, 4, 8], STAGE: [false, true] },
+  tunables: { WG: [8, 128], SPLIT: [1, 2, 4], QUERIES: [2, 4], STAGE: [false, true] },
   constants: { HEAD_DIM: 32, ACCUMULATE: false },
   grid: ({ keys, kvHeads }, consts) =>
     grid1d(Math.ceil((keys * Number(consts["SPLIT"])) / Number(consts["WG"])) * kvHeads),

@@ -27,7 +27,7 @@ export const attentionBackwardQKernel = defineKernel({
     keyCount: "u32",
     scale: "f32",
   },
-  tunables: { WG: [8, 64, 128], SPLIT: [1, 2, 4], KEYS: [2, 4, 8], STAGE: [false, true] },
+  tunables: { WG: [8, 128], SPLIT: [1, 2, 4], KEYS: [2, 4], STAGE: [false, true] },
   constants: { HEAD_DIM: 32, ACCUMULATE: false },
   grid: (params, consts) => attentionGrid(params, consts),
 });

@@ -30,7 +30,7 @@ export const attentionKernel = defineKernel({
     keyCount: "u32",
     scale: "f32",
   },
-  tunables: { WG: [8, 64, 128], SPLIT: [1, 2, 4], KEYS: [4, 8, 16], STAGE: [false, true] },
+  tunables: { WG: [8, 128], SPLIT: [1, 2, 4], KEYS: [4, 8], STAGE: [false, true] },
   constants: { HEAD_DIM: 32, MERGE: false },
   grid: (params, consts) => attentionGrid(params, consts),
 });
