@@ -105,15 +105,47 @@ export async function urlSource(url: string, request: typeof fetch = fetch): Pro
   };
 }
 
-async function fetchRange(
+/**
+ * Reads a whole URL.
+ *
+ * @throws {CheckpointError} `unreachable`, `missing-file`, `refused`.
+ */
+export async function urlBytes(url: string): Promise<Uint8Array<ArrayBuffer>> {
+  return new Uint8Array(await (await ask(url, {})).arrayBuffer());
+}
+
+/**
+ * Says whether a URL answers.
+ *
+ * @throws {CheckpointError} `unreachable` when the server cannot be asked, `refused` when it fails.
+ */
+export async function urlExists(url: string): Promise<boolean> {
+  try {
+    await ask(url, { method: "HEAD" });
+    return true;
+  } catch (error) {
+    if (error instanceof CheckpointError && error.code === "missing-file") return false;
+    throw error;
+  }
+}
+
+function fetchRange(
   url: string,
   offset: number,
   length: number,
   request: typeof fetch,
 ): Promise<Response> {
+  return ask(url, { headers: { Range: `bytes=${offset}-${offset + length - 1}` } }, request);
+}
+
+async function ask(
+  url: string,
+  init: RequestInit,
+  request: typeof fetch = fetch,
+): Promise<Response> {
   let response: Response;
   try {
-    response = await request(url, { headers: { Range: `bytes=${offset}-${offset + length - 1}` } });
+    response = await request(url, init);
   } catch (cause) {
     throw new CheckpointError("unreachable", `${url} cannot be reached.`, {
       hint: "Check the address and the connection.",
@@ -121,7 +153,8 @@ async function fetchRange(
     });
   }
   if (response.ok) return response;
-  throw new CheckpointError("refused", `${url} answered with status ${response.status}.`, {
+  const code = response.status === 404 || response.status === 410 ? "missing-file" : "refused";
+  throw new CheckpointError(code, `${url} answered with status ${response.status}.`, {
     hint: "Check the address, and the access token if the repository is private.",
   });
 }

@@ -28,7 +28,7 @@ export async function* readJsonl(
     let line = 0;
     for await (const text of splitLines(source)) {
       line++;
-      if (text.length > 0 && text.some((byte) => byte > 0x20)) {
+      if (text.some((byte) => byte > 0x20)) {
         yield { value: parseLine(text, line, name), line };
       }
     }

@@ -14,7 +14,14 @@ import {
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CheckpointError } from "../core/errors.ts";
-import { type ByteSource, type FileWriter, checkRange, urlSource } from "./byte-source.ts";
+import {
+  type ByteSource,
+  type FileWriter,
+  checkRange,
+  urlBytes,
+  urlExists,
+  urlSource,
+} from "./byte-source.ts";
 import { isUrl } from "./path.ts";
 
 const REMEDIES: Record<string, [code: string, hint: string]> = {
@@ -57,10 +64,7 @@ function localPath(path: string): string {
  * @throws {CheckpointError} `missing-file`, `no-permission`, `unreachable`, `refused`.
  */
 export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  if (isUrl(path)) {
-    const source = await urlSource(path);
-    return source.read(0, source.size);
-  }
+  if (isUrl(path)) return urlBytes(path);
   return guarded("read", path, async () => new Uint8Array(await readFile(localPath(path))));
 }
 
@@ -71,7 +75,7 @@ export async function readText(path: string): Promise<string> {
 
 /** Says whether a file or folder (or, for a URL, an answering address) is there. */
 export async function exists(path: string): Promise<boolean> {
-  if (isUrl(path)) return (await fetch(path, { method: "HEAD" })).ok;
+  if (isUrl(path)) return urlExists(path);
   return access(localPath(path), constants.F_OK).then(
     () => true,
     () => false,
@@ -85,6 +89,7 @@ export async function listFolder(path: string): Promise<string[]> {
 
 /** Length of a file in bytes. */
 export async function fileSize(path: string): Promise<number> {
+  if (isUrl(path)) return (await urlSource(path)).size;
   return guarded("read", path, async () => (await stat(localPath(path))).size);
 }
 

@@ -1,5 +1,5 @@
 import { CheckpointError } from "../core/errors.ts";
-import { type ByteSource, type FileWriter, urlSource } from "./byte-source.ts";
+import { type ByteSource, type FileWriter, urlBytes, urlExists, urlSource } from "./byte-source.ts";
 
 function refuse(action: string, path: string): never {
   throw new CheckpointError("no-files", `Cannot ${action} ${path}: a page has no file system.`, {
@@ -18,17 +18,7 @@ export function fileError(action: string, path: string, cause: unknown): Checkpo
 
 /** Reads a whole URL as bytes. */
 export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> {
-  const response = await fetch(path).catch((cause: unknown) => {
-    throw new CheckpointError("unreachable", `${path} cannot be reached.`, {
-      hint: "Check the address and the connection.",
-      cause,
-    });
-  });
-  if (response.ok) return new Uint8Array(await response.arrayBuffer());
-  const code = response.status === 404 ? "missing-file" : "refused";
-  throw new CheckpointError(code, `${path} answered with status ${response.status}.`, {
-    hint: "Check the address.",
-  });
+  return urlBytes(path);
 }
 
 /** Reads a whole URL as UTF-8 text. */
@@ -36,9 +26,13 @@ export async function readText(path: string): Promise<string> {
   return new TextDecoder().decode(await readBytes(path));
 }
 
-/** Says whether an address answers. */
+/**
+ * Says whether an address answers.
+ *
+ * @throws {CheckpointError} `unreachable` when the server cannot be asked at all.
+ */
 export async function exists(path: string): Promise<boolean> {
-  return (await fetch(path, { method: "HEAD" })).ok;
+  return urlExists(path);
 }
 
 /** Not possible in a page: the web has no listing of a folder. */

@@ -33,7 +33,10 @@ export interface VideoPart {
   min_pixels?: number;
   max_pixels?: number;
   total_pixels?: number;
-  /** The soundtrack belongs to the video and is interleaved with it; default: if there is one. */
+  /**
+   * The soundtrack belongs to the video and is interleaved with it. Left out: no sound is decoded,
+   * but decoded sound that is given is used.
+   */
   use_audio_in_video?: boolean;
 }
 
@@ -122,7 +125,8 @@ export class ChatTemplate {
     try {
       this.#template = new Template(text);
     } catch (cause) {
-      throw new CheckpointError("bad-chat-template", `${name} cannot be parsed: ${cause}.`, {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new CheckpointError("bad-chat-template", `${name} cannot be parsed: ${reason}.`, {
         hint: "Mend the template in the checkpoint folder.",
         cause,
       });

@@ -300,10 +300,9 @@ describe("vision layout", () => {
 
   it("gives the windows of the specification", () => {
     const odd = layoutVision([[1, 10, 12]], released);
-    expect([...odd.order]).toEqual([
-      ...[0, 1, 2, 3, 6, 7, 8, 9, 12, 13, 14, 15, 18, 19, 20, 21],
-      ...[4, 5, 10, 11, 16, 17, 22, 23, 24, 25, 26, 27, 28, 29],
-    ]);
+    expect([...odd.order].join(" ")).toBe(
+      "0 1 2 3 6 7 8 9 12 13 14 15 18 19 20 21 4 5 10 11 16 17 22 23 24 25 26 27 28 29",
+    );
     expect([...odd.windows]).toEqual([0, 64, 96, 112, 120]);
     const video = layoutVision([[2, 6, 10]], released);
     expect([...video.windows]).toEqual([0, 48, 60, 108, 120]);

@@ -13,6 +13,12 @@ import { type ContentPart, type Conversation, mediaParts } from "../../src/text/
 
 const root = new URL("../../", import.meta.url);
 const processor = await Processor.load(fileURLToPath(new URL("assets/tiny", root)));
+const parts = {
+  config: processor.config,
+  tokenizer: processor.tokenizer,
+  template: processor.template,
+  media: processor.media,
+};
 const readJson = async (path: string) => JSON.parse(await readFile(new URL(path, root), "utf8"));
 
 /* The media of make_processor.py. */
@@ -93,17 +99,12 @@ describe("the tiny task", () => {
     expect(sample.grids).toEqual([[4, 4, 4]]);
     expect(sample.patches.length).toBe(64 * 1176);
     expect(sample.mel.map(({ frames, data }) => [frames, data.length])).toEqual([[200, 25600]]);
-    const count = { featureRows: 16, placeholders: 16 };
+    const common = { medium: 0, seconds: 2 };
+    const vision = { featureRows: 16, placeholders: 16 };
+    const audio = { featureRows: 50, placeholders: 50 };
     expect(sample.ledger).toEqual([
-      {
-        ...{ kind: "video", file: "clip.mp4", medium: 0, frames: 8, seconds: 2 },
-        ...count,
-        gridThw: [4, 4, 4],
-      },
-      {
-        ...{ kind: "audio", file: "sound1.wav", medium: 0, frames: 200, seconds: 2 },
-        ...{ featureRows: 50, placeholders: 50 },
-      },
+      { ...common, kind: "video", file: "clip.mp4", frames: 8, ...vision, gridThw: [4, 4, 4] },
+      { ...common, kind: "audio", file: "sound1.wav", frames: 200, ...audio },
     ]);
     expect(processor.measure(tiny)).toEqual({
       row: "tiny-1",
@@ -276,7 +277,7 @@ describe("rows that cannot be processed", () => {
 describe("warnings", () => {
   it("name sound that the family's limit cuts", () => {
     const media = { ...processor.media, maxSamples: 16000 };
-    const short = new Processor({ ...processor, media });
+    const short = new Processor({ ...parts, media });
     const sample = short.process(tiny);
     expect(sample.mel[0]!.frames).toBe(100);
     expect(sample.ledger[1]).toMatchObject({ seconds: 1, featureRows: 25 });
@@ -343,20 +344,54 @@ describe("preprocessor files", () => {
 
   it("and the tokenizer must agree with the configuration", () => {
     const tokens = { ...processor.config.tokens, audio: 1 };
-    const parts = { ...processor, config: { ...processor.config, tokens } };
-    expect(() => new Processor(parts)).toThrow(/"<\|AUDIO\|>" is 362 in tokenizer.json but 1 in/);
+    const config = { ...parts.config, tokens };
+    expect(() => new Processor({ ...parts, config })).toThrow(
+      /"<\|AUDIO\|>" is 362 in tokenizer.json but 1 in/,
+    );
   });
 });
 
-const clips = new URL("../shared/clips/", root);
-const jfk = fileURLToPath(new URL("jfk.flac", clips));
-if (!existsSync(jfk)) console.log(`skipped: ${jfk} is absent`);
-it.skipIf(!existsSync(jfk))("decodes and processes a real sound file", async () => {
-  const conversation = user({ type: "audio", audio: jfk }, text("What is said?"));
+const clips = (path: string) => fileURLToPath(new URL(`../shared/clips/${path}`, root));
+const jfk = clips("jfk.flac");
+const omni = clips("daily-omni-mini/Videos/G_VTkkb34gw/G_VTkkb34gw_video.mp4");
+const absent = [jfk, omni].filter((path) => !existsSync(path));
+if (absent.length > 0) console.log(`skipped, for these files are absent: ${absent.join(", ")}`);
+
+async function processFile(part: ContentPart, options: ProcessOptions = {}) {
+  const conversation = user(part, text("What is it?"));
+  const parts = mediaParts(conversation);
   const media = await Promise.all(
-    mediaParts(conversation).map((part) => loadMedium(part, processor.media)),
+    parts.map((medium) => loadMedium(medium, processor.media, options)),
   );
-  const { ledger, audioRows } = processor.process({ row: "jfk", conversation, media });
-  expect(ledger).toMatchObject([{ kind: "audio", file: jfk, frames: 1100, featureRows: 275 }]);
-  expect(audioRows.length).toBe(275);
+  return { media, sample: processor.process({ row: "clip", conversation, media }, options) };
+}
+
+it.skipIf(absent.includes(jfk))("decodes and processes a real sound file", async () => {
+  const { sample } = await processFile({ type: "audio", audio: jfk });
+  expect(sample.ledger).toMatchObject([
+    { kind: "audio", file: jfk, frames: 1100, featureRows: 275 },
+  ]);
+  expect(sample.audioRows.length).toBe(275);
 });
+
+it.skipIf(absent.includes(omni))(
+  "decodes and processes a real video with its sound",
+  async () => {
+    const part: ContentPart = { type: "video", video: omni, nframes: 6, use_audio_in_video: true };
+    const { media, sample } = await processFile(part, {
+      video: { minPixels: 28 * 28 * 4, maxPixels: 28 * 28 * 40 },
+    });
+    const [pictures, sound] = sample.ledger;
+    const [medium] = media;
+    const [slices, h, w] = pictures!.gridThw!;
+    expect([pictures!.frames, slices, sample.ledger.length]).toEqual([6, 3, 2]);
+    expect((h * w) / 4).toBeLessThanOrEqual(40);
+    // Frames are kept at the size of the model, so that a cache of them is small.
+    expect(medium!.kind === "video" && medium!.video.height).toBe(14 * h);
+    expect(sound).toMatchObject({ kind: "audio", file: omni, medium: 0 });
+    expect(Math.abs(sound!.seconds - pictures!.seconds)).toBeLessThan(0.2);
+    expect(sound!.featureRows / sound!.seconds).toBeCloseTo(25, 0);
+    expect(sample.patches.every(Number.isFinite)).toBe(true);
+  },
+  30_000,
+);
