@@ -59,7 +59,9 @@ export function differentiate(
     if (op.backward === undefined) continue;
     const received = outputs.map((output) => {
       const gradient = gradients.get(rootOf(output));
-      return gradient === undefined ? undefined : graph.reshape(gradient, output.width);
+      // A seed may have a width of its own (by log-probability and entropy); only views reshape.
+      if (gradient?.width !== rootOf(output).width) return gradient;
+      return graph.reshape(gradient, output.width);
     });
     if (received.every((gradient) => gradient === undefined)) continue;
     if (!node.inputs.some((input) => needed.has(rootOf(input)))) continue;

@@ -26,21 +26,22 @@ interface Tile {
 /** Cuts rows and vocabulary into tiles; the tiles of one row block follow one another. */
 function* tiles(to: Lowering, h: Tensor, weight: Tensor, tile: Tensor): Generator<Tile> {
   const [block] = to.chunks(tile);
-  const tileRows =
-    block!.capacity >= 64 ? block!.capacity - (block!.capacity % 64) : block!.capacity;
+  // At least 64 rows, so that the row offsets of bindings are aligned; a small limit narrows the tile.
+  const tileRows = Math.max(64, block!.capacity - (block!.capacity % 64));
+  const tileCols = Math.min(tile.width, Math.floor((block!.capacity * tile.width) / tileRows));
   for (const chunk of to.chunks(h)) {
     for (let firstRow = 0; firstRow < chunk.capacity; firstRow += tileRows) {
       const rows = (environment: Environment) =>
         Math.max(0, Math.min(tileRows, evaluate(chunk.rows, environment) - firstRow));
       for (const part of to.chunks(weight)) {
-        for (let within = 0; within < part.capacity; within += TILE_COLS) {
+        for (let within = 0; within < part.capacity; within += tileCols) {
           yield {
             chunk,
             firstRow,
             rows,
             weight: { tensor: weight, chunk: part.index, firstRow: within },
             first: part.first + within,
-            cols: Math.min(TILE_COLS, part.capacity - within),
+            cols: Math.min(tileCols, part.capacity - within),
           };
         }
       }

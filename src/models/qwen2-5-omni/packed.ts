@@ -5,17 +5,35 @@ import type { OmniConfig } from "./config.ts";
 import type { Feed } from "./feed.ts";
 import type { PromptLayout } from "./positions.ts";
 
+/** Label of a row that predicts nothing. */
+export const IGNORE = -100;
+
+/** Tokens that continue a prompt; branches of one tree do not see each other. */
+export interface Branch {
+  /** Target that the prompt's last row predicts for this branch, if any. */
+  first?: number;
+  ids: ArrayLike<number>;
+  /** For each of `ids` the token that its row predicts, or `IGNORE`. */
+  labels: ArrayLike<number>;
+}
+
+/** One prompt with the branches that continue it. */
+export interface Tree {
+  prompt: Pick<PromptLayout, "inputIds" | "positions" | "nextPos" | "visionRows" | "audioRows">;
+  /** For each prompt row a token that it is to predict, or `IGNORE`. */
+  promptLabels?: ArrayLike<number>;
+  branches: readonly Branch[];
+}
+
+/** A completion as a branch: every token is predicted, the last one is not fed. */
+export function completionBranch(completion: readonly number[]): Branch {
+  return { first: completion[0]!, ids: completion.slice(0, -1), labels: completion.slice(1) };
+}
+
 /** A token whose probability a pass is to give: the packed row that predicts it, and its id. */
 export interface LossRow {
   row: number;
   target: number;
-}
-
-/** One prompt with the completions that continue it. */
-export interface Tree {
-  prompt: PromptLayout;
-  /** Completion token ids; empty for a prompt alone. */
-  completions: readonly ArrayLike<number>[];
 }
 
 /** Trees packed into one sequence of rows. */
@@ -29,42 +47,40 @@ export interface PackedTrees {
   /** Packed rows of vision and audio features, in the order of the features. */
   visionRows: Uint32Array;
   audioRows: Uint32Array;
-  /** One entry per completion token, tree by tree, completion by completion. */
+  /** Predicted tokens, tree by tree: those of the prompt, then branch by branch. */
   lossRows: LossRow[];
   shapes: { prompt: number; branches: number[] }[];
 }
 
+/** Tokens that a tree takes in a packed pass. */
+export function treeTokens({ prompt, branches }: Tree): number {
+  return branches.reduce((sum, { ids }) => sum + ids.length, prompt.inputIds.length);
+}
+
 /**
- * Packs prompt trees: every prompt once, then its completions without their last tokens.
- *
- * Branch positions start at the prompt's `nextPos`; the prompt's last row predicts the first token
- * of every completion.
+ * Packs trees: every prompt once, then its branches, whose positions start at the prompt's `nextPos`.
  */
 export function packTrees(trees: readonly Tree[]): PackedTrees {
-  const shapes = trees.map(({ prompt, completions }) => ({
-    prompt: prompt.inputIds.length,
-    branches: completions.map((completion) => Math.max(0, completion.length - 1)),
-  }));
-  const tokens = shapes.reduce(
-    (sum, { prompt, branches }) => sum + branches.reduce((a, b) => a + b, prompt),
-    0,
-  );
+  const tokens = trees.reduce((sum, tree) => sum + treeTokens(tree), 0);
+  const count = (rows: "visionRows" | "audioRows") =>
+    trees.reduce((sum, { prompt }) => sum + prompt[rows].length, 0);
   const packed: PackedTrees = {
     tokens,
     starts: [],
     ids: new Uint32Array(tokens),
     positions: new Int32Array(3 * tokens),
-    visionRows: new Uint32Array(
-      trees.reduce((sum, { prompt }) => sum + prompt.visionRows.length, 0),
-    ),
-    audioRows: new Uint32Array(trees.reduce((sum, { prompt }) => sum + prompt.audioRows.length, 0)),
+    visionRows: new Uint32Array(count("visionRows")),
+    audioRows: new Uint32Array(count("audioRows")),
     lossRows: [],
-    shapes,
+    shapes: trees.map(({ prompt, branches }) => ({
+      prompt: prompt.inputIds.length,
+      branches: branches.map(({ ids }) => ids.length),
+    })),
   };
   let row = 0;
   let vision = 0;
   let audio = 0;
-  for (const { prompt, completions } of trees) {
+  for (const { prompt, promptLabels, branches } of trees) {
     const length = prompt.inputIds.length;
     packed.starts.push(row);
     packed.ids.set(prompt.inputIds, row);
@@ -74,21 +90,28 @@ export function packTrees(trees: readonly Tree[]): PackedTrees {
     }
     for (const feature of prompt.visionRows) packed.visionRows[vision++] = row + feature;
     for (const feature of prompt.audioRows) packed.audioRows[audio++] = row + feature;
-    const last = row + length - 1;
+    addLabels(packed.lossRows, promptLabels ?? [], row);
     row += length;
-    for (const completion of completions) {
-      for (let i = 0; i < completion.length; i++) {
-        packed.lossRows.push({ row: i === 0 ? last : row + i - 1, target: completion[i]! });
-        if (i === completion.length - 1) continue;
-        packed.ids[row + i] = completion[i]!;
+    const last = row - 1;
+    for (const { first, ids, labels } of branches) {
+      if (first !== undefined) packed.lossRows.push({ row: last, target: first });
+      addLabels(packed.lossRows, labels, row);
+      for (let i = 0; i < ids.length; i++) {
+        packed.ids[row + i] = ids[i]!;
         for (let axis = 0; axis < 3; axis++) {
           packed.positions[axis * tokens + row + i] = prompt.nextPos + i;
         }
       }
-      row += Math.max(0, completion.length - 1);
+      row += ids.length;
     }
   }
   return packed;
+}
+
+function addLabels(lossRows: LossRow[], labels: ArrayLike<number>, first: number): void {
+  for (let i = 0; i < labels.length; i++) {
+    if (labels[i] !== IGNORE) lossRows.push({ row: first + i, target: labels[i]! });
+  }
 }
 
 /** Groups rows 0 .. index.length-1 by their index: order within a group is ascending. */

@@ -1,0 +1,72 @@
+import type { LoadedMedium } from "../models/qwen2-5-omni/media.ts";
+import { loadMedium } from "../models/qwen2-5-omni/media.ts";
+import type { Processor, ProcessOptions } from "../models/qwen2-5-omni/processor.ts";
+import type { Sample } from "../models/qwen2-5-omni/sample.ts";
+import { mediaParts, type Conversation } from "../text/chat-template.ts";
+
+/** A row that can be made into a sample. */
+export interface SampleRow {
+  id: string;
+  conversation: Conversation;
+}
+
+/** Files that are decoded at a time; the decoders have threads of their own. */
+const CONCURRENCY = 2;
+
+/** Decodes and processes rows; decoded media are kept, so that a file is decoded once. */
+export class SampleLoader {
+  readonly #processor: Processor;
+  readonly #options: ProcessOptions;
+  readonly #media = new Map<string, Promise<LoadedMedium>>();
+
+  /** @param options how rows are processed: controls, budget, limits of pixels. */
+  constructor(processor: Processor, options: ProcessOptions = {}) {
+    this.#processor = processor;
+    this.#options = options;
+  }
+
+  /**
+   * The sample of a row.
+   *
+   * @throws {DataError} that names the row and the file; nothing is skipped or replaced.
+   */
+  async load(row: SampleRow): Promise<Sample> {
+    const parts = mediaParts(row.conversation);
+    const media = await Promise.all(
+      parts.map((part) => {
+        const key = JSON.stringify(part);
+        let medium = this.#media.get(key);
+        if (medium === undefined) {
+          medium = loadMedium(part, this.#processor.media, this.#options);
+          this.#media.set(key, medium);
+        }
+        return medium;
+      }),
+    );
+    return this.#processor.process(
+      { row: row.id, conversation: row.conversation, media },
+      this.#options,
+    );
+  }
+
+  /** The samples of several rows, in their order. */
+  async loadAll(rows: readonly SampleRow[]): Promise<Sample[]> {
+    const samples: Sample[] = [];
+    let next = 0;
+    const work = async () => {
+      while (next < rows.length) {
+        const index = next++;
+        samples[index] = await this.load(rows[index]!);
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(CONCURRENCY, rows.length) }, work));
+    return samples;
+  }
+
+  /** A loader that shares the decoded media and processes them otherwise. */
+  with(options: ProcessOptions): SampleLoader {
+    const loader = new SampleLoader(this.#processor, { ...this.#options, ...options });
+    for (const [key, medium] of this.#media) loader.#media.set(key, medium);
+    return loader;
+  }
+}

@@ -1,0 +1,127 @@
+import { readText } from "#io";
+import type { Device } from "../../gpu/device.ts";
+import type { Graph, Tensor } from "../../graph/graph.ts";
+import { joinPath } from "../../io/path.ts";
+import { openCheckpoint } from "../../io/safetensors.ts";
+import { Scope } from "../../nn/scope.ts";
+import { ModelWeights, type Training, type WeightSource } from "../weights.ts";
+import { audioFeed } from "./audio.ts";
+import { parseOmniConfig, type OmniConfig } from "./config.ts";
+import { mergeFeeds, type Feed } from "./feed.ts";
+import { initialWeights } from "./init.ts";
+import { lossRows, packedDecoder, towers, type Features } from "./network.ts";
+import { packedFeed, packTrees, type Tree } from "./packed.ts";
+import type { Sample } from "./sample.ts";
+import { visionFeed } from "./vision.ts";
+import { canonicalName, matchTensors } from "./weight-names.ts";
+
+/** What a tower pass needs of a sample. */
+export type Media = Pick<Sample, "patches" | "grids" | "mel">;
+
+/** A Qwen2.5-Omni thinker on a device. */
+export class OmniModel {
+  readonly config: OmniConfig;
+  readonly weights: ModelWeights;
+  readonly device: Device;
+
+  private constructor(device: Device, config: OmniConfig, weights: ModelWeights) {
+    this.device = device;
+    this.config = config;
+    this.weights = weights;
+  }
+
+  /**
+   * Loads a checkpoint folder (a path or a URL): `config.json` and safetensors.
+   *
+   * @throws {CheckpointError} that names the file and the tensor or key.
+   */
+  static async load(device: Device, folder: string, training?: Training): Promise<OmniModel> {
+    const config = await readConfig(folder);
+    const store = await openCheckpoint(folder);
+    try {
+      // A tied head names the embedding's tensor: one source, and so one parameter.
+      const byStored = new Map<string, WeightSource>();
+      const sources = new Map<string, WeightSource>();
+      for (const [name, stored] of matchTensors(config, store.tensors, folder)) {
+        const source = byStored.get(stored) ?? {
+          shape: store.tensors.get(stored)!.shape,
+          read: () => store.readF32(stored),
+        };
+        byStored.set(stored, source);
+        sources.set(name, source);
+      }
+      return new OmniModel(device, config, await ModelWeights.load(device, sources, training));
+    } finally {
+      await store.close();
+    }
+  }
+
+  /** A model with new random weights, for training from scratch. */
+  static async initialise(
+    device: Device,
+    folder: string,
+    seed: number,
+    training?: Training,
+  ): Promise<OmniModel> {
+    const config = await readConfig(folder);
+    const sources = new Map<string, WeightSource>();
+    for (const [stored, { shape, data }] of initialWeights(config, seed)) {
+      sources.set(canonicalName(stored)!, { shape, read: () => data });
+    }
+    if (config.tieWordEmbeddings) {
+      sources.set("lm_head.weight", sources.get("model.embed_tokens.weight")!);
+    }
+    return new OmniModel(device, config, await ModelWeights.load(device, sources, training));
+  }
+
+  /** A scope that names this model's weights in a graph. */
+  scope(graph: Graph): Scope {
+    return new Scope(graph, this.weights);
+  }
+
+  /**
+   * Traces the decoder over packed trees up to the rows whose tokens are predicted.
+   *
+   * @param features where media features come from; the towers themselves when left out.
+   */
+  predictedRows(graph: Graph, features?: Features): { rows: Tensor; target: Tensor; head: Tensor } {
+    const scope = this.scope(graph);
+    const media = features ?? towers(scope, this.config);
+    const hidden = packedDecoder(scope, this.config, media);
+    return { ...lossRows(graph, this.config, hidden), head: scope.weight("lm_head.weight") };
+  }
+
+  /** What the decoder is fed for packed trees. */
+  treeFeed(trees: readonly Tree[]): Feed {
+    return packedFeed(this.config, packTrees(trees));
+  }
+
+  /** What the towers are fed for the media of samples, in their order. */
+  mediaFeed(samples: readonly Media[]): Feed {
+    const pictures = samples.flatMap(({ patches, grids }) => {
+      let at = 0;
+      return grids.map((grid) => {
+        const length = grid[0] * grid[1] * grid[2] * this.config.vision.patchDim;
+        at += length;
+        return { grid, patches: patches.subarray(at - length, at) };
+      });
+    });
+    const clips = samples.flatMap(({ mel }) =>
+      mel.map(({ data, frames }) => ({ mel: data, frames })),
+    );
+    return mergeFeeds(
+      visionFeed(this.config.vision, pictures),
+      audioFeed(this.config.audio, clips),
+    );
+  }
+
+  /** True when any part before the decoder trains, so that features change with every update. */
+  get towersTrain(): boolean {
+    return this.weights.trained.some(({ name }) => /^(visual|audio_tower)\./.test(name));
+  }
+}
+
+async function readConfig(folder: string): Promise<OmniConfig> {
+  const path = joinPath(folder, "config.json");
+  return parseOmniConfig(await readText(path), path);
+}

@@ -1,0 +1,112 @@
+import { Random } from "../core/random.ts";
+import { SampleLoader } from "../data/sample-loader.ts";
+import type { TinyDataset } from "../data/tiny/dataset.ts";
+import { tinyIds, type TinyIds } from "../data/tiny/words.ts";
+import { nllLoss } from "../graph/ops/loss.ts";
+import type { GrowingPlan } from "../graph/growing-plan.ts";
+import { mergeFeeds } from "../models/qwen2-5-omni/feed.ts";
+import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
+import { treeTokens } from "../models/qwen2-5-omni/packed.ts";
+import type { Processor } from "../models/qwen2-5-omni/processor.ts";
+import { AdamW, type AdamWSettings } from "./optimizer.ts";
+import { trainingPass } from "./pass.ts";
+import { learningRateAt } from "./schedule.ts";
+import type { SftStage } from "./schema.ts";
+import { cutPasses, sftTrees } from "./sft-batch.ts";
+
+/** What supervised training needs beside the model. */
+export interface SftSetup {
+  model: OmniModel;
+  processor: Processor;
+  dataset: TinyDataset;
+  clipSeed: number;
+  seed: number;
+  maxTokensPerPass: number;
+  optimizer: AdamWSettings;
+}
+
+/** What one supervised step did. */
+export interface SftStep {
+  loss: number;
+  gradNorm: number;
+  learningRate: number;
+  tokens: number;
+  flops: number;
+}
+
+/** Supervised training of the whole model on the tiny task, one stage after the other. */
+export class SftTrainer {
+  readonly #setup: SftSetup;
+  readonly #ids: TinyIds;
+  readonly #loader: SampleLoader;
+  readonly #pass: GrowingPlan;
+  #optimizer: AdamW;
+
+  /** Traces the pass and makes the optimizer of the first stage. */
+  static async create(setup: SftSetup): Promise<SftTrainer> {
+    return new SftTrainer(setup, await newOptimizer(setup));
+  }
+
+  private constructor(setup: SftSetup, optimizer: AdamW) {
+    this.#setup = setup;
+    this.#optimizer = optimizer;
+    this.#ids = tinyIds((text) => setup.processor.tokenizer.encode(text));
+    this.#loader = new SampleLoader(setup.processor);
+    this.#pass = trainingPass(setup.model, "sft", (graph, out, rows) =>
+      nllLoss(graph, out, graph.input("loss.weight", rows, 1)),
+    );
+  }
+
+  /** The optimizer's state, for checkpoints. */
+  get optimizer(): AdamW {
+    return this.#optimizer;
+  }
+
+  /** Starts a stage: every stage has a fresh optimizer. */
+  async startStage(): Promise<void> {
+    this.#optimizer.destroy();
+    this.#optimizer = await newOptimizer(this.#setup);
+  }
+
+  /**
+   * One optimizer step.
+   *
+   * @param step step within the stage, from 0; @param draw steps before it over all stages.
+   */
+  async step(stage: SftStage, step: number, draw: number): Promise<SftStep> {
+    const { model, dataset, seed, clipSeed, maxTokensPerPass } = this.#setup;
+    const order = new Random(seed, "data", draw);
+    const clips = Array.from({ length: stage.clips_per_step }, () => order.integer(dataset.length));
+    const samples = await this.#loader.loadAll(clips.map((clip) => dataset.row(clip)));
+    const trees = sftTrees(
+      this.#ids,
+      samples.map((sample, i) => ({ sample, clip: clips[i]! })),
+      { stage, step, seed, draw, clipSeed },
+    );
+    const passes = cutPasses(trees, maxTokensPerPass, treeTokens);
+    model.device.submit((encoder) => model.weights.clearGradients(encoder));
+    let loss = 0;
+    let tokens = 0;
+    let flops = 0;
+    for (const pass of passes) {
+      const weights = Float32Array.from(pass.flatMap((entry) => entry.weights));
+      const feed = mergeFeeds(
+        model.mediaFeed(pass.flatMap(({ sample }) => (sample === undefined ? [] : [sample]))),
+        model.treeFeed(pass.map(({ tree }) => tree)),
+        { inputs: { "loss.weight": weights }, sizes: {}, scalars: { inverseTemperature: 1 } },
+      );
+      const plan = await this.#pass.run(feed);
+      const [sum] = await plan.read("terms", 1);
+      loss += sum!;
+      tokens += feed.sizes["tokens"]!;
+      flops += plan.report(feed.sizes, feed.scalars).flops;
+    }
+    const learningRate = learningRateAt(stage, step, stage.steps);
+    await this.#optimizer.update(learningRate);
+    return { loss, tokens, flops, learningRate, gradNorm: await this.#optimizer.gradientNorm() };
+  }
+}
+
+function newOptimizer({ model, optimizer }: SftSetup): Promise<AdamW> {
+  return AdamW.create(model.device, model.weights.trained, optimizer);
+}
