@@ -5,17 +5,16 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 
 import { cacheFolder, readJson, writeJson } from "./cache.ts";
+import { DRIVER_VARIABLE, nodeUnder } from "./driver-node.ts";
+import type { DriverNode, SoftwareDriver } from "./driver-node.ts";
 import { probe } from "./probe.ts";
 import type { Probe } from "./probe.ts";
 import {
-  DRIVER_VARIABLE,
   fetchSoftwareDriver,
   findSoftwareDriver,
   noAdapterError,
-  nodeUnder,
   readSystem,
 } from "./software-driver.ts";
-import type { DriverNode, SoftwareDriver } from "./software-driver.ts";
 
 /** How to run something so that WebGPU finds an adapter. */
 export interface AdapterChoice extends DriverNode {

@@ -23,18 +23,19 @@ export async function runQuietly(
   timeoutMs = 600_000,
 ): Promise<Finished> {
   return await new Promise((resolve) => {
-    const child = spawn(program, args, {
-      env,
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: timeoutMs,
-      killSignal: "SIGKILL",
-    });
+    const child = spawn(program, args, { env, stdio: ["ignore", "pipe", "pipe"] });
+    // Not the option of `spawn`: its timer outlives a program that cannot start.
+    const timer = setTimeout(() => child.kill("SIGKILL"), timeoutMs);
+    const finish = (finished: Finished): void => {
+      clearTimeout(timer);
+      resolve(finished);
+    };
     let stdout = "";
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
     child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
-    child.once("error", (error) => resolve({ code: 127, stdout, stderr: error.message }));
-    child.once("close", (code) => resolve({ code, stdout, stderr }));
+    child.once("error", (error) => finish({ code: 127, stdout, stderr: error.message }));
+    child.once("close", (code) => finish({ code, stdout, stderr }));
   });
 }
 
