@@ -1,5 +1,6 @@
 // Gradient of an embedding table: table[token[b] - first] += sum over j in [start[b], start[b + 1]) of
-// dy[order[j]], in order. One thread an element of a bucket's row; tokens are distinct.
+// dy[order[j] - dyFirst], in order, over rows of dy that are bound. One thread an element of a bucket's
+// row; tokens are distinct.
 
 const WG: u32 = 64u;
 
@@ -8,9 +9,11 @@ struct Params {
   cols: u32,
   first: u32,
   tableRows: u32,
+  dyFirst: u32,
+  dyRows: u32,
 }
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;           // [rows, cols]
+@group(0) @binding(0) var<storage, read> dy: array<f32>;           // [dyRows, cols]
 @group(0) @binding(1) var<storage, read> order: array<u32>;        // [start[buckets]]: rows of dy, bucket by bucket
 @group(0) @binding(2) var<storage, read> start: array<u32>;        // [buckets + 1]
 @group(0) @binding(3) var<storage, read> token: array<u32>;        // [buckets], distinct
@@ -34,7 +37,10 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
   let end = start[bucket + 1u];
   var sum = 0.0;
   for (var j = start[bucket]; j < end; j = j + 1u) {
-    sum = sum + dy[order[j] * params.cols + col];
+    let source = order[j] - params.dyFirst;
+    if (source < params.dyRows) {
+      sum = sum + dy[source * params.cols + col];
+    }
   }
   table[row * params.cols + col] = table[row * params.cols + col] + sum;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { gatherSumKernel } from "../../src/kernels/gather-sum.ts";
 import { gatherSum } from "../../src/reference/gather-sum.ts";
-import { checkKernel, differences } from "../helpers/check-kernel.ts";
+import { checkKernel, differences, runKernel } from "../helpers/check-kernel.ts";
 import { useDevice } from "../helpers/device.ts";
 import { randomF32, randomU32 } from "../helpers/random-data.ts";
 
@@ -31,13 +31,38 @@ describe("gather-sum", () => {
         await checkKernel(device(), gatherSumKernel, {
           consts: { WG },
           buffers: { x, order, start, y: new Float32Array(rows * cols).fill(7) },
-          params: { rows, cols },
+          params: { rows, cols, first: 0, xFirst: 0, xRows: gathered },
           expected: { y: gatherSum(Float64Array.from(x), order, start, rows, cols) },
           nmse: 1e-13,
         });
       });
     }
   }
+
+  it("gives the same bits in chunks of both sides", async () => {
+    const [gathered, rows, cols] = [90, 40, 7];
+    const { order, start } = group(randomU32(gathered, rows, 8), rows);
+    const x = randomF32(gathered * cols, 9);
+    const whole = await runKernel(device(), gatherSumKernel, {
+      buffers: { x, order, start, y: new Float32Array(rows * cols) },
+      params: { rows, cols, first: 0, xFirst: 0, xRows: gathered },
+    });
+    for (const first of [0, 13, 26]) {
+      const count = Math.min(13, rows - first);
+      let y = new Float32Array(count * cols);
+      for (const xFirst of [0, 40, 80]) {
+        const xRows = Math.min(40, gathered - xFirst);
+        const part = x.slice(xFirst * cols, (xFirst + xRows) * cols);
+        const result = await runKernel(device(), gatherSumKernel, {
+          consts: { ACCUMULATE: xFirst > 0 },
+          buffers: { x: part, order, start, y },
+          params: { rows: count, cols, first, xFirst, xRows },
+        });
+        y = result["y"] as Float32Array<ArrayBuffer>;
+      }
+      expect(y).toEqual(whole["y"]!.slice(first * cols, (first + count) * cols));
+    }
+  });
 
   it("is the gradient of the gather", () => {
     const index = randomU32(7, 4, 1);

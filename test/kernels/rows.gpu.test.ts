@@ -164,7 +164,7 @@ describe.each(combinations(bucketSumKernel.tunables))("bucket-sum with %o", (con
       await checkKernel(device(), bucketSumKernel, {
         consts,
         buffers: { dy, order, start, token, table },
-        params: { buckets: token.length, cols, first, tableRows },
+        params: { buckets: token.length, cols, first, tableRows, dyFirst: 0, dyRows: rows },
         expected: { table: want },
       });
     },

@@ -1,4 +1,4 @@
-import { assert } from "../../core/errors.ts";
+import { assert, ShapeError } from "../../core/errors.ts";
 import { addRowsKernel } from "../../kernels/add-rows.ts";
 import { bucketSumKernel } from "../../kernels/bucket-sum.ts";
 import { convPackBackwardKernel } from "../../kernels/conv-pack-backward.ts";
@@ -12,6 +12,19 @@ import { at } from "./rowwise.ts";
 
 /** Index value of a row that comes from nowhere. */
 export const NO_ROW = 0xffffffff;
+
+/** Requires a tensor in one chunk, for ops that index freely into it or whose windows straddle borders. */
+function whole(to: Lowering, tensor: Tensor): Value {
+  const chunks = to.chunks(tensor);
+  if (chunks.length === 1) return chunks[0]!.rows;
+  const rows = chunks.reduce((sum, { capacity }) => sum + capacity, 0);
+  throw new ShapeError(
+    "tensor-in-chunks",
+    `${tensor.name} has ${rows} rows of ${tensor.width}, of which one binding of this adapter ` +
+      `holds ${chunks[0]!.capacity}; this op needs all of them in one.`,
+    { hint: "Put fewer tokens or shorter media into one pass." },
+  );
+}
 
 /** Gathers from a table in chunks; further sources go over the result with KEEP. */
 function lowerGather(
@@ -69,15 +82,24 @@ export function permuteRows(graph: Graph, x: Tensor, index: Tensor, inverse: Ten
 const gatherSumOp: Op = {
   name: "gather-sum",
   lower({ inputs: [x, order, start], outputs: [y] }, to) {
-    assert(
-      to.chunks(x!).length === 1 && to.chunks(y!).length === 1,
-      "gather-sum needs whole tensors",
-    );
-    to.dispatch({
-      kernel: gatherSumKernel,
-      buffers: { x: at(x!, 0), order: at(order!, 0), start: at(start!, 0), y: at(y!, 0) },
-      params: { rows: to.chunks(y!)[0]!.rows, cols: y!.width },
-    });
+    whole(to, order!);
+    whole(to, start!);
+    for (const rows of to.chunks(y!)) {
+      for (const part of to.chunks(x!)) {
+        to.dispatch({
+          kernel: gatherSumKernel,
+          consts: { ACCUMULATE: part.index > 0 },
+          buffers: { x: at(x!, part), order: at(order!, 0), start: at(start!, 0), y: at(y!, rows) },
+          params: {
+            rows: rows.rows,
+            cols: y!.width,
+            first: rows.first,
+            xFirst: part.first,
+            xRows: part.rows,
+          },
+        });
+      }
+    }
   },
 };
 
@@ -124,25 +146,30 @@ export interface Splice {
 const embeddingGradientOp: Op = {
   name: "embedding-gradient",
   lower({ inputs: [dy, order, start, token], outputs: [gradient] }, to) {
-    assert(to.chunks(dy!).length === 1, "the embedding gradient needs all tokens in one chunk");
-    const [buckets] = to.chunks(token!);
+    whole(to, order!);
+    whole(to, start!);
+    const buckets = whole(to, token!);
     for (const part of to.chunks(gradient!)) {
-      to.dispatch({
-        kernel: bucketSumKernel,
-        buffers: {
-          dy: at(dy!, 0),
-          order: at(order!, 0),
-          start: at(start!, 0),
-          token: at(token!, 0),
-          table: at(gradient!, part),
-        },
-        params: {
-          buckets: buckets!.rows,
-          cols: dy!.width,
-          first: part.first,
-          tableRows: part.capacity,
-        },
-      });
+      for (const rows of to.chunks(dy!)) {
+        to.dispatch({
+          kernel: bucketSumKernel,
+          buffers: {
+            dy: at(dy!, rows),
+            order: at(order!, 0),
+            start: at(start!, 0),
+            token: at(token!, 0),
+            table: at(gradient!, part),
+          },
+          params: {
+            buckets,
+            cols: dy!.width,
+            first: part.first,
+            tableRows: part.capacity,
+            dyFirst: rows.first,
+            dyRows: rows.rows,
+          },
+        });
+      }
     }
   },
 };
@@ -217,13 +244,6 @@ export function addRows(graph: Graph, x: Tensor, table: Tensor, index: Tensor): 
   const y = graph.value(`positioned(${x.name})`, x.rows, x.width);
   graph.add(addTableOp, [x, table, index], [y]);
   return y;
-}
-
-/** Requires a tensor in one chunk, for ops whose windows could straddle a border. */
-function whole(to: Lowering, tensor: Tensor): Value {
-  const chunks = to.chunks(tensor);
-  assert(chunks.length === 1, `${tensor.name} does not fit one binding of this adapter`);
-  return chunks[0]!.rows;
 }
 
 const packBackwardOp = (taps: number): Op => ({

@@ -67,7 +67,8 @@ export function packedDecoder(
     graph.input("text.ids", tokens, 1, "u32"),
     [splice("vision", features.vision), splice("audio", features.audio)],
     table.parameter?.gradient && {
-      order: graph.input("text.buckets.order", tokens, 1, "u32"),
+      // Any row may follow any other: an extent of narrow rows, so that the list stays in one chunk.
+      order: graph.input("text.buckets.order", new Extent("tokens", 4), 1, "u32"),
       start: graph.input("text.buckets.start", new Extent("bucketEnds", 4), 1, "u32"),
       token: graph.input("text.buckets.token", new Extent("buckets", 4), 1, "u32"),
     },
@@ -95,7 +96,7 @@ export function lossRows(
   const extent = lossExtent(config);
   const index = graph.input("loss.index", extent, 1, "u32");
   const rows = gatherRows(graph, hidden, index, {
-    order: graph.input("loss.order", extent, 1, "u32"),
+    order: graph.input("loss.order", new Extent("lossRows", 4), 1, "u32"),
     start: graph.input("loss.start", new Extent("tokenEnds", 4), 1, "u32"),
   });
   return { rows, target: graph.input("loss.target", extent, 1, "u32") };
