@@ -1,8 +1,11 @@
 // dX = dY W: dx[m, k] = scale * sum_n dy[m, yOffset + n] w[n, k] (+ dx).
-// One thread an output; sums in f32.
+// A thread computes ROWS x COLS outputs in registers; the threads of a workgroup lie along k, so that
+// all of them read the same dy. No workgroup memory; sums in f32, in the order of n.
 // uses: weight
 
-const WG: u32 = 64u;
+const WG: u32 = 8u;
+const ROWS: u32 = 16u;
+const COLS: u32 = 4u;
 const ACCUMULATE: bool = false;
 
 struct Params {
@@ -14,7 +17,7 @@ struct Params {
   scale: f32,
 }
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;             // [m, yStride] at yOffset
+@group(0) @binding(0) var<storage, read> dy: array<f32>;             // [m, yStride], read from yOffset on
 @group(0) @binding(1) var<storage, read> weight: array<WeightWord>;  // [n, k]
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;       // [m, k]
 @group(0) @binding(3) var<uniform> params: Params;
@@ -22,20 +25,57 @@ struct Params {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.x + wg.y * grid.x) * WG + lane;
-  if (i >= params.m * params.k) {
-    return;
+  let tiles_k = (params.k + WG * COLS - 1u) / (WG * COLS);
+  let tile = wg.x + wg.y * grid.x;
+  let m0 = tile / tiles_k * ROWS;
+  let k0 = tile % tiles_k * (WG * COLS) + lane;
+  // Rows and columns past the end read the last one and are not stored: no branch in the loop.
+  // Surplus workgroups of a folded grid sum over nothing.
+  let n_end = select(0u, params.n, m0 < params.m);
+  var y_at: array<u32, ROWS>;
+  for (var i = 0u; i < ROWS; i = i + 1u) {
+    y_at[i] = min(m0 + i, params.m - 1u) * params.yStride + params.yOffset;
   }
-  let row = i / params.k;
-  let col = i % params.k;
+  var column: array<u32, COLS>;
+  for (var j = 0u; j < COLS; j = j + 1u) {
+    column[j] = min(k0 + j * WG, params.k - 1u);
+  }
   let stride = weight_stride(params.k);
-  var sum = 0.0;
-  for (var n = 0u; n < params.n; n = n + 1u) {
-    sum = sum + dy[row * params.yStride + params.yOffset + n] * load_weight(n * stride + col);
+  var sums: array<array<f32, COLS>, ROWS>;
+  let n_main = n_end & 0xfffffffcu;
+  for (var n = 0u; n < n_main; n = n + 4u) {
+    for (var u = 0u; u < 4u; u = u + 1u) {
+      var w: array<f32, COLS>;
+      for (var j = 0u; j < COLS; j = j + 1u) {
+        w[j] = load_weight((n + u) * stride + column[j]);
+      }
+      for (var i = 0u; i < ROWS; i = i + 1u) {
+        let value = dy[y_at[i] + n + u];
+        for (var j = 0u; j < COLS; j = j + 1u) {
+          sums[i][j] = fma(value, w[j], sums[i][j]);
+        }
+      }
+    }
   }
-  sum = sum * params.scale;
-  if (ACCUMULATE) {
-    sum = sum + dx[i];
+  for (var n = n_main; n < n_end; n = n + 1u) {
+    for (var j = 0u; j < COLS; j = j + 1u) {
+      let w = load_weight(n * stride + column[j]);
+      for (var i = 0u; i < ROWS; i = i + 1u) {
+        sums[i][j] = fma(dy[y_at[i] + n], w, sums[i][j]);
+      }
+    }
   }
-  dx[i] = sum;
+  for (var i = 0u; i < ROWS; i = i + 1u) {
+    for (var j = 0u; j < COLS; j = j + 1u) {
+      let k = k0 + j * WG;
+      if (m0 + i < params.m && k < params.k) {
+        let at = (m0 + i) * params.k + k;
+        var value = sums[i][j] * params.scale;
+        if (ACCUMULATE) {
+          value = value + dx[at];
+        }
+        dx[at] = value;
+      }
+    }
+  }
 }

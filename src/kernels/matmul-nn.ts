@@ -11,8 +11,9 @@ export const matmulNnKernel = defineKernel({
   shader: new URL("../../shaders/matmul-nn.wgsl", import.meta.url),
   buffers: { dy: "read", weight: "read", dx: "update" },
   params: { m: "u32", n: "u32", k: "u32", yStride: "u32", yOffset: "u32", scale: "f32" },
-  tunables: { WG: [64, 256] },
+  tunables: { WG: [8], ROWS: [16, 8, 4], COLS: [4, 2, 1] },
   libraries: { weight: ["f32", "f16s"] },
   constants: { ACCUMULATE: false },
-  grid: ({ m, k }, { WG }) => grid1d(Math.ceil((m * k) / Number(WG))),
+  grid: ({ m, k }, { WG, ROWS, COLS }) =>
+    grid1d(Math.ceil(m / Number(ROWS)) * Math.ceil(k / (Number(WG) * Number(COLS)))),
 });

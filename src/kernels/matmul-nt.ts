@@ -13,8 +13,9 @@ export const matmulNtKernel = defineKernel({
   shader: new URL("../../shaders/matmul-nt.wgsl", import.meta.url),
   buffers: { x: "read", weight: "read", bias: "read", residual: "read", y: "update" },
   params: { m: "u32", n: "u32", k: "u32", yStride: "u32", yOffset: "u32", scale: "f32" },
-  tunables: { WG: [64, 256] },
+  tunables: { WG: [8], ROWS: [16, 8, 4], COLS: [4, 2, 1] },
   libraries: { weight: ["f32", "f16s"] },
   constants: { BIAS: false, RESIDUAL: false, ACCUMULATE: false },
-  grid: ({ m, n }, { WG }) => grid1d(Math.ceil((m * n) / Number(WG))),
+  grid: ({ m, n }, { WG, ROWS, COLS }) =>
+    grid1d(Math.ceil(m / Number(ROWS)) * Math.ceil(n / (Number(WG) * Number(COLS)))),
 });

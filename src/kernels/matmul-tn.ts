@@ -20,7 +20,8 @@ export const matmulTnKernel = defineKernel({
     rowsPerSplit: "u32",
     splits: "u32",
   },
-  tunables: { WG: [64, 256] },
+  tunables: { WG: [8], ROWS: [16, 8, 4], COLS: [4, 2, 1] },
   constants: { ACCUMULATE: false },
-  grid: ({ n, k, splits }, { WG }) => grid1d(Math.ceil((splits * n * k) / Number(WG))),
+  grid: ({ n, k, splits }, { WG, ROWS, COLS }) =>
+    grid1d(splits * Math.ceil(n / Number(ROWS)) * Math.ceil(k / (Number(WG) * Number(COLS)))),
 });

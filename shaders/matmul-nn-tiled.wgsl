@@ -1,0 +1,92 @@
+// dX = dY W, as matmul-nn, for GPUs: dx[m, k] = scale * sum_n dy[m, yOffset + n] w[n, k] (+ dx).
+// A workgroup computes TILE x TILE outputs, a thread PER x PER of them, from slices of STEP values of n
+// staged in workgroup memory; sums in f32, in the order of n.
+// uses: weight
+
+const TILE: u32 = 64u;
+const PER: u32 = 4u;
+const STEP: u32 = 16u;
+const ACCUMULATE: bool = false;
+// Threads along one side of the tile; a row of the staged tiles is padded against bank conflicts.
+const SIDE: u32 = TILE / PER;
+const WG: u32 = SIDE * SIDE;
+const PITCH: u32 = TILE + 1u;
+
+struct Params {
+  m: u32,
+  n: u32,
+  k: u32,
+  yStride: u32,
+  yOffset: u32,
+  scale: f32,
+}
+
+@group(0) @binding(0) var<storage, read> dy: array<f32>;             // [m, yStride], read from yOffset on
+@group(0) @binding(1) var<storage, read> weight: array<WeightWord>;  // [n, k]
+@group(0) @binding(2) var<storage, read_write> dx: array<f32>;       // [m, k]
+@group(0) @binding(3) var<uniform> params: Params;
+
+var<workgroup> left: array<f32, STEP * PITCH>;
+var<workgroup> right: array<f32, STEP * PITCH>;
+
+// Zeros lie past the end of n; rows past the end read the last one and are not stored.
+fn load_left(row: u32, n: u32) -> f32 {
+  let at = min(row, params.m - 1u) * params.yStride + params.yOffset + n;
+  return select(0.0, dy[at], n < params.n);
+}
+
+fn load_right(n: u32, col: u32) -> f32 {
+  let value = load_weight(n * weight_stride(params.k) + min(col, params.k - 1u));
+  return select(0.0, value, n < params.n);
+}
+
+@compute @workgroup_size(WG)
+fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
+        @builtin(local_invocation_index) lane: u32) {
+  let tiles_k = (params.k + TILE - 1u) / TILE;
+  let tile = wg.x + wg.y * grid.x;
+  let row0 = tile / tiles_k * TILE;
+  let col0 = tile % tiles_k * TILE;
+  let start = 0u;
+  // Surplus workgroups of a folded grid sum over nothing.
+  let end = select(0u, params.n, row0 < params.m);
+  let row_lane = lane / SIDE;
+  let col_lane = lane % SIDE;
+  var sums: array<array<f32, PER>, PER>;
+  for (var at = start; at < end; at = at + STEP) {
+    for (var e = lane; e < TILE * STEP; e = e + WG) {
+      // Neighbouring threads read along n of dy and along k of the weight.
+      left[e % STEP * PITCH + e / STEP] = load_left(row0 + e / STEP, at + e % STEP);
+      right[e / TILE * PITCH + e % TILE] = load_right(at + e / TILE, col0 + e % TILE);
+    }
+    workgroupBarrier();
+    for (var p = 0u; p < STEP; p = p + 1u) {
+      var a: array<f32, PER>;
+      var b: array<f32, PER>;
+      for (var i = 0u; i < PER; i = i + 1u) {
+        a[i] = left[p * PITCH + row_lane + i * SIDE];
+        b[i] = right[p * PITCH + col_lane + i * SIDE];
+      }
+      for (var i = 0u; i < PER; i = i + 1u) {
+        for (var j = 0u; j < PER; j = j + 1u) {
+          sums[i][j] = fma(a[i], b[j], sums[i][j]);
+        }
+      }
+    }
+    workgroupBarrier();
+  }
+  for (var i = 0u; i < PER; i = i + 1u) {
+    for (var j = 0u; j < PER; j = j + 1u) {
+      let row = row0 + row_lane + i * SIDE;
+      let col = col0 + col_lane + j * SIDE;
+      if (row < params.m && col < params.k) {
+        let at = row * params.k + col;
+        var value = sums[i][j] * params.scale;
+        if (ACCUMULATE) {
+          value = value + dx[at];
+        }
+        dx[at] = value;
+      }
+    }
+  }
+}

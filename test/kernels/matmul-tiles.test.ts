@@ -1,0 +1,44 @@
+import { describe, expect, it } from "vitest";
+import { chooseMatmul, splitRows, type MatmulLayout } from "../../src/kernels/matmul-tiles.ts";
+
+const LAYOUTS: MatmulLayout[] = ["nt", "nn", "tn"];
+const SIZES = [1, 2, 3, 7, 16, 17, 33, 48, 64, 192, 1176, 6000];
+
+describe("the matmul table", () => {
+  it("selects only values that the kernel lists and the tests cover", () => {
+    for (const software of [true, false]) {
+      for (const layout of LAYOUTS) {
+        for (const m of SIZES) {
+          for (const n of SIZES) {
+            for (const k of SIZES) {
+              const { kernel, consts } = chooseMatmul(layout, { m, n, k }, software);
+              expect(Object.keys(consts).sort()).toEqual(Object.keys(kernel.tunables).sort());
+              for (const [name, value] of Object.entries(consts)) {
+                expect(kernel.tunables[name]).toContain(value);
+              }
+            }
+          }
+        }
+      }
+    }
+  });
+
+  it("keeps the bindings and parameters of a layout, whichever kernel it selects", () => {
+    for (const layout of LAYOUTS) {
+      const all = [true, false].flatMap((software) =>
+        SIZES.map((m) => chooseMatmul(layout, { m, n: 64, k: 64 }, software).kernel),
+      );
+      for (const kernel of all) {
+        expect(Object.entries(kernel.buffers)).toEqual(Object.entries(all[0]!.buffers));
+        expect(Object.entries(kernel.params)).toEqual(Object.entries(all[0]!.params));
+      }
+    }
+  });
+
+  it("splits rows into at most the parts asked for", () => {
+    for (const rows of [0, 1, 63, 64, 65, 128, 6000, 70_001]) {
+      expect(Math.ceil(rows / splitRows(rows, 32))).toBeLessThanOrEqual(32);
+    }
+    expect(splitRows(6000, 32)).toBe(188);
+  });
+});
