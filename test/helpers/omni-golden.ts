@@ -8,6 +8,7 @@ import { audioFeed } from "../../src/models/qwen2-5-omni/audio.ts";
 import { parseOmniConfig, type OmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
 import { mergeFeeds, type Feed } from "../../src/models/qwen2-5-omni/feed.ts";
 import { packedFeed, type PackedTrees } from "../../src/models/qwen2-5-omni/packed.ts";
+import type { Sample } from "../../src/models/qwen2-5-omni/sample.ts";
 import { visionFeed } from "../../src/models/qwen2-5-omni/vision.ts";
 import { matchTensors } from "../../src/models/qwen2-5-omni/weight-names.ts";
 import { ModelWeights, type Training, type WeightSource } from "../../src/models/weights.ts";
@@ -128,6 +129,54 @@ export async function goldenFeed(golden: GoldenCase, config: OmniConfig): Promis
     packedFeed(config, packed),
     loss,
   );
+}
+
+/** The first `length` tokens of a golden case as a sample, with everything a generator needs. */
+export async function goldenSample(
+  golden: GoldenCase,
+  config: OmniConfig,
+  row: string,
+  length: number,
+  nextPos: number,
+): Promise<Sample> {
+  const ids = Uint32Array.from(await golden.integers("input_ids"));
+  const all = await golden.integers("position_ids");
+  const positions = new Int32Array(3 * length);
+  for (let axis = 0; axis < 3; axis++) {
+    positions.set(all.subarray(axis * ids.length, axis * ids.length + length), axis * length);
+  }
+  const inputIds = ids.slice(0, length);
+  const { audio, image, video } = config.tokens;
+  const rowsOf = (...wanted: number[]) =>
+    Uint32Array.from(inputIds.keys()).filter((at) => wanted.includes(inputIds[at]!));
+  const images = await mediaPatches(golden, "image", config.vision.patchDim);
+  const videos = await mediaPatches(golden, "video", config.vision.patchDim);
+  const media = [...images, ...videos];
+  const patches = new Float32Array(media.reduce((sum, { patches: p }) => sum + p.length, 0));
+  let at = 0;
+  for (const { patches: part } of media) {
+    patches.set(part, at);
+    at += part.length;
+  }
+  const mel = [];
+  for (let i = 0; golden.has(`input_features.${i}`); i++) {
+    const data = await golden.floats(`input_features.${i}`);
+    mel.push({ data, frames: data.length / config.audio.melBins });
+  }
+  return {
+    row,
+    inputIds,
+    positions,
+    nextPos,
+    visionRows: rowsOf(image, video),
+    audioRows: rowsOf(audio),
+    placeholders: [],
+    patches,
+    grids: media.map(({ grid }) => grid),
+    mel,
+    ledger: [],
+    warnings: [],
+  };
 }
 
 /** Relative L2 distance. */

@@ -72,9 +72,19 @@ const permuteOp: Op = {
   },
 };
 
-/** Reorders rows: y[i] = x[index[i]], with inverse[index[i]] = i for the gradient; both [rows, 1] u32. */
-export function permuteRows(graph: Graph, x: Tensor, index: Tensor, inverse: Tensor): Tensor {
-  const y = graph.value(`permuted(${x.name})`, x.rows, x.width);
+/**
+ * Reorders rows: y[i] = x[index[i]], with inverse[index[i]] = i for the gradient; both [rows, 1] u32.
+ *
+ * With `into` the result goes to a storage instead of a planned tensor.
+ */
+export function permuteRows(
+  graph: Graph,
+  x: Tensor,
+  index: Tensor,
+  inverse: Tensor,
+  into?: Tensor,
+): Tensor {
+  const y = into ?? graph.value(`permuted(${x.name})`, x.rows, x.width);
   graph.add(permuteOp, [x, index, inverse], [y]);
   return y;
 }
@@ -111,19 +121,24 @@ export interface RowGroups {
   start: Tensor;
 }
 
-/** Takes rows by index, each any number of times: y[i] = x[index[i]]. */
-export function gatherRows(graph: Graph, x: Tensor, index: Tensor, groups: RowGroups): Tensor {
+/**
+ * Takes rows by index, each any number of times: y[i] = x[index[i]].
+ *
+ * `groups` is needed only when a gradient flows back.
+ */
+export function gatherRows(graph: Graph, x: Tensor, index: Tensor, groups?: RowGroups): Tensor {
   const op: Op = {
     ...plainGatherOp(),
-    backward({ inputs: [source, , order, start] }, [dy], tape) {
+    backward({ inputs: [source] }, [dy], tape) {
       if (!tape.needs(source!)) return;
+      assert(groups !== undefined, "a gather with a gradient needs its row groups");
       const dx = tape.graph.value(`d${source!.name}`, source!.rows, source!.width);
-      tape.graph.add(gatherSumOp, [dy!, order!, start!], [dx]);
+      tape.graph.add(gatherSumOp, [dy!, groups.order, groups.start], [dx]);
       tape.add(source!, dx);
     },
   };
   const y = graph.value(`rows(${x.name})`, index.rows, x.width);
-  graph.add(op, [x, index, groups.order, groups.start], [y]);
+  graph.add(op, [x, index], [y]);
   return y;
 }
 

@@ -188,10 +188,16 @@ function pairOf(layout: AudioLayout): Uint32Array {
 /**
  * The audio tower: log-mel frames become feature rows, about 25 a second.
  *
- * Convolutions, positions and attention never leave a chunk. Returns [features, outputDim] f32.
+ * Convolutions, positions and attention never leave a chunk. Returns [features, outputDim] f32, in the
+ * storage `into` when given.
  * Source: transformers 4.57.6 `Qwen2_5OmniAudioEncoder`.
  */
-export function audioTower(scope: Scope, config: OmniAudioConfig, inputs: AudioInputs): Tensor {
+export function audioTower(
+  scope: Scope,
+  config: OmniAudioConfig,
+  inputs: AudioInputs,
+  into?: Tensor,
+): Tensor {
   const { graph } = scope;
   const { heads, headDim } = config;
   const wide = convPack(graph, inputs.mel, inputs.conv1);
@@ -213,5 +219,5 @@ export function audioTower(scope: Scope, config: OmniAudioConfig, inputs: AudioI
   }
   const pooled = poolRows(graph, x, inputs.pairs, inputs.pairOf);
   const normed = layerNorm(scope, "audio_tower.ln_post", pooled, EPS);
-  return linear(scope, "audio_tower.proj", normed);
+  return linear(scope, "audio_tower.proj", normed, { into });
 }

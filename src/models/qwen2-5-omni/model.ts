@@ -24,7 +24,8 @@ export class OmniModel {
   readonly weights: ModelWeights;
   readonly device: Device;
 
-  private constructor(device: Device, config: OmniConfig, weights: ModelWeights) {
+  /** Puts a model together from its parts. */
+  constructor(device: Device, config: OmniConfig, weights: ModelWeights) {
     this.device = device;
     this.config = config;
     this.weights = weights;

@@ -1,6 +1,7 @@
 import { Extent } from "../../graph/extent.ts";
 import type { Graph, Tensor } from "../../graph/graph.ts";
 import { embed, gatherRows, type Splice } from "../../graph/ops/rows.ts";
+import type { Storage } from "../../graph/storage.ts";
 import type { Scope } from "../../nn/scope.ts";
 import { segmentInputs } from "../../nn/segments.ts";
 import { audioExtents, audioInputs, audioTower } from "./audio.ts";
@@ -21,24 +22,26 @@ export function tokenExtent(config: OmniConfig): Extent {
   return new Extent("tokens", textRowBytes(config.text));
 }
 
-/** Both towers, with their inputs declared. */
-export function towers(scope: Scope, config: OmniConfig): Features {
+/** Both towers, with their inputs declared; features go to the storages of `into` when given. */
+export function towers(scope: Scope, config: OmniConfig, into?: Features): Features {
   const { graph } = scope;
+  const vision = visionInputs(graph, config.vision);
+  const audio = audioInputs(graph, config.audio);
   return {
-    vision: visionTower(scope, config.vision, visionInputs(graph, config.vision)),
-    audio: audioTower(scope, config.audio, audioInputs(graph, config.audio)),
+    vision: visionTower(scope, config.vision, vision, into?.vision),
+    audio: audioTower(scope, config.audio, audio, into?.audio),
   };
 }
 
-/** Declares feature inputs that the host fills, for passes that skip the towers. */
-export function featureInputs(graph: Graph, config: OmniConfig): Features {
+/** Feature storages as tensors, for passes that take features computed before. */
+export function storedFeatures(
+  graph: Graph,
+  config: OmniConfig,
+  { vision, audio }: { vision: Storage; audio: Storage },
+): Features {
   return {
-    vision: graph.input("features.vision", visionCells(config.vision), config.text.hiddenSize),
-    audio: graph.input(
-      "features.audio",
-      audioExtents(config.audio).features,
-      config.text.hiddenSize,
-    ),
+    vision: graph.stored(vision, visionCells(config.vision)),
+    audio: graph.stored(audio, audioExtents(config.audio).features),
   };
 }
 

@@ -92,10 +92,15 @@ export function visionFeed(
  * The vision tower: patches of pictures and videos become feature rows, one per merge cell.
  *
  * Rows go into window order once; every attention is inside windows or temporal slices; the merger's
- * rows go back to raster order. Returns [cells, outHiddenSize] f32.
+ * rows go back to raster order. Returns [cells, outHiddenSize] f32, in the storage `into` when given.
  * Source: transformers 4.57.6 `Qwen2_5OmniVisionEncoder`.
  */
-export function visionTower(scope: Scope, config: OmniVisionConfig, inputs: VisionInputs): Tensor {
+export function visionTower(
+  scope: Scope,
+  config: OmniVisionConfig,
+  inputs: VisionInputs,
+  into?: Tensor,
+): Tensor {
   const { graph } = scope;
   const perCell = config.mergeSize ** 2;
   const { heads, headDim, hiddenSize } = config;
@@ -126,5 +131,5 @@ export function visionTower(scope: Scope, config: OmniVisionConfig, inputs: Visi
     ["visual.merger.mlp.0", "visual.merger.mlp.2"],
     graph.reshape(normed, hiddenSize * perCell),
   );
-  return permuteRows(graph, merged, inputs.inverse, inputs.order);
+  return permuteRows(graph, merged, inputs.inverse, inputs.order, into);
 }

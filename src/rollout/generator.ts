@@ -1,0 +1,305 @@
+import { DataError } from "../core/errors.ts";
+import { Plan } from "../graph/plan.ts";
+import { GrowingPlan } from "../graph/growing-plan.ts";
+import { sampleParams } from "../kernels/sample-draw.ts";
+import {
+  decodeGraph,
+  DecodeBuffers,
+  encodeGraph,
+  prefillGraph,
+  type DecodeSizes,
+} from "../models/qwen2-5-omni/decode.ts";
+import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
+import { packedFeed, packTrees } from "../models/qwen2-5-omni/packed.ts";
+import type { Sample } from "../models/qwen2-5-omni/sample.ts";
+import { mropeTable } from "../nn/rotary.ts";
+
+/** Facts of a tokenizer that generation needs. */
+export interface TokenFacts {
+  /** Tokens that end a completion. */
+  eosIds: readonly number[];
+  padId: number;
+  /** Media placeholders: the sampler must never emit one. */
+  placeholderIds: readonly number[];
+  /** Tokens that the tokenizer knows; embedding rows beyond are padding and are banned too. */
+  vocabSize: number;
+}
+
+/** How completions are chosen, under the names of transformers' `GenerationConfig`. */
+export interface SamplingOptions {
+  /** 0 is greedy. */
+  temperature: number;
+  topK: number;
+  topP: number;
+  minP: number;
+  repetitionPenalty: number;
+  /** Most tokens of a completion, its end token included. */
+  maxNewTokens: number;
+  seed: number;
+}
+
+/** Plain sampling at temperature 1. */
+export const DEFAULT_SAMPLING: SamplingOptions = {
+  temperature: 1,
+  topK: 0,
+  topP: 1,
+  minP: 0,
+  repetitionPenalty: 1,
+  maxNewTokens: 256,
+  seed: 0,
+};
+
+/** A prompt with the identity of its random numbers: a group is (sample, draw). */
+export interface GenerationRequest {
+  sample: Sample;
+  /** Completions of this prompt: a group. */
+  generations: number;
+  /** Which draw of the sample this is; two draws differ. */
+  draw: number;
+}
+
+/** One generated completion. */
+export interface GeneratedCompletion {
+  /** Token ids, the end token included when there is one. */
+  ids: number[];
+  /** True when an end token closed it within the limit. */
+  finished: boolean;
+  /** Per token: log-probability under softmax(logits / temperature) of the full vocabulary. */
+  logProbs: number[];
+  /** Per token: log-probability under the distribution sampled from. */
+  samplingLogProbs: number[];
+  /** Per token: entropy of the full distribution, and mass that bans removed. */
+  entropies: number[];
+  bannedMass: number[];
+}
+
+/** Decode steps between two looks at whether all completions have ended. */
+const STEPS_BETWEEN_CHECKS = 32;
+
+/** A 32-bit FNV-1a hash: the part of the random key that names the sample. */
+export function sampleKey(id: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(id)) {
+    hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  }
+  return hash;
+}
+
+/**
+ * Generates completions for groups: media and prompt once, then all completions together.
+ *
+ * Keeps its buffers and plans from call to call; they grow when a batch needs more.
+ */
+export class Generator {
+  readonly #model: OmniModel;
+  readonly #facts: TokenFacts;
+  #buffers: DecodeBuffers | undefined;
+  #encode: GrowingPlan | undefined;
+  #prefill: GrowingPlan | undefined;
+  #decode: Plan | undefined;
+
+  constructor(model: OmniModel, facts: TokenFacts) {
+    this.#model = model;
+    this.#facts = facts;
+  }
+
+  /** The buffers of the last batch: its features serve the training pass. */
+  get buffers(): DecodeBuffers | undefined {
+    return this.#buffers;
+  }
+
+  /** Generates completions, in the order of the requests; groups are contiguous. */
+  async generate(
+    requests: readonly GenerationRequest[],
+    options: SamplingOptions,
+    onProgress?: (tokens: number) => void,
+  ): Promise<GeneratedCompletion[][]> {
+    const prompts = requests.map(({ sample }) => ({ prompt: sample, branches: [] }));
+    const packed = packTrees(prompts);
+    const rows = requests.reduce((sum, { generations }) => sum + generations, 0);
+    const lastPosition = Math.max(...requests.map(({ sample }) => sample.nextPos));
+    const media = this.#model.mediaFeed(requests.map(({ sample }) => sample));
+    const buffers = await this.#reserve({
+      tokens: packed.tokens,
+      cells: media.sizes["cells"]!,
+      audioFeatures: media.sizes["audioFeatures"]!,
+      rows,
+      capacity: options.maxNewTokens,
+      positions: lastPosition + options.maxNewTokens,
+    });
+    const feed = packedFeed(this.#model.config, packed);
+    if (feed.sizes["cells"] !== media.sizes["cells"]) throw mismatch("vision", feed, media);
+    if (feed.sizes["audioFeatures"] !== media.sizes["audioFeatures"]) {
+      throw mismatch("audio", feed, media);
+    }
+    await this.#encode!.run(media);
+    this.#upload(buffers, requests, packed.starts, options);
+    const first = requests.flatMap(({ sample, generations }, i) =>
+      Array<number>(generations).fill(packed.starts[i]! + sample.inputIds.length - 1),
+    );
+    await this.#prefill!.run({
+      inputs: { ...feed.inputs, "first.index": Uint32Array.from(first) },
+      sizes: { ...feed.sizes, rows },
+      scalars: feed.scalars,
+    });
+    const scalars = {
+      ...sampleParams({ ...options, temperature: options.temperature || 1 }),
+      seed: options.seed >>> 0,
+      pad: this.#facts.padId,
+    };
+    for (let step = 0; step < options.maxNewTokens;) {
+      const repeat = Math.min(STEPS_BETWEEN_CHECKS, options.maxNewTokens - step);
+      await this.#decode!.run({ rows, tokens: packed.tokens }, scalars, { repeat });
+      step += repeat;
+      onProgress?.(step);
+      if (step < options.maxNewTokens && (await this.#allDone(buffers, rows))) break;
+    }
+    return this.#collect(buffers, requests, rows);
+  }
+
+  /** Frees buffers and plans. */
+  destroy(): void {
+    this.#encode?.destroy();
+    this.#prefill?.destroy();
+    this.#decode?.destroy();
+    this.#buffers?.destroy();
+    this.#encode = this.#prefill = this.#decode = this.#buffers = undefined;
+  }
+
+  async #reserve(wanted: DecodeSizes): Promise<DecodeBuffers> {
+    const held = this.#buffers?.sizes;
+    // The capacity is part of the suffix layout: rows are found by it, so it must be exact.
+    const fits =
+      held !== undefined &&
+      held.capacity === wanted.capacity &&
+      (Object.keys(wanted) as (keyof DecodeSizes)[]).every((name) => wanted[name] <= held[name]);
+    if (fits) return this.#buffers!;
+    const sizes = { ...wanted };
+    if (held !== undefined) {
+      for (const name of Object.keys(sizes) as (keyof DecodeSizes)[]) {
+        if (name !== "capacity") sizes[name] = Math.max(sizes[name], held[name]);
+      }
+    }
+    this.destroy();
+    const { device, config } = this.#model;
+    const buffers = new DecodeBuffers(device, config, sizes, this.#facts.eosIds.length);
+    const { mropeSection, ropeTheta } = config.text;
+    const positions = Uint32Array.from(
+      { length: 3 * sizes.positions },
+      (_, i) => i % sizes.positions,
+    );
+    buffers.rotary.upload(mropeTable(positions, sizes.positions, mropeSection, ropeTheta));
+    buffers.bans.upload(this.#bans());
+    buffers.eos.upload(Uint32Array.from(this.#facts.eosIds));
+    this.#buffers = buffers;
+    this.#encode = new GrowingPlan(device, "encode", () => encodeGraph(this.#model, buffers));
+    this.#prefill = new GrowingPlan(device, "prefill", () => prefillGraph(this.#model, buffers));
+    this.#decode = await Plan.compile(device, decodeGraph(this.#model, buffers), {
+      label: "decode",
+      capacity: { rows: sizes.rows, tokens: sizes.tokens },
+    });
+    return buffers;
+  }
+
+  #bans(): Uint32Array {
+    const { vocabSize } = this.#model.config.text;
+    const bits = new Uint32Array(Math.ceil(vocabSize / 32));
+    const ban = (id: number) => (bits[id >>> 5]! |= 1 << (id & 31));
+    for (const id of this.#facts.placeholderIds) ban(id);
+    for (let id = this.#facts.vocabSize; id < bits.length * 32; id++) ban(id);
+    return bits;
+  }
+
+  #upload(
+    buffers: DecodeBuffers,
+    requests: readonly GenerationRequest[],
+    starts: readonly number[],
+    options: SamplingOptions,
+  ): void {
+    const rows = requests.reduce((sum, { generations }) => sum + generations, 0);
+    const words = buffers.presence.width;
+    const info = new Uint32Array(rows * 4);
+    const range = new Uint32Array(rows * 2);
+    const base = new Uint32Array(rows);
+    const presence = new Uint32Array(rows * words);
+    let row = 0;
+    requests.forEach(({ sample, generations, draw }, i) => {
+      const bits = new Uint32Array(words);
+      for (const id of sample.inputIds) bits[id >>> 5]! |= 1 << (id & 31);
+      const key = sampleKey(sample.row);
+      for (let completion = 0; completion < generations; completion++, row++) {
+        info.set([key, completion, draw, options.temperature === 0 ? 1 : 0], row * 4);
+        range.set([starts[i]!, starts[i]! + sample.inputIds.length], row * 2);
+        base[row] = sample.nextPos;
+        presence.set(bits, row * words);
+      }
+    });
+    buffers.info.upload(info);
+    buffers.prefixRange.upload(range);
+    buffers.base.upload(base);
+    buffers.presence.upload(presence);
+    buffers.state.upload(new Uint32Array(1));
+    buffers.done.upload(new Uint32Array(rows));
+    buffers.lengths.upload(new Uint32Array(rows));
+  }
+
+  async #allDone(buffers: DecodeBuffers, rows: number): Promise<boolean> {
+    return words(await buffers.done.download(rows)).every((flag) => flag !== 0);
+  }
+
+  async #collect(
+    buffers: DecodeBuffers,
+    requests: readonly GenerationRequest[],
+    rows: number,
+  ): Promise<GeneratedCompletion[][]> {
+    const { capacity } = buffers.sizes;
+    const done = words(await buffers.done.download(rows));
+    const lengths = words(await buffers.lengths.download(rows));
+    const tokens = words(await buffers.tokens.download(rows));
+    const logps = await buffers.logps.download(rows);
+    let row = 0;
+    return requests.map(({ sample, generations }) =>
+      Array.from({ length: generations }, () => {
+        checkChoice(done[row]!, sample);
+        const length = lengths[row]!;
+        const column = (index: number) =>
+          Array.from({ length }, (_, t) => logps[(row * capacity + t) * 4 + index]!);
+        const completion = {
+          ids: [...tokens.subarray(row * capacity, row * capacity + length)],
+          finished: done[row] === 1,
+          logProbs: column(0),
+          samplingLogProbs: column(1),
+          entropies: column(2),
+          bannedMass: column(3),
+        };
+        row++;
+        return completion;
+      }),
+    );
+  }
+}
+
+function words(values: Float32Array): Uint32Array {
+  return new Uint32Array(values.buffer, values.byteOffset, values.length);
+}
+
+function checkChoice(flag: number, sample: Sample): void {
+  if (flag < 2) return;
+  const why = flag === 2 ? "every token is banned" : "the logits are not finite";
+  throw new DataError("cannot-sample", `${sample.row}: no token can be chosen: ${why}.`, {
+    hint: "Check the weights: a training run that diverged leaves such logits.",
+  });
+}
+
+function mismatch(
+  kind: string,
+  feed: { sizes: Record<string, number> },
+  media: { sizes: Record<string, number> },
+): DataError {
+  const name = kind === "vision" ? "cells" : "audioFeatures";
+  return new DataError(
+    "ledger-mismatch",
+    `the prompts hold ${feed.sizes[name]} ${kind} placeholders, the towers give ${media.sizes[name]} rows.`,
+    { hint: "Process the rows again from their files." },
+  );
+}

@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import { Extent } from "../../src/graph/extent.ts";
+import { policyLoss } from "../../src/graph/ops/loss.ts";
+import { openDevice, type Device } from "../../src/gpu/device.ts";
+import { OmniModel } from "../../src/models/qwen2-5-omni/model.ts";
+import { storedFeatures } from "../../src/models/qwen2-5-omni/network.ts";
+import { completionBranch } from "../../src/models/qwen2-5-omni/packed.ts";
+import type { Sample } from "../../src/models/qwen2-5-omni/sample.ts";
+import { DEFAULT_SAMPLING, Generator, type TokenFacts } from "../../src/rollout/generator.ts";
+import { trainingPass } from "../../src/train/pass.ts";
+import { GoldenCase, goldenSample, loadGoldenModel } from "../helpers/omni-golden.ts";
+
+const PROMPTS = ["text", "image", "av"] as const;
+
+describe("generation on a golden model", () => {
+  let device: Device;
+  let model: OmniModel;
+  let greedy: GoldenCase;
+  let samples: Sample[];
+  let facts: TokenFacts;
+  beforeAll(async () => {
+    device = await openDevice({ tier: inject("tier") });
+    const { config, weights } = await loadGoldenModel(device, "tiny-a", {
+      trains: (name) => name.startsWith("model."),
+    });
+    model = new OmniModel(device, config, weights);
+    greedy = await GoldenCase.open("tiny-a-greedy");
+    samples = [];
+    for (const name of PROMPTS) {
+      const [length] = await greedy.integers(`${name}.prompt_length`);
+      const [next] = await greedy.integers(`${name}.next_position`);
+      const golden = await GoldenCase.open(`tiny-a-${name}`);
+      samples.push(await goldenSample(golden, config, name, length!, next!));
+    }
+    const { audio, image, video } = config.tokens;
+    const vocabSize = config.text.vocabSize;
+    // No token ends a completion, so that all 32 golden tokens are made.
+    facts = { eosIds: [vocabSize], padId: 0, placeholderIds: [audio, image, video], vocabSize };
+  });
+  afterAll(() => device?.close());
+
+  it("gives transformers' 32 greedy tokens for prompts of unequal length in one batch", async () => {
+    const generator = new Generator(model, facts);
+    const requests = samples.map((sample) => ({ sample, generations: 2, draw: 0 }));
+    const options = { ...DEFAULT_SAMPLING, temperature: 0, maxNewTokens: 32 };
+    const results = await generator.generate(requests, options);
+    for (const [i, name] of PROMPTS.entries()) {
+      const want = [...(await greedy.integers(`${name}.tokens`))];
+      for (const completion of results[i]!) expect(completion.ids, name).toEqual(want);
+    }
+    generator.destroy();
+  });
+
+  it("law 4: training recomputes the log-probabilities that the rollout reported", async () => {
+    const generator = new Generator(model, facts);
+    const options = { ...DEFAULT_SAMPLING, temperature: 0.8, maxNewTokens: 12, seed: 5 };
+    const requests = samples.map((sample) => ({ sample, generations: 4, draw: 3 }));
+    const groups = await generator.generate(requests, options);
+    const pass = trainingPass(
+      model,
+      "law-4",
+      (graph, out, rows: Extent) => {
+        const one = (name: string) => graph.input(name, rows, 1);
+        const inputs = {
+          out,
+          old: one("old"),
+          reference: one("reference"),
+          advantage: one("advantage"),
+          weight: one("weight"),
+        };
+        const coefficients = { epsilonLow: 0.2, epsilonHigh: 0.2, beta: 0, entropyCoef: 0 };
+        return policyLoss(graph, inputs, coefficients);
+      },
+      (graph) => storedFeatures(graph, model.config, generator.buffers!),
+    );
+    const trees = groups.map((group, i) => ({
+      prompt: samples[i]!,
+      branches: group.map(({ ids }) => completionBranch(ids)),
+    }));
+    const feed = model.treeFeed(trees);
+    const old = Float32Array.from(groups.flat().flatMap(({ logProbs }) => logProbs));
+    const zero = new Float32Array(old.length);
+    const inputs = { ...feed.inputs, old, reference: zero, advantage: zero, weight: zero };
+    const scalars = { ...feed.scalars, inverseTemperature: 1 / options.temperature };
+    const plan = await pass.run({ inputs, sizes: feed.sizes, scalars });
+    const out = await plan.read("logProbs", old.length);
+    let worst = 0;
+    old.forEach((value, i) => (worst = Math.max(worst, Math.abs(value - out[3 * i]!))));
+    expect(old.length).toBe(3 * 4 * 12);
+    expect(worst).toBeLessThan(1e-4);
+    generator.destroy();
+  });
+
+  it("law 7: draws differ, and a group does not depend on its batch", async () => {
+    const generator = new Generator(model, facts);
+    const options = { ...DEFAULT_SAMPLING, maxNewTokens: 8, seed: 9 };
+    const run = async (list: readonly Sample[], draw: number) =>
+      (
+        await generator.generate(
+          list.map((sample) => ({ sample, generations: 3, draw })),
+          options,
+        )
+      ).map((group) => group.map(({ ids }) => ids.join(" ")));
+    const together = await run(samples, 1);
+    const alone = await run([samples[2]!], 1);
+    expect(alone[0]).toEqual(together[2]);
+    expect((await run([samples[2]!], 2))[0]).not.toEqual(alone[0]);
+    expect(new Set(alone[0]).size).toBe(3);
+    const twin = { ...samples[2]!, row: "another clip with the same text" };
+    expect((await run([twin], 1))[0]).not.toEqual(alone[0]);
+    generator.destroy();
+  });
+
+  it("law 3: a placeholder is never emitted, however likely, and the banned mass is reported", async () => {
+    const generator = new Generator(model, { ...facts, vocabSize: 100, placeholderIds: [3, 5] });
+    const options = { ...DEFAULT_SAMPLING, temperature: 2, maxNewTokens: 32 };
+    const requests = samples.map((sample) => ({ sample, generations: 16, draw: 0 }));
+    const completions = (await generator.generate(requests, options)).flat();
+    for (const { ids, bannedMass } of completions) {
+      expect(ids.every((id) => id < 100 && id !== 3 && id !== 5)).toBe(true);
+      expect(Math.min(...bannedMass)).toBeGreaterThan(0.01);
+    }
+    generator.destroy();
+  });
+});
