@@ -1,12 +1,5 @@
+import { toF16 } from "../../src/core/dtype.ts";
 import { randomU32 } from "./random-data.ts";
-
-/** Bits of a float16 that represents `value` exactly; normal numbers and zero. */
-function halfBits(value: number): number {
-  if (value === 0) return 0;
-  const exponent = Math.floor(Math.log2(Math.abs(value)));
-  const mantissa = (Math.abs(value) / 2 ** exponent - 1) * 1024;
-  return ((value < 0 ? 1 : 0) << 15) | ((exponent + 15) << 10) | mantissa;
-}
 
 /** A random weight in both storage types: float32 [n, k], and f16s with rows padded to 4 values. */
 export function randomWeight(
@@ -19,6 +12,6 @@ export function randomWeight(
   const padded = Math.ceil(k / 4) * 4;
   // The padding holds a NaN, which a kernel that reads it would spread.
   const halves = new Uint16Array(n * padded).fill(0x7e00);
-  f32.forEach((value, i) => (halves[Math.floor(i / k) * padded + (i % k)] = halfBits(value)));
+  f32.forEach((value, i) => (halves[Math.floor(i / k) * padded + (i % k)] = toF16(value)));
   return { f32, f16s: new Uint32Array(halves.buffer) };
 }
