@@ -36,7 +36,8 @@ const UPLOAD_BYTES = 32 * 2 ** 20;
  *
  * Tier T0 asks for default limits and no features at all, so that what runs there runs anywhere.
  *
- * @throws {DeviceError} `no-adapter` when there is none, `tier-unavailable` when it lacks features.
+ * @throws {DeviceError} `no-adapter` when there is none, `tier-unavailable` when it lacks features,
+ *   `device-refused` when the driver gives no device.
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
   const provider = await openProvider(
@@ -49,7 +50,13 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
       hint: "Install a Vulkan, Metal or Direct3D 12 driver for the GPU, or start through `node train.js`, which fetches a software driver.",
     });
   }
-  const tier = chooseTier(adapter, options.tier);
+  let tier: Tier;
+  try {
+    tier = chooseTier(adapter, options.tier);
+  } catch (cause) {
+    provider.dispose();
+    throw cause;
+  }
   const features = new Set<string>(TIER_FEATURES[tier]);
   const extra = ["timestamp-query", "chromium-experimental-subgroup-size-control"];
   if (tier !== "t0") {
@@ -65,11 +72,22 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
       requiredLimits[name] = adapter.limits[name];
     }
   }
-  const raw = await adapter.requestDevice({
-    label: "aubade",
-    requiredFeatures: [...features] as GPUFeatureName[],
-    requiredLimits,
-  });
+  let raw: GPUDevice;
+  try {
+    raw = await adapter.requestDevice({
+      label: "aubade",
+      requiredFeatures: [...features] as GPUFeatureName[],
+      requiredLimits,
+    });
+  } catch (cause) {
+    provider.dispose();
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new DeviceError(
+      "device-refused",
+      `the adapter ${adapter.info.description} gave no device for tier ${tier}: ${why}.`,
+      { hint: "Close other programs that use the GPU, or ask for a lower tier.", cause },
+    );
+  }
   return new Device(provider, adapter, raw, tier, options.chunkBytes);
 }
 

@@ -1,7 +1,7 @@
 import { DeviceError } from "../core/errors.ts";
 import type { Device } from "./device.ts";
 import { kernelConsts, paramsBytes, type Kernel } from "./kernel.ts";
-import { buildShader, specialisationKey, type Specialisation } from "./shader.ts";
+import { buildShader, locateLine, specialisationKey, type Specialisation } from "./shader.ts";
 
 /** A compiled kernel with its explicit bind group layout. */
 export interface Pipeline {
@@ -89,7 +89,10 @@ export class PipelineCache {
   async #compile(kernel: Kernel, specialisation: Specialisation, key: string): Promise<Pipeline> {
     const { raw, capabilities, counters } = this.#device;
     const code = await buildShader(kernel.shader, capabilities.tier, specialisation);
+    // A shader that fails is this call's error; without the scope it would also end the device.
+    raw.pushErrorScope("validation");
     const module = raw.createShaderModule({ label: key, code });
+    const scope = raw.popErrorScope();
     const layout = this.#layout(kernel);
     try {
       const pipeline = await raw.createComputePipelineAsync({
@@ -102,13 +105,16 @@ export class PipelineCache {
     } catch (cause) {
       const { messages } = await module.getCompilationInfo();
       const lines = code.split("\n");
-      const report = messages.map(
-        (m) =>
-          `${kernel.name}.wgsl:${m.lineNum}:${m.linePos} ${m.message}\n    ${lines[m.lineNum - 1] ?? ""}`,
-      );
-      throw new DeviceError("shader-error", [`cannot compile ${key}`, ...report].join("\n"), {
+      const report = messages.map(({ lineNum, linePos, message }) => {
+        const { file, line } = locateLine(lines, lineNum, `${kernel.name}.wgsl`);
+        return `${file}:${line}:${linePos} ${message}\n    ${lines[lineNum - 1] ?? ""}`;
+      });
+      const reason = report.length > 0 ? report : [cause instanceof Error ? cause.message : ""];
+      throw new DeviceError("shader-error", [`cannot compile ${key}`, ...reason].join("\n"), {
         cause,
       });
+    } finally {
+      await scope;
     }
   }
 }

@@ -60,6 +60,20 @@ function tierVariant(name: string, tier: Tier): string {
   return variants["t0"] !== undefined ? "t0" : "all";
 }
 
+/** Starts the comment line before each appended library. */
+const LIBRARY_MARK = "// file: ";
+
+/** The file and line that a line of built WGSL (counted from 1) comes from. */
+export function locateLine(
+  lines: readonly string[],
+  line: number,
+  kernelFile: string,
+): { file: string; line: number } {
+  const mark = lines.slice(0, line).findLastIndex((text) => text.startsWith(LIBRARY_MARK));
+  if (mark < 0) return { file: kernelFile, line };
+  return { file: `lib/${lines[mark]!.slice(LIBRARY_MARK.length)}`, line: line - mark - 1 };
+}
+
 /**
  * Builds the WGSL of a kernel: the file with its constants set, then each library it uses.
  *
@@ -81,7 +95,7 @@ export async function buildShader(
     const variant = chosen[name] ?? tierVariant(name, tier);
     const file = variants[variant];
     assert(file !== undefined, `library ${name} has no variant ${variant}`);
-    parts.push(await fileText(file));
+    parts.push(LIBRARY_MARK + file.pathname.split("/").at(-1)!, await fileText(file));
   }
   for (const name of Object.keys(chosen)) {
     assert(used.includes(name), `${url.pathname} does not use the library ${name}`);
