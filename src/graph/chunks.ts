@@ -1,6 +1,7 @@
-import { assert, ShapeError } from "../core/errors.ts";
+import { ShapeError } from "../core/errors.ts";
 import { evaluate, Extent, type Environment } from "./extent.ts";
 import { rootOf, type Chunk, type Tensor } from "./graph.ts";
+import type { Storage } from "./storage.ts";
 
 /** The most that a plan can be replayed with, by extent name. */
 export type Capacity = Readonly<Record<string, number>>;
@@ -23,6 +24,7 @@ function rowsPerChunk(tensor: Tensor, chunkBytes: number): number {
   if (tensor.rows instanceof Extent) {
     const units = tensor.rows.unitsPerChunk(chunkBytes);
     const rows = units * tensor.rows.scale;
+    if (root.storage !== undefined) checkStorage(root.storage, tensor.rows, rows);
     if (rows * tensor.width * 4 > chunkBytes) {
       throw new ShapeError(
         "extent-too-narrow",
@@ -33,8 +35,26 @@ function rowsPerChunk(tensor: Tensor, chunkBytes: number): number {
   }
   if (root.storage !== undefined) return (root.storage.rowsPerChunk * root.width) / tensor.width;
   const rows = Math.floor(chunkBytes / rowBytesOf(tensor));
-  assert(rows >= 1, `one row of ${tensor.name} is larger than a chunk`);
+  if (rows < 1) {
+    throw new ShapeError(
+      "row-too-wide",
+      `one row of ${tensor.name} takes ${rowBytesOf(tensor)} bytes, one binding of this adapter ` +
+        `holds ${chunkBytes}.`,
+    );
+  }
   return rows;
+}
+
+/** A storage over an extent must be cut where the extent is, or be used in one chunk by both. */
+function checkStorage(storage: Storage, extent: Extent, rows: number): void {
+  if (storage.rowsPerChunk === rows) return;
+  if (storage.chunks.length === 1 && storage.rows <= rows) return;
+  throw new ShapeError(
+    "storage-chunks",
+    `${storage.label} is cut every ${storage.rowsPerChunk} of ${storage.rows} rows, ` +
+      `extent ${extent.name} every ${rows}.`,
+    { hint: `Make the storage with rowsPerChunk ${rows}.` },
+  );
 }
 
 /**

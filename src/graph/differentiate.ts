@@ -52,7 +52,10 @@ export function differentiate(
       return graph.stored(parameter.gradient);
     },
   };
-  for (const [output, gradient] of seeds) gradients.set(rootOf(output), gradient);
+  for (const [output, gradient] of seeds) {
+    assert(!gradients.has(rootOf(output)), `${output.name} has two seeds`);
+    gradients.set(rootOf(output), gradient);
+  }
   const forward: Node[] = [...graph.nodes];
   for (const node of forward.reverse()) {
     const { op, outputs } = node;

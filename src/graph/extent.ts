@@ -1,4 +1,4 @@
-import { assert } from "../core/errors.ts";
+import { assert, ShapeError } from "../core/errors.ts";
 
 /** What a replay is run with: how large each extent is, and the runtime scalars by name. */
 export interface Environment {
@@ -40,7 +40,13 @@ export class Extent {
   /** Units of the extent (before `scale`) that fit one chunk of at most `chunkBytes`. */
   unitsPerChunk(chunkBytes: number): number {
     const units = Math.floor(chunkBytes / this.widestRowBytes);
-    assert(units >= 1, `one row of extent ${this.name} is larger than a chunk`);
+    if (units < 1) {
+      throw new ShapeError(
+        "row-too-wide",
+        `one row of extent ${this.name} takes ${this.widestRowBytes} bytes, one binding of this ` +
+          `adapter holds ${chunkBytes}.`,
+      );
+    }
     return units >= 64 ? units - (units % 64) : units;
   }
 }
@@ -55,16 +61,26 @@ export type Value = number | Extent | ((environment: Environment) => number);
 export function scalar(name: string): Value {
   return ({ scalars }) => {
     const value = scalars[name];
-    assert(value !== undefined, `the replay has no scalar ${name}`);
+    if (value === undefined) {
+      throw new ShapeError("missing-scalar", `the replay has no scalar ${name}.`);
+    }
     return value;
   };
 }
 
-/** The value of a dimension or parameter in an environment. */
+/**
+ * The value of a dimension or parameter in an environment.
+ *
+ * @throws {ShapeError} `missing-size` or `missing-scalar` when the environment lacks it.
+ */
 export function evaluate(value: Value, environment: Environment): number {
   if (typeof value === "number") return value;
   if (typeof value === "function") return value(environment);
   const size = environment.sizes[value.name];
-  assert(size !== undefined, `the replay has no size for extent ${value.name}`);
+  if (size === undefined) {
+    throw new ShapeError("missing-size", `no size was given for extent ${value.name}.`, {
+      hint: `Given were ${Object.keys(environment.sizes).join(", ") || "none"}.`,
+    });
+  }
   return size * value.scale;
 }

@@ -119,7 +119,14 @@ export class Graph {
   /** The tensor of a parameter. */
   parameter(parameter: Parameter): Tensor {
     const known = this.#stored.get(parameter.value);
-    if (known !== undefined) return known;
+    if (known !== undefined) {
+      // A tensor that lost its parameter would be differentiated as a constant.
+      assert(
+        known.parameter === parameter,
+        `${parameter.name} is already stored under another name`,
+      );
+      return known;
+    }
     const { value: storage, name } = parameter;
     const { type, width, rows } = storage;
     const tensor = this.#make({ name, kind: "stored", type, rows, width, storage, parameter });

@@ -43,6 +43,8 @@ export class GrowingPlan {
       this.#capacity[name] = Math.max(this.#capacity[name] ?? 0, size);
     }
     this.#plan?.destroy();
+    // Stays so when the new plan cannot be made: its buffers are gone.
+    this.#plan = undefined;
     this.#plan = await Plan.compile(this.#device, this.#trace(), {
       label: this.#label,
       capacity: this.#capacity,

@@ -51,6 +51,8 @@ export class Plan {
   readonly #buffers: Map<Tensor, readonly GPUBuffer[]>;
   readonly #owned: GPUBuffer[];
   readonly #launches: Launch[] = [];
+  /** Rows that the host has written of each input. */
+  readonly #written = new Map<Tensor, number>();
   readonly #arena: GPUBuffer;
   readonly #params: DataView;
 
@@ -123,10 +125,16 @@ export class Plan {
     this.#params = new DataView(new ArrayBuffer(arenaBytes));
   }
 
-  /** Copies host data into an input, from row `first` on. */
+  /**
+   * Copies host data into an input, from row `first` on.
+   *
+   * @throws {ShapeError} `unknown-input`, or `input-too-large` for whole rows beyond the capacity.
+   */
   write(name: string, data: HostArray, first = 0): void {
     const tensor = this.#graph.inputs.get(name);
-    assert(tensor !== undefined, `plan ${this.label} has no input ${name}`);
+    if (tensor === undefined) {
+      throw new ShapeError("unknown-input", `plan ${this.label} has no input ${name}.`);
+    }
     const rows = data.length / tensor.width;
     const limit = capacityRows(tensor, this.#capacity);
     if (!Number.isInteger(rows) || first + rows > limit) {
@@ -135,6 +143,8 @@ export class Plan {
         `${this.label}: input ${name} holds ${limit} rows of ${tensor.width}; ${data.length} values were given at row ${first}.`,
       );
     }
+    const before = first === 0 ? 0 : (this.#written.get(tensor) ?? 0);
+    this.#written.set(tensor, Math.max(before, first + rows));
     const { chunkBytes } = this.#device.capabilities;
     chunksOf(tensor, this.#capacity, chunkBytes).forEach((chunk, index) => {
       const from = Math.max(first, chunk.first);
@@ -146,16 +156,29 @@ export class Plan {
     });
   }
 
-  /** Copies host data into all inputs; data for inputs that the plan lacks are left alone. */
+  /**
+   * Copies host data into all inputs; data for inputs that the plan lacks are left alone.
+   *
+   * @throws {ShapeError} `missing-input` when data of an input are absent.
+   */
   writeAll(inputs: Readonly<Record<string, HostArray>>): void {
     for (const name of this.#graph.inputs.keys()) {
       const data = inputs[name];
-      assert(data !== undefined, `plan ${this.label}: input ${name} was not given`);
+      if (data === undefined) {
+        throw new ShapeError("missing-input", `${this.label}: input ${name} was not given.`, {
+          hint: `Given were ${Object.keys(inputs).join(", ") || "none"}.`,
+        });
+      }
       this.write(name, data);
     }
   }
 
-  /** Encodes and submits the launches for the given sizes; submits are cut and paced. */
+  /**
+   * Encodes and submits the launches for the given sizes; submits are cut and paced.
+   *
+   * @throws {ShapeError} `over-capacity`, `missing-size`, `missing-scalar`, or `input-too-short` when
+   *   fewer rows were written than the sizes ask for.
+   */
   async run(
     sizes: Environment["sizes"],
     scalars: Environment["scalars"] = {},
@@ -171,6 +194,14 @@ export class Plan {
       }
     }
     const environment = { sizes, scalars };
+    for (const [tensor, rows] of this.#written) {
+      const needed = evaluate(tensor.rows, environment);
+      if (rows >= needed) continue;
+      throw new ShapeError(
+        "input-too-short",
+        `${this.label}: input ${tensor.name} needs ${needed} rows for this replay; ${rows} were given.`,
+      );
+    }
     const grids = this.#evaluate(environment);
     this.#device.write(this.#arena, 0, new Uint8Array(this.#params.buffer));
     const { pacer } = this.#device;
@@ -214,7 +245,14 @@ export class Plan {
     assert(tensor !== undefined, `plan ${this.label} keeps no tensor ${name}`);
     const root = rootOf(tensor);
     const buffers = root.storage?.chunks ?? this.#buffers.get(root)!;
-    const count = rows ?? capacityRows(tensor, this.#capacity);
+    const limit = capacityRows(tensor, this.#capacity);
+    const count = rows ?? limit;
+    if (count > limit) {
+      throw new ShapeError(
+        "read-too-far",
+        `${this.label}: tensor ${name} holds ${limit} rows; ${count} were asked for.`,
+      );
+    }
     const result = new Float32Array(count * tensor.width);
     const { chunkBytes } = this.#device.capabilities;
     for (const chunk of chunksOf(tensor, this.#capacity, chunkBytes)) {
@@ -247,7 +285,7 @@ export class Plan {
 
   /** Frees the plan's buffers; parameters and caches stay. */
   destroy(): void {
-    for (const buffer of this.#owned) this.#device.destroyBuffer(buffer);
+    for (const buffer of this.#owned.splice(0)) this.#device.destroyBuffer(buffer);
   }
 
   /** Writes every launch's parameters for an environment and returns the grids. */

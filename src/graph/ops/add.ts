@@ -1,3 +1,4 @@
+import { ShapeError } from "../../core/errors.ts";
 import { addKernel } from "../../kernels/add.ts";
 import type { Graph, Op, Tensor } from "../graph.ts";
 import { lowerElementwise } from "./rowwise.ts";
@@ -13,8 +14,18 @@ const addOp: Op = {
   },
 };
 
-/** Elementwise sum; a, b, y: [rows, width] f32. */
+/**
+ * Elementwise sum; a, b, y: [rows, width] f32.
+ *
+ * @throws {ShapeError} when the widths differ.
+ */
 export function add(graph: Graph, a: Tensor, b: Tensor): Tensor {
+  if (a.width !== b.width) {
+    throw new ShapeError(
+      "add-width",
+      `add: ${a.name} has rows of ${a.width}, ${b.name} of ${b.width}.`,
+    );
+  }
   const y = graph.value(`${a.name}+${b.name}`, a.rows, a.width);
   graph.add(addOp, [a, b], [y]);
   return y;

@@ -128,7 +128,7 @@ function groupRows(
   return { order, start };
 }
 
-/** Text tokens grouped by id, ascending, for the gradient of the embedding. */
+/** Text tokens grouped by id, ascending, for the gradient of the embedding; `order` is padded. */
 function tokenBuckets(ids: Uint32Array): {
   order: Uint32Array;
   start: Uint32Array;
@@ -144,21 +144,37 @@ function tokenBuckets(ids: Uint32Array): {
     token.push(ids[row]!);
     start.push(place);
   });
+  const padded = new Uint32Array(ids.length).fill(NO_ROW);
+  padded.set(order);
   return {
-    order,
+    order: padded,
     start: Uint32Array.from([...start, order.length]),
     token: Uint32Array.from(token),
   };
 }
 
-/** What the host feeds the decoder for packed trees. */
-export function packedFeed(config: OmniConfig, packed: PackedTrees): Feed {
+/** Feature rows that stand before those of the packed trees in the feature tensors. */
+export interface FeatureOffset {
+  vision: number;
+  audio: number;
+}
+
+/**
+ * What the host feeds the decoder for packed trees.
+ *
+ * @param offset where the trees' features begin, when others' features are held before them.
+ */
+export function packedFeed(
+  config: OmniConfig,
+  packed: PackedTrees,
+  offset: FeatureOffset = { vision: 0, audio: 0 },
+): Feed {
   const { tokens, visionRows, audioRows, lossRows } = packed;
   const ids = packed.ids.slice();
   const visionSource = new Uint32Array(tokens).fill(NO_ROW);
   const audioSource = new Uint32Array(tokens).fill(NO_ROW);
-  visionRows.forEach((row, feature) => ((visionSource[row] = feature), (ids[row] = NO_ROW)));
-  audioRows.forEach((row, feature) => ((audioSource[row] = feature), (ids[row] = NO_ROW)));
+  visionRows.forEach((row, i) => ((visionSource[row] = offset.vision + i), (ids[row] = NO_ROW)));
+  audioRows.forEach((row, i) => ((audioSource[row] = offset.audio + i), (ids[row] = NO_ROW)));
   const buckets = tokenBuckets(ids);
   const segments = treeSegments(packed.shapes);
   const index = Uint32Array.from(lossRows, ({ row }) => row);
@@ -188,8 +204,8 @@ export function packedFeed(config: OmniConfig, packed: PackedTrees): Feed {
       bucketEnds: buckets.start.length,
       tokenEnds: tokens + 1,
       lossRows: lossRows.length,
-      cells: visionRows.length,
-      audioFeatures: audioRows.length,
+      cells: offset.vision + visionRows.length,
+      audioFeatures: offset.audio + audioRows.length,
     },
     scalars: { textPairs: segments.pairs },
   };
