@@ -37,3 +37,17 @@ export function trainingPass(
     return graph;
   });
 }
+
+/**
+ * A forward pass alone: log-probabilities of given completions under a model that does not train.
+ *
+ * Keeps `logProbs` [lossRows, 3]. Replay scalar `inverseTemperature`.
+ */
+export function scoringPass(model: OmniModel, label: string): GrowingPlan {
+  return new GrowingPlan(model.device, label, () => {
+    const graph = new Graph();
+    const { rows, target, head } = model.predictedRows(graph);
+    graph.keep("logProbs", logProb(graph, rows, head, target, scalar("inverseTemperature")));
+    return graph;
+  });
+}

@@ -1,6 +1,27 @@
+import type { DataConfig } from "../data/schema.ts";
+import type { EvalConfig } from "../eval/schema.ts";
+import type { DeviceConfig } from "../gpu/schema.ts";
+import type { ModelConfig } from "../models/schema.ts";
+import type { RewardConfig } from "../reward/schema.ts";
+import type { RolloutConfig } from "../rollout/schema.ts";
 import type { Events } from "../core/events.ts";
 import type { Scores } from "../core/run-events.ts";
+import type { SftConfig, TrainConfig } from "./schema.ts";
 import type { TrainerState } from "./state.ts";
+
+/** What a run does: the sections of a checked configuration that the engine reads. */
+export interface RunSettings {
+  task: "grpo" | "sft";
+  model: ModelConfig;
+  data: DataConfig;
+  rollout: RolloutConfig;
+  rewards: readonly RewardConfig[];
+  train: TrainConfig;
+  sft: SftConfig;
+  eval: EvalConfig;
+  device: DeviceConfig;
+  output: { keep_last: number };
+}
 
 /** Where the logs of a run stand, as far as the trainer must know them. */
 export interface RunLogKeeper {
@@ -16,9 +37,10 @@ export interface TrainOptions {
   events: Events;
   /** Aborted when the user wants the run to stop after its current step, with a checkpoint. */
   stop: AbortSignal;
-  /** The run folder, which exists and can be written. */
-  runFolder: string;
-  logs: RunLogKeeper;
+  /** The run folder, which exists and can be written; nothing is saved when left out. */
+  runFolder?: string;
+  /** Who keeps the logs of the run; none when left out. */
+  logs?: RunLogKeeper;
   /** The checkpoint to continue from. */
   resume?: { folder: string; state: TrainerState };
 }

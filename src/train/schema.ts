@@ -193,6 +193,8 @@ export const sftSchema = z.strictObject({
 export type TrainConfig = z.output<typeof trainSchema>;
 /** Adapter settings, checked. */
 export type LoraSettings = z.output<typeof loraSchema>;
+/** Supervised training, checked. */
+export type SftConfig = z.output<typeof sftSchema>;
 /** One stage of supervised training, checked. */
 export type SftStage = z.output<typeof sftStageSchema>;
 /** Name of a learning rate schedule. */

@@ -10,7 +10,7 @@ import { parseOmniConfig, type OmniConfig } from "./config.ts";
 import { mergeFeeds, type Feed } from "./feed.ts";
 import { initialWeights } from "./init.ts";
 import { lossRows, packedDecoder, towers, type Features } from "./network.ts";
-import { packedFeed, packTrees, type Tree } from "./packed.ts";
+import { packedFeed, packTrees, type FeatureOffset, type Tree } from "./packed.ts";
 import type { Sample } from "./sample.ts";
 import { visionFeed } from "./vision.ts";
 import { canonicalName, matchTensors } from "./weight-names.ts";
@@ -93,8 +93,8 @@ export class OmniModel {
   }
 
   /** What the decoder is fed for packed trees. */
-  treeFeed(trees: readonly Tree[]): Feed {
-    return packedFeed(this.config, packTrees(trees));
+  treeFeed(trees: readonly Tree[], offset?: FeatureOffset): Feed {
+    return packedFeed(this.config, packTrees(trees), offset);
   }
 
   /** What the towers are fed for the media of samples, in their order. */

@@ -1,0 +1,104 @@
+import type { Events } from "../core/events.ts";
+import { report, type Scores } from "../core/run-events.ts";
+import type { SampleLoader } from "../data/sample-loader.ts";
+import type { TinyRow } from "../data/tiny/dataset.ts";
+import type { Processor } from "../models/qwen2-5-omni/processor.ts";
+import { formatReward } from "../reward/format.ts";
+import { accuracyReward } from "../reward/lenient-answer.ts";
+import type { Completion } from "../reward/reward.ts";
+import {
+  DEFAULT_SAMPLING,
+  type GeneratedCompletion,
+  type Generator,
+} from "../rollout/generator.ts";
+
+/** Questions that are answered together. */
+const BATCH = 32;
+
+/** What an evaluation works with. */
+export interface Evaluation {
+  generator: Generator;
+  processor: Processor;
+  loader: SampleLoader;
+  rows: readonly TinyRow[];
+  maxNewTokens: number;
+  events: Events;
+  /** Checked between batches: an abort ends the evaluation without a result. */
+  stop?: AbortSignal;
+  /** What the progress line calls it. */
+  what?: string;
+}
+
+/** Scores of an evaluation, and what it could not answer. */
+export interface EvaluationResult {
+  scores: Scores;
+  questions: number;
+  failed: number;
+}
+
+/**
+ * The completion as rewards see it: text with every token kept but the end token that closed it.
+ */
+export function asCompletion(
+  processor: Processor,
+  generated: GeneratedCompletion,
+  place: { index: number; draw: number },
+): Completion {
+  const { ids, finished } = generated;
+  const said = finished ? ids.slice(0, -1) : ids;
+  const text = processor.tokenizer.decode(said, { skipSpecial: false });
+  return { text, ids, finished, ...place };
+}
+
+/**
+ * Asks held-out questions greedily and scores the answers with a lenient parser, so that format
+ * cannot pay. Every question counts: one that fails is wrong, and counted as failed.
+ *
+ * @returns undefined when stopped.
+ */
+export async function evaluate(run: Evaluation): Promise<EvaluationResult | undefined> {
+  const { generator, processor, loader, rows, events } = run;
+  const right = new Map<string, number>();
+  const asked = new Map<string, number>();
+  let formatted = 0;
+  let failed = 0;
+  const options = { ...DEFAULT_SAMPLING, temperature: 0, maxNewTokens: run.maxNewTokens };
+  for (let start = 0; start < rows.length; start += BATCH) {
+    if (run.stop?.aborted === true) return undefined;
+    const batch = rows.slice(start, start + BATCH);
+    const loaded = await Promise.all(
+      batch.map(async (row) => {
+        try {
+          return { row, sample: await loader.load(row) };
+        } catch (error) {
+          const message = error instanceof Error ? error.message : String(error);
+          report(events, "warning", { code: "question-failed", message });
+          return { row, sample: undefined };
+        }
+      }),
+    );
+    const usable = loaded.flatMap(({ row, sample }) => (sample ? [{ row, sample }] : []));
+    failed += loaded.length - usable.length;
+    for (const { row } of loaded) asked.set(row.kind, (asked.get(row.kind) ?? 0) + 1);
+    if (usable.length > 0) {
+      const requests = usable.map(({ sample }) => ({ sample, generations: 1, draw: 0 }));
+      const groups = await generator.generate(requests, options);
+      usable.forEach(({ row }, i) => {
+        const completion = asCompletion(processor, groups[i]![0]!, { index: 0, draw: 0 });
+        const correct = accuracyReward.score(completion, row) ?? 0;
+        right.set(row.kind, (right.get(row.kind) ?? 0) + correct);
+        formatted += formatReward.score(completion, row) ?? 0;
+      });
+    }
+    const done = Math.min(rows.length, start + BATCH);
+    report(events, "progress", { what: run.what ?? "evaluating", done, total: rows.length });
+  }
+  const total = [...right.values()].reduce((sum, value) => sum + value, 0);
+  const kinds = [...asked].map(([kind, count]) => [kind, (right.get(kind) ?? 0) / count]);
+  const scores: Scores = {
+    overall: total / rows.length,
+    ...(Object.fromEntries(kinds) as Record<string, number>),
+    format: formatted / rows.length,
+  };
+  return { scores, questions: rows.length, failed };
+}
