@@ -6,7 +6,7 @@
 // workgroup walks the union of its keys' rows once, in ascending order of (row, head), so q and dO
 // are read once for all threads. No atomics; sums in f32. ACCUMULATE adds to dk and dv.
 
-const HEAD_DIM: u32 = 32u;   // multiple of 4 * SPLIT, up to 128
+const HEAD_DIM: u32 = 32u;   // D, multiple of 4 * SPLIT, up to 128
 const WG: u32 = 8u;          // threads
 const SPLIT: u32 = 1u;       // threads for one key
 const QUERIES: u32 = 2u;     // (row, head) pairs in flight
@@ -28,14 +28,14 @@ struct Params {
   scale: f32,
 }
 
-@group(0) @binding(0) var<storage, read> q: array<vec4<f32>>;          // [rowCount, heads, HEAD_DIM]
-@group(0) @binding(1) var<storage, read> k: array<vec4<f32>>;          // [keys, kvHeads, HEAD_DIM]
-@group(0) @binding(2) var<storage, read> v: array<vec4<f32>>;          // [keys, kvHeads, HEAD_DIM]
-@group(0) @binding(3) var<storage, read> dO: array<vec4<f32>>;         // [rowCount, heads, HEAD_DIM]
+@group(0) @binding(0) var<storage, read> q: array<vec4<f32>>;          // [rowCount, heads, D]
+@group(0) @binding(1) var<storage, read> k: array<vec4<f32>>;          // [keys, kvHeads, D]
+@group(0) @binding(2) var<storage, read> v: array<vec4<f32>>;          // [keys, kvHeads, D]
+@group(0) @binding(3) var<storage, read> dO: array<vec4<f32>>;         // [rowCount, heads, D]
 @group(0) @binding(4) var<storage, read> stats: array<vec2<f32>>;      // [rowCount, heads]: lse, delta
 @group(0) @binding(5) var<storage, read> keyRanges: array<vec2<u32>>;  // [keys]
-@group(0) @binding(6) var<storage, read_write> dk: array<vec4<f32>>;   // [keys, kvHeads, HEAD_DIM]
-@group(0) @binding(7) var<storage, read_write> dv: array<vec4<f32>>;   // [keys, kvHeads, HEAD_DIM]
+@group(0) @binding(6) var<storage, read_write> dk: array<vec4<f32>>;   // [keys, kvHeads, D]
+@group(0) @binding(7) var<storage, read_write> dv: array<vec4<f32>>;   // [keys, kvHeads, D]
 @group(0) @binding(8) var<uniform> params: Params;
 
 var<workgroup> query_tile: array<vec4<f32>, TILE>;

@@ -5,7 +5,7 @@
 // workgroup in ascending order, sums in f32. ACCUMULATE adds to dq (another binding's keys).
 // uses: segments
 
-const HEAD_DIM: u32 = 32u;   // multiple of 4 * SPLIT, up to 128
+const HEAD_DIM: u32 = 32u;   // D, multiple of 4 * SPLIT, up to 128
 const WG: u32 = 8u;          // threads
 const SPLIT: u32 = 1u;       // threads for one (row, head)
 const KEYS: u32 = 2u;        // keys in flight
@@ -27,13 +27,13 @@ struct Params {
   scale: f32,
 }
 
-@group(0) @binding(0) var<storage, read> q: array<vec4<f32>>;         // [rows, heads, HEAD_DIM]
-@group(0) @binding(1) var<storage, read> k: array<vec4<f32>>;         // [keyCount, kvHeads, HEAD_DIM]
-@group(0) @binding(2) var<storage, read> v: array<vec4<f32>>;         // [keyCount, kvHeads, HEAD_DIM]
-@group(0) @binding(3) var<storage, read> dO: array<vec4<f32>>;        // [rows, heads, HEAD_DIM]
+@group(0) @binding(0) var<storage, read> q: array<vec4<f32>>;         // [rows, heads, D]
+@group(0) @binding(1) var<storage, read> k: array<vec4<f32>>;         // [keyCount, kvHeads, D]
+@group(0) @binding(2) var<storage, read> v: array<vec4<f32>>;         // [keyCount, kvHeads, D]
+@group(0) @binding(3) var<storage, read> dO: array<vec4<f32>>;        // [rows, heads, D]
 @group(0) @binding(4) var<storage, read> stats: array<vec2<f32>>;     // [rows, heads]: lse, delta
 @group(0) @binding(5) var<storage, read> segments: array<vec4<u32>>;  // [rows]
-@group(0) @binding(6) var<storage, read_write> dq: array<vec4<f32>>;  // [rows, heads, HEAD_DIM]
+@group(0) @binding(6) var<storage, read_write> dq: array<vec4<f32>>;  // [rows, heads, D]
 @group(0) @binding(7) var<uniform> params: Params;
 
 var<workgroup> key_tile: array<vec4<f32>, TILE>;

@@ -4,7 +4,7 @@
 // One thread owns one (branch, head). Branches of one prompt lie side by side, so the workgroup
 // walks the union of its prefixes once with uniform addresses; the suffix is each thread's own.
 
-const HEAD_DIM: u32 = 32u;   // multiple of 4, up to 128
+const HEAD_DIM: u32 = 32u;   // D, multiple of 4, up to 128
 const WG: u32 = 8u;
 const KEYS: u32 = 4u;        // keys between two updates of the running maximum
 const VECS: u32 = HEAD_DIM / 4u;
@@ -18,38 +18,15 @@ struct Params {
   scale: f32,
 }
 
-@group(0) @binding(0) var<storage, read> q: array<vec4<f32>>;        // [rows, heads, HEAD_DIM]
-@group(0) @binding(1) var<storage, read> prefixK: array<vec4<f32>>;  // [prefix rows, kvHeads, HEAD_DIM]
-@group(0) @binding(2) var<storage, read> prefixV: array<vec4<f32>>;  // [prefix rows, kvHeads, HEAD_DIM]
-@group(0) @binding(3) var<storage, read> suffixK: array<vec4<f32>>;  // [rows, capacity, kvHeads, HEAD_DIM]
-@group(0) @binding(4) var<storage, read> suffixV: array<vec4<f32>>;  // [rows, capacity, kvHeads, HEAD_DIM]
+@group(0) @binding(0) var<storage, read> q: array<vec4<f32>>;        // [rows, heads, D]
+@group(0) @binding(1) var<storage, read> prefixK: array<vec4<f32>>;  // [prefix rows, kvHeads, D]
+@group(0) @binding(2) var<storage, read> prefixV: array<vec4<f32>>;  // [prefix rows, kvHeads, D]
+@group(0) @binding(3) var<storage, read> suffixK: array<vec4<f32>>;  // [rows, capacity, kvHeads, D]
+@group(0) @binding(4) var<storage, read> suffixV: array<vec4<f32>>;  // [rows, capacity, kvHeads, D]
 @group(0) @binding(5) var<storage, read> table: array<vec2<u32>>;    // [rows]: prefix start, end
 @group(0) @binding(6) var<storage, read> state: array<u32>;          // [0]: current step
-@group(0) @binding(7) var<storage, read_write> o: array<vec4<f32>>;  // [rows, heads, HEAD_DIM]
+@group(0) @binding(7) var<storage, read_write> o: array<vec4<f32>>;  // [rows, heads, D]
 @group(0) @binding(8) var<uniform> params: Params;
-
-var<private> query: array<vec4<f32>, VECS>;
-var<private> sum: array<vec4<f32>, VECS>;
-var<private> top: f32 = NONE;
-var<private> total: f32 = 0.0;
-
-// Raises the running maximum to cover `score`, then turns each score into its weight.
-fn weigh(score: ptr<function, array<f32, KEYS>>) {
-  var highest = top;
-  for (var j = 0u; j < KEYS; j = j + 1u) {
-    highest = max(highest, (*score)[j]);
-  }
-  let keep = exp(max(top - highest, -100.0));
-  top = highest;
-  total = total * keep;
-  for (var j = 0u; j < KEYS; j = j + 1u) {
-    (*score)[j] = select(0.0, exp(max((*score)[j] - top, -100.0)), (*score)[j] > NONE);
-    total = total + (*score)[j];
-  }
-  for (var i = 0u; i < VECS; i = i + 1u) {
-    sum[i] = sum[i] * keep;
-  }
-}
 
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
@@ -72,6 +49,10 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
   let row = item / group;
   let slot = row * params.heads + kv_head * group + item % group;
   let prefix = table[row];
+  var query: array<vec4<f32>, VECS>;
+  var sum: array<vec4<f32>, VECS>;
+  var top = NONE;
+  var total = 0.0;
   for (var i = 0u; i < VECS; i = i + 1u) {
     query[i] = q[slot * VECS + i] * params.scale;
     sum[i] = vec4<f32>(0.0);
@@ -87,7 +68,20 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
       let seen = first + j - prefix.x < prefix.y - prefix.x;
       score[j] = select(NONE, (product.x + product.y) + (product.z + product.w), seen);
     }
-    weigh(&score);
+    var highest = top;
+    for (var j = 0u; j < KEYS; j = j + 1u) {
+      highest = max(highest, score[j]);
+    }
+    let keep = exp(max(top - highest, -100.0));
+    top = highest;
+    total = total * keep;
+    for (var j = 0u; j < KEYS; j = j + 1u) {
+      score[j] = select(0.0, exp(max(score[j] - top, -100.0)), score[j] > NONE);
+      total = total + score[j];
+    }
+    for (var i = 0u; i < VECS; i = i + 1u) {
+      sum[i] = sum[i] * keep;
+    }
     for (var j = 0u; j < KEYS; j = j + 1u) {
       let at = (min(first + j, bounds.y - 1u) * params.kvHeads + kv_head) * VECS;
       for (var i = 0u; i < VECS; i = i + 1u) {
@@ -95,26 +89,22 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
       }
     }
   }
+  // One key at a time: these addresses differ between threads, and unrolling them pays nothing.
   let last = min(state[0], params.capacity - 1u);
-  for (var first = 0u; first <= last; first = first + KEYS) {
-    var score: array<f32, KEYS>;
-    for (var j = 0u; j < KEYS; j = j + 1u) {
-      let key = row * params.capacity + min(first + j, last);
-      let at = (key * params.kvHeads + kv_head) * VECS;
-      var product = vec4<f32>(0.0);
-      for (var i = 0u; i < VECS; i = i + 1u) {
-        product = product + query[i] * suffixK[at + i];
-      }
-      let seen = first + j <= last;
-      score[j] = select(NONE, (product.x + product.y) + (product.z + product.w), seen);
+  for (var step = 0u; step <= last; step = step + 1u) {
+    let at = ((row * params.capacity + step) * params.kvHeads + kv_head) * VECS;
+    var product = vec4<f32>(0.0);
+    for (var i = 0u; i < VECS; i = i + 1u) {
+      product = product + query[i] * suffixK[at + i];
     }
-    weigh(&score);
-    for (var j = 0u; j < KEYS; j = j + 1u) {
-      let key = row * params.capacity + min(first + j, last);
-      let at = (key * params.kvHeads + kv_head) * VECS;
-      for (var i = 0u; i < VECS; i = i + 1u) {
-        sum[i] = sum[i] + score[j] * suffixV[at + i];
-      }
+    let score = (product.x + product.y) + (product.z + product.w);
+    let highest = max(top, score);
+    let keep = exp(max(top - highest, -100.0));
+    let weight = exp(max(score - highest, -100.0));
+    top = highest;
+    total = total * keep + weight;
+    for (var i = 0u; i < VECS; i = i + 1u) {
+      sum[i] = sum[i] * keep + weight * suffixV[at + i];
     }
   }
   if (first_item + lane > last_item) {

@@ -1,7 +1,7 @@
-// What both backward attention kernels need of a (row, head): its log-sum-exp and
-// delta = sum_d o * dO (Dao et al. 2022, algorithm 4, line 4), side by side. One thread a (row, head).
+// What both backward attention kernels need of a (row, head): its log-sum-exp and delta =
+// sum_d o * dO (Dao et al. 2022, algorithm 4, line 4), side by side. One thread a (row, head).
 
-const HEAD_DIM: u32 = 32u;
+const HEAD_DIM: u32 = 32u; // D
 const WG: u32 = 64u;
 const VECS: u32 = HEAD_DIM / 4u;
 
@@ -10,8 +10,8 @@ struct Params {
   heads: u32,
 }
 
-@group(0) @binding(0) var<storage, read> o: array<vec4<f32>>;              // [rows, heads, HEAD_DIM]
-@group(0) @binding(1) var<storage, read> dO: array<vec4<f32>>;             // [rows, heads, HEAD_DIM]
+@group(0) @binding(0) var<storage, read> o: array<vec4<f32>>;              // [rows, heads, D]
+@group(0) @binding(1) var<storage, read> dO: array<vec4<f32>>;             // [rows, heads, D]
 @group(0) @binding(2) var<storage, read> lse: array<f32>;                  // [rows, heads]
 @group(0) @binding(3) var<storage, read_write> stats: array<vec2<f32>>;    // [rows, heads]
 @group(0) @binding(4) var<uniform> params: Params;

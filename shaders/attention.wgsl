@@ -8,7 +8,7 @@
 // MERGE: o and lse hold the result over earlier keys, which is combined with this binding's.
 // uses: segments
 
-const HEAD_DIM: u32 = 32u;   // multiple of 4 * SPLIT, up to 128
+const HEAD_DIM: u32 = 32u;   // D, multiple of 4 * SPLIT, up to 128
 const WG: u32 = 8u;          // threads
 const SPLIT: u32 = 1u;       // threads for one (row, head)
 const KEYS: u32 = 4u;        // keys between two updates of the running maximum
@@ -31,11 +31,11 @@ struct Params {
   scale: f32,
 }
 
-@group(0) @binding(0) var<storage, read> q: array<vec4<f32>>;         // [rows, heads, HEAD_DIM]
-@group(0) @binding(1) var<storage, read> k: array<vec4<f32>>;         // [keyCount, kvHeads, HEAD_DIM]
-@group(0) @binding(2) var<storage, read> v: array<vec4<f32>>;         // [keyCount, kvHeads, HEAD_DIM]
+@group(0) @binding(0) var<storage, read> q: array<vec4<f32>>;         // [rows, heads, D]
+@group(0) @binding(1) var<storage, read> k: array<vec4<f32>>;         // [keyCount, kvHeads, D]
+@group(0) @binding(2) var<storage, read> v: array<vec4<f32>>;         // [keyCount, kvHeads, D]
 @group(0) @binding(3) var<storage, read> segments: array<vec4<u32>>;  // [rows]
-@group(0) @binding(4) var<storage, read_write> o: array<vec4<f32>>;   // [rows, heads, HEAD_DIM]
+@group(0) @binding(4) var<storage, read_write> o: array<vec4<f32>>;   // [rows, heads, D]
 @group(0) @binding(5) var<storage, read_write> lse: array<f32>;       // [rows, heads]
 @group(0) @binding(6) var<uniform> params: Params;
 

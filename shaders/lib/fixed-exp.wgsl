@@ -8,7 +8,7 @@ const EXP_TABLE = array<u32, 16>(
   1170923762u, 1121280436u,
 ); // round(2^31 * 2^(-j / 16))
 
-// round(2^30 * exp(-d)) for d >= 0, to a relative 2e-8 or half a unit; 0 beyond d = 24.
+// round(2^30 * exp(-d)) for d >= 0, to a relative 8e-8 (d is cut to 2^-24) or half a unit; 0 beyond d = 24.
 fn fixed_exp(d: f32) -> u32 {
   if (d >= 24.0) {
     return 0u;

@@ -8,7 +8,7 @@ const LOG2_E = Math.round(Math.LOG2E * 2 ** 31);
 const LN_2 = Math.round(Math.LN2 * 2 ** 32);
 
 /**
- * round(2^30 exp(-d)) for d >= 0 in integer arithmetic, to a relative 2e-8 or half a unit.
+ * round(2^30 exp(-d)) for d >= 0 in integer arithmetic, to a relative 8e-8 (d is cut to 2^-24) or half a unit.
  *
  * The twin of shaders/lib/fixed-exp.wgsl, bit for bit; 0 from d = 24 on, where exp is below half.
  */
