@@ -29,7 +29,7 @@ export function inlineShaders(): Plugin {
         (_, path: string) => {
           const file = resolve(dirname(id), path);
           this.addWatchFile(file);
-          const text = encodeURIComponent(readFileSync(file, "utf8"));
+          const text = encodeURIComponent(readFileSync(file, "utf8")).replaceAll("'", "%27");
           return `new URL(${JSON.stringify(`data:text/wgsl,${text}`)})`;
         },
       );
@@ -82,10 +82,14 @@ export function declarations(outDir: string): void {
     rootDir: join(ROOT, "src"),
     outDir,
   });
+  const { imports: switches } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+    imports: Record<string, { node: string }>;
+  };
   const { diagnostics } = program.emit(undefined, (file, text) => {
     const rewritten = text
       .replace(/((?:from|import\()\s*")#(\w+)"/g, (_, before: string, name: string) => {
-        const target = relative(dirname(file), join(outDir, name, "node.js")).replaceAll("\\", "/");
+        const source = switches[`#${name}`]!.node.replace(/^\.\/src\//, "").replace(/ts$/, "js");
+        const target = relative(dirname(file), join(outDir, source)).replaceAll("\\", "/");
         return `${before}${target.startsWith(".") ? target : `./${target}`}"`;
       })
       .replace(/((?:from|import\()\s*"\.[^"]*)\.ts"/g, '$1.js"');

@@ -61,7 +61,7 @@ describe("Random", () => {
 
   it("draws integers, uniforms, normals and permutations in range", () => {
     const random = new Random(11, "init");
-    const counts = new Array<number>(7).fill(0);
+    const counts = Array.from({ length: 7 }, () => 0);
     for (let i = 0; i < 7000; i++) counts[random.integer(7)]!++;
     // Chi-square with 6 degrees of freedom: 22.5 is exceeded once in a thousand.
     const chi = counts.reduce((sum, count) => sum + (count - 1000) ** 2 / 1000, 0);

@@ -20,14 +20,14 @@ words = (" Which colour sound is shown heard goes with ? red green blue yellow p
          "buzz whistle first second third last").split(" ")[1:]
 pieces = ([" " + w for w in words] + words + ["A", "B", "C", "D", "\n", " ", "  ", "\t", ".", ",", "12", "3.5", "don't",
           "<think>", "</think>", "<answer>", "</answer>", "<|im_start|>", "<|im_end|>", "<|vision_bos|>", "<|VIDEO|>",
-          "<|AUDIO|>", "<|endoftext|>", "user", "assistant", "system", "é", "ü", "漢字", "🙂", "\u200b", "e\u0301", "\r\n",
-          "<|", "|>", "</", "THIRD", " Red", "ß", "\u00a0", "ﬁ", "\x00", "\x7f"])
+          "<|AUDIO|>", "<|endoftext|>", "user", "assistant", "system", "\u00e9", "\u00fc", "\u6f22\u5b57", "\U0001f642", "\u200b", "e\u0301", "\r\n",
+          "<|", "|>", "</", "THIRD", " Red", "\u00df", "\u00a0", "\ufb01", "\x00", "\x7f"])
 rng = random.Random(0)
 strings = ["".join(rng.choice(pieces) for _ in range(rng.randint(1, 12))) for _ in range(180)]
 strings += [
     "", " ", "\n\n\n", "   x", "x   ", "Hello, world!", "The quick brown fox jumps over 13 lazy dogs.", "a\n\n b\n",
     "<think> third red</think><answer>B</answer><|im_end|>", "<think>third red</think>", "it's WE'LL I'd",
-    "Ünïcödé \u0627\u0644\u0639\u0631\u0628\u064a\u0629 \u0939\u093f\u0928\u094d\u0926\u0940", "x" * 300, "1234567890", "e\u0301\u0301", "\ud55c\uad6d\uc5b4", "😀👍🏽", "a\u2028b",
+    "\u00dcn\u00efc\u00f6d\u00e9 \u0627\u0644\u0639\u0631\u0628\u064a\u0629 \u0939\u093f\u0928\u094d\u0926\u0940", "x" * 300, "1234567890", "e\u0301\u0301", "\ud55c\uad6d\uc5b4", "\U0001f600\U0001f44d\U0001f3fd", "a\u2028b",
     "\u1e9b\u0323", "<|im_start|>user\n Which colour is shown first ?\nA red\nB blue\nC white\nD green<|im_end|>\n",
 ]
 

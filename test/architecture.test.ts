@@ -1,0 +1,206 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { ROOT } from "../src/cli/cache.ts";
+import { exportsOf, filesUnder, importsOf, lineCount, textOf } from "./helpers/source-tree.ts";
+
+/** What each folder of src/ may import directly; what those may import, it may import too. */
+const BELOW: Record<string, readonly string[]> = {
+  core: [],
+  gpu: ["core"],
+  kernels: ["gpu"],
+  graph: ["kernels"],
+  nn: ["graph"],
+  reference: ["core"],
+  io: ["core"],
+  text: ["core"],
+  media: ["core"],
+  models: ["nn", "io", "text", "media"],
+  data: ["models"],
+  rollout: ["models"],
+  reward: ["models"],
+  train: ["data", "rollout", "reward"],
+  eval: ["data", "rollout", "reward"],
+  observe: ["core"],
+  config: ["train", "eval", "observe"],
+  cli: ["config"],
+};
+
+/** Every folder that a folder may import. */
+function reach(folder: string): Set<string> {
+  return new Set([folder, ...BELOW[folder]!.flatMap((below) => [...reach(below)])]);
+}
+
+const sources = filesUnder("src", ".ts");
+const kernelFiles = filesUnder("src/kernels", ".ts").filter((path) =>
+  textOf(path).includes("defineKernel("),
+);
+const nameOf = (path: string) => path.replace(/^.*\//, "").replace(/\.\w+$/, "");
+
+/** The two files behind each name that begins with #. */
+const switches = Object.entries(
+  (JSON.parse(textOf("package.json")) as { imports: Record<string, Record<string, string>> })
+    .imports,
+).map(([name, { node, default: web }]) => ({
+  name,
+  node: node!.replace(/^\.\//, ""),
+  web: web!.replace(/^\.\//, ""),
+}));
+
+/** The folder of src/ that an import leads to; undefined for packages and src/index.ts. */
+function folderOf(imported: string): string | undefined {
+  const path = switches.find(({ name }) => name === imported)?.node ?? imported;
+  return /^src\/([\w-]+)\//.exec(path)?.[1];
+}
+
+describe("imports", () => {
+  it("know every folder", () => {
+    const folders = new Set(sources.map(folderOf).filter((folder) => folder !== undefined));
+    expect([...folders].filter((folder) => BELOW[folder] === undefined)).toEqual([]);
+  });
+
+  it("go one way", () => {
+    const wrong = sources.flatMap((path) => {
+      const folder = folderOf(path);
+      if (folder === undefined) return [];
+      const allowed = reach(folder);
+      return importsOf(path)
+        .filter((imported) => /^(src\/|#)/.test(imported))
+        .filter((imported) => !allowed.has(folderOf(imported) ?? "index"))
+        .map((imported) => `${path} imports ${imported}`);
+    });
+    expect(wrong).toEqual([]);
+  });
+
+  it("end with the name of a file that exists", () => {
+    const wrong = [...sources, ...filesUnder("test", ".ts"), ...filesUnder("demo", ".ts")].flatMap(
+      (path) =>
+        importsOf(path)
+          .filter((imported) => /^(src|test|demo|scripts|shaders)\//.test(imported))
+          .filter((imported) => !existsSync(join(ROOT, imported.replace(/\?.*$/, ""))))
+          .map((imported) => `${path} imports ${imported}`),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("of the demo and of src/ meet in src/index.ts only", () => {
+    const wrong = filesUnder("demo", ".ts")
+      .flatMap((path) => importsOf(path).map((imported) => [path, imported] as const))
+      .filter(([, imported]) => /^(src\/|#)/.test(imported) && imported !== "src/index.ts");
+    expect(wrong).toEqual([]);
+  });
+
+  it("of Node are in files called node.ts and in src/cli/", () => {
+    const wrong = sources
+      .filter((path) => !path.endsWith("/node.ts") && !path.startsWith("src/cli/"))
+      .filter((path) => importsOf(path).some((imported) => imported.startsWith("node:")));
+    expect(wrong).toEqual([]);
+  });
+});
+
+describe("exports", () => {
+  const all = sources.flatMap((path) => exportsOf(path).map((found) => ({ path, ...found })));
+  const where = ({ path, line, name }: (typeof all)[number]) => `${path}:${line} ${name}`;
+
+  it("have a doc comment with a sentence", () => {
+    const wrong = all.filter(({ kind, doc }) => kind === "declaration" && !/\w.*[.:]/s.test(doc));
+    expect(wrong.map(where)).toEqual([]);
+  });
+
+  it("are never a default", () => {
+    const others = [...filesUnder("test", ".ts"), ...filesUnder("scripts", ".ts")];
+    const found = others.flatMap((path) => exportsOf(path).map((other) => ({ path, ...other })));
+    expect([...all, ...found].filter(({ kind }) => kind === "default").map(where)).toEqual([]);
+  });
+
+  it("of another file are passed on by src/index.ts and by the platform switches only", () => {
+    const passing = ["src/index.ts", ...switches.flatMap(({ node, web }) => [node, web])];
+    const wrong = all.filter(({ kind, path }) => kind === "from" && !passing.includes(path));
+    expect(wrong.map(where)).toEqual([]);
+    expect(exportsOf("src/index.ts").every(({ kind }) => kind === "from")).toBe(true);
+  });
+
+  it("are the same on both sides of a platform switch", () => {
+    expect(switches.length).toBeGreaterThan(0);
+    const names = (path: string) =>
+      exportsOf(path)
+        .filter(({ isType }) => !isType)
+        .map(({ name }) => name)
+        .sort();
+    for (const { node, web } of switches) expect(names(web), web).toEqual(names(node));
+  });
+});
+
+describe("a kernel", () => {
+  const tests = filesUnder("test/kernels", ".test.ts").map(importsOf);
+
+  it("has a shader, and a shader has a kernel", () => {
+    const shaders = filesUnder("shaders", ".wgsl")
+      .filter((path) => !path.startsWith("shaders/lib/"))
+      .map((path) => path.replace(/^.*\//, "").replace(/(\.t2)?\.wgsl$/, ""));
+    expect([...new Set(shaders)].sort()).toEqual(kernelFiles.map(nameOf).sort());
+  });
+
+  it("is compared with a float64 reference by a test in test/kernels/", () => {
+    const untested = kernelFiles.filter(
+      (path) =>
+        !tests.some(
+          (imports) =>
+            imports.includes(path) && imports.some((other) => other.startsWith("src/reference/")),
+        ),
+    );
+    expect(untested).toEqual([]);
+  });
+
+  it("finds its reference in a test: none of them is idle", () => {
+    const used = new Set([...tests, ...filesUnder("src/reference", ".ts").map(importsOf)].flat());
+    const idle = filesUnder("src/reference", ".ts").filter((path) => !used.has(path));
+    expect(idle).toEqual([]);
+  });
+});
+
+describe("files", () => {
+  const texts = ["src", "shaders", "test", "scripts", "demo", "docs", "configs", ".ci"]
+    .filter((folder) => existsSync(join(ROOT, folder)))
+    .flatMap((folder) => filesUnder(folder))
+    .concat(filesUnder(".").filter((path) => /^[\w.-]+\.(md|json|js|ts)$/.test(path)))
+    .filter((path) => /\.(ts|tsx|js|mjs|wgsl|py|md|ya?ml|html|css|sh)$|^\.ci\//.test(path));
+
+  it("are small", () => {
+    const limit = (path: string) => (path.endsWith(".wgsl") ? 250 : 600);
+    const wrong = texts
+      .filter((path) => /\.(ts|tsx|js|wgsl)$/.test(path) && !path.startsWith("test/"))
+      .map((path) => ({ path, lines: lineCount(textOf(path)) }))
+      .filter(({ path, lines }) => lines >= limit(path));
+    expect(wrong).toEqual([]);
+  });
+
+  it("have kebab-case names", () => {
+    const code = texts.filter((path) => /\.(ts|tsx|js|wgsl)$/.test(path));
+    const wrong = code.filter((path) => !/^(?:\.?[a-z0-9-]+[./])*[a-z0-9-]+$/.test(path));
+    expect(wrong).toEqual([]);
+  });
+
+  it("are ASCII", () => {
+    const wrong = texts.flatMap((path) =>
+      textOf(path)
+        .split("\n")
+        // eslint-disable-next-line no-control-regex
+        .flatMap((line, at) => (/[^\x00-\x7f]/.test(line) ? [`${path}:${at + 1}: ${line}`] : [])),
+    );
+    expect(wrong).toEqual([]);
+  });
+
+  it("name no folder of the machine they were written on", () => {
+    const machine = /(?<![\w.$})\]])\/(?:work|root|Users)\/\w/;
+    const wrong = texts
+      .filter((path) => path !== "test/architecture.test.ts")
+      .filter((path) => machine.test(textOf(path)));
+    expect(wrong).toEqual([]);
+  });
+
+  it("draw random numbers from src/core/random.ts only", () => {
+    const wrong = sources.filter((path) => /\bMath\.random\b/.test(textOf(path)));
+    expect(wrong).toEqual([]);
+  });
+});

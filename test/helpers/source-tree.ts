@@ -1,0 +1,84 @@
+import { readFileSync, readdirSync } from "node:fs";
+import { join, posix } from "node:path";
+import ts from "typescript";
+import { ROOT } from "../../src/cli/cache.ts";
+
+const SKIPPED = new Set(["node_modules", "dist", "runs"]);
+
+/** Paths of the files under a folder of the repository, relative to its root, sorted. */
+export function filesUnder(folder: string, ending = ""): string[] {
+  return readdirSync(join(ROOT, folder), { withFileTypes: true })
+    .flatMap((entry) => {
+      const path = posix.join(folder, entry.name);
+      if (!entry.isDirectory()) return entry.isFile() && path.endsWith(ending) ? [path] : [];
+      return SKIPPED.has(entry.name) || entry.name.startsWith(".") ? [] : filesUnder(path, ending);
+    })
+    .sort();
+}
+
+/** Text of a file of the repository. */
+export function textOf(path: string): string {
+  return readFileSync(join(ROOT, path), "utf8");
+}
+
+/** Lines of a text; a last newline starts no further line. */
+export function lineCount(text: string): number {
+  return text.replace(/\n$/, "").split("\n").length;
+}
+
+/** What a file imports, re-exports included; files of the repository by their path from its root. */
+export function importsOf(path: string): string[] {
+  return ts
+    .preProcessFile(textOf(path), true, true)
+    .importedFiles.map(({ fileName }) =>
+      fileName.startsWith(".") ? posix.join(posix.dirname(path), fileName) : fileName,
+    );
+}
+
+/** A file's export. */
+export interface FoundExport {
+  name: string;
+  line: number;
+  /** Text of the doc comment, empty without one. */
+  doc: string;
+  kind: "declaration" | "default" | "from";
+  /** True when nothing of it is left in JavaScript. */
+  isType: boolean;
+}
+
+function declaredNames(node: ts.Statement): string[] {
+  if (ts.isVariableStatement(node)) {
+    return node.declarationList.declarations.map(({ name }) => name.getText());
+  }
+  const { name } = node as ts.DeclarationStatement;
+  return [name?.getText() ?? "default"];
+}
+
+/** Every export of a TypeScript file; the implementation of an overload counts as its first line. */
+export function exportsOf(path: string): FoundExport[] {
+  const file = ts.createSourceFile(path, textOf(path), ts.ScriptTarget.Latest, true);
+  const found: FoundExport[] = [];
+  for (const node of file.statements) {
+    const line = file.getLineAndCharacterOfPosition(node.getStart()).line + 1;
+    const isType =
+      ts.isInterfaceDeclaration(node) ||
+      ts.isTypeAliasDeclaration(node) ||
+      (ts.isExportDeclaration(node) && node.isTypeOnly);
+    const common = { line, doc: "", isType };
+    if (ts.isExportAssignment(node)) found.push({ ...common, name: "default", kind: "default" });
+    if (ts.isExportDeclaration(node)) {
+      const names = node.exportClause?.getText() ?? "*";
+      found.push({ ...common, name: names, kind: "from" });
+    }
+    const modifiers = ts.canHaveModifiers(node) ? (ts.getModifiers(node) ?? []) : [];
+    if (!modifiers.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)) continue;
+    const isDefault = modifiers.some(({ kind }) => kind === ts.SyntaxKind.DefaultKeyword);
+    const comments = ts.getJSDocCommentsAndTags(node).filter(ts.isJSDoc);
+    const doc = comments.map(({ comment }) => ts.getTextOfJSDocComment(comment) ?? "").join("\n");
+    for (const name of declaredNames(node)) {
+      if (doc === "" && found.some((earlier) => earlier.name === name)) continue;
+      found.push({ ...common, name, doc, kind: isDefault ? "default" : "declaration" });
+    }
+  }
+  return found;
+}
