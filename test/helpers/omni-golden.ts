@@ -70,7 +70,8 @@ export class GoldenCase {
   }
 }
 
-async function mediaPatches(
+/** The patches and grids of all pictures or all videos of a case. */
+export async function mediaPatches(
   golden: GoldenCase,
   kind: "image" | "video",
   patchDim: number,

@@ -1,0 +1,237 @@
+import type { Device } from "../../src/gpu/device.ts";
+import { Random } from "../../src/core/random.ts";
+import { differentiate } from "../../src/graph/differentiate.ts";
+import { Graph } from "../../src/graph/graph.ts";
+import { logProb } from "../../src/graph/ops/head.ts";
+import { nllLoss } from "../../src/graph/ops/loss.ts";
+import { columnSum } from "../../src/graph/ops/reduce.ts";
+import { Plan } from "../../src/graph/plan.ts";
+import { audioFeed } from "../../src/models/qwen2-5-omni/audio.ts";
+import type { OmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
+import { mergeFeeds, type Feed } from "../../src/models/qwen2-5-omni/feed.ts";
+import {
+  lossExtent,
+  lossRows,
+  packedDecoder,
+  towers,
+} from "../../src/models/qwen2-5-omni/network.ts";
+import {
+  completionBranch,
+  IGNORE,
+  packedFeed,
+  packTrees,
+  type Tree,
+} from "../../src/models/qwen2-5-omni/packed.ts";
+import { visionFeed } from "../../src/models/qwen2-5-omni/vision.ts";
+import type { ModelWeights } from "../../src/models/weights.ts";
+import { Scope } from "../../src/nn/scope.ts";
+import { GoldenCase, mediaPatches } from "./omni-golden.ts";
+
+/** Golden cases of tiny-a whose prompts are used as trees: every combination of modalities. */
+export const PROMPT_CASES = [
+  "text",
+  "image",
+  "two-images",
+  "video",
+  "audio",
+  "audio-edges",
+  "audio-and-video",
+  "av",
+  "av-slow",
+  "av-fast",
+  "mixed",
+] as const;
+
+/** Ids below this are words in both tiny vocabularies. */
+const WORDS = 60;
+
+/** A prompt with its media, for trees of any branches. */
+export interface GoldenPrompt {
+  prompt: Tree["prompt"];
+  pictures: { grid: [number, number, number]; patches: Float32Array }[];
+  clips: { mel: Float32Array; frames: number }[];
+}
+
+/** The prompt of a golden case: its conversation without the labelled answer. */
+export async function goldenPrompt(name: string, config: OmniConfig): Promise<GoldenPrompt> {
+  const golden = await GoldenCase.open(name);
+  const ids = Uint32Array.from(await golden.integers("input_ids"));
+  const labels = await golden.integers("labels");
+  const positions = await golden.integers("position_ids");
+  const length = labels.findIndex((label) => label >= 0);
+  const inputIds = ids.slice(0, length);
+  const kept = new Int32Array(3 * length);
+  for (let axis = 0; axis < 3; axis++) {
+    const from = axis * ids.length;
+    kept.set(positions.subarray(from, from + length), axis * length);
+  }
+  const rowsOf = (...wanted: number[]) =>
+    Uint32Array.from(inputIds.keys()).filter((row) => wanted.includes(inputIds[row]!));
+  const clips = [];
+  for (let i = 0; golden.has(`input_features.${i}`); i++) {
+    const mel = await golden.floats(`input_features.${i}`);
+    clips.push({ mel, frames: mel.length / config.audio.melBins });
+  }
+  const { patchDim } = config.vision;
+  const images = await mediaPatches(golden, "image", patchDim);
+  const videos = await mediaPatches(golden, "video", patchDim);
+  return {
+    prompt: {
+      inputIds,
+      positions: kept,
+      nextPos: Math.max(...kept) + 1,
+      visionRows: rowsOf(config.tokens.image, config.tokens.video),
+      audioRows: rowsOf(config.tokens.audio),
+    },
+    pictures: [...images, ...videos],
+    clips,
+  };
+}
+
+/** A prompt, the completions of its group and the weight of each completion token in the loss. */
+export interface Group extends GoldenPrompt {
+  completions: number[][];
+  weights: number[][];
+}
+
+/** Completions of given lengths with random words and weights, a pure function of the seed. */
+export function randomGroup(prompt: GoldenPrompt, lengths: readonly number[], seed: number): Group {
+  const random = new Random(seed, "data");
+  return {
+    ...prompt,
+    completions: lengths.map((n) => Array.from({ length: n }, () => random.integer(WORDS))),
+    weights: lengths.map((n) => Array.from({ length: n }, () => random.uniform(-0.1, 0.3))),
+  };
+}
+
+/** What a pass over trees with media and per-row loss weights is fed. */
+export function treesFeed(
+  config: OmniConfig,
+  groups: readonly GoldenPrompt[],
+  trees: readonly Tree[],
+  weights: readonly number[],
+): Feed {
+  return mergeFeeds(
+    visionFeed(
+      config.vision,
+      groups.flatMap(({ pictures }) => pictures),
+    ),
+    audioFeed(
+      config.audio,
+      groups.flatMap(({ clips }) => clips),
+    ),
+    packedFeed(config, packTrees(trees)),
+    { inputs: { "loss.weight": Float32Array.from(weights) }, sizes: {}, scalars: {} },
+  );
+}
+
+/** Groups as packed trees: every prompt once. */
+export function packedGroups(config: OmniConfig, groups: readonly Group[]): Feed {
+  const trees = groups.map(({ prompt, completions }) => ({
+    prompt,
+    branches: completions.map(completionBranch),
+  }));
+  return treesFeed(
+    config,
+    groups,
+    trees,
+    groups.flatMap(({ weights }) => weights.flat()),
+  );
+}
+
+/** One completion of a group as a plain sequence without branches. */
+export function singleSequence(config: OmniConfig, group: Group, completion: number): Feed {
+  const { prompt } = group;
+  const tokens = group.completions[completion]!;
+  const length = prompt.inputIds.length;
+  const total = length + tokens.length;
+  const positions = new Int32Array(3 * total);
+  for (let axis = 0; axis < 3; axis++) {
+    positions.set(prompt.positions.subarray(axis * length, (axis + 1) * length), axis * total);
+    for (let i = 0; i < tokens.length; i++) {
+      positions[axis * total + length + i] = prompt.nextPos + i;
+    }
+  }
+  const labels = new Int32Array(total).fill(IGNORE);
+  labels.set(tokens, length - 1);
+  const sequence: Tree = {
+    prompt: {
+      ...prompt,
+      inputIds: Uint32Array.from([...prompt.inputIds, ...tokens]),
+      positions,
+      nextPos: prompt.nextPos + tokens.length,
+    },
+    promptLabels: labels,
+    branches: [],
+  };
+  return treesFeed(config, [group], [sequence], group.weights[completion]!);
+}
+
+/** The largest sizes among feeds; as many token buckets as there can be. */
+export function capacityOf(feeds: readonly Feed[]): Record<string, number> {
+  const capacity: Record<string, number> = {};
+  for (const { sizes } of feeds) {
+    for (const [name, size] of Object.entries(sizes)) {
+      capacity[name] = Math.max(capacity[name] ?? 0, size);
+    }
+  }
+  const tokens = capacity["tokens"]!;
+  return { ...capacity, buckets: tokens, bucketEnds: tokens + 1 };
+}
+
+/** The thinker with its loss and all gradients as one plan. */
+export class TrainingPass {
+  readonly device: Device;
+  readonly weights: ModelWeights;
+  readonly plan: Plan;
+
+  /** Traces and compiles; keeps `loss` [1, 2] and `logProbs` [lossRows, 3]. */
+  static async compile(
+    device: Device,
+    config: OmniConfig,
+    weights: ModelWeights,
+    capacity: Readonly<Record<string, number>>,
+  ): Promise<TrainingPass> {
+    const graph = new Graph();
+    const scope = new Scope(graph, weights);
+    const hidden = packedDecoder(scope, config, towers(scope, config));
+    const { rows, target } = lossRows(graph, config, hidden);
+    const out = logProb(graph, rows, scope.weight("lm_head.weight"), target);
+    const loss = nllLoss(graph, out, graph.input("loss.weight", lossExtent(config), 1));
+    graph.keep("logProbs", out);
+    graph.keep("loss", columnSum(graph, loss.terms));
+    differentiate(graph, [[out, loss.gradient]]);
+    const plan = await Plan.compile(device, graph, { label: "training", capacity });
+    return new TrainingPass(device, weights, plan);
+  }
+
+  private constructor(device: Device, weights: ModelWeights, plan: Plan) {
+    this.device = device;
+    this.weights = weights;
+    this.plan = plan;
+  }
+
+  /** Replays passes one after the other, gradients accumulating from zero; returns the summed loss. */
+  async run(feeds: readonly Feed[]): Promise<number> {
+    this.device.submit((encoder) => this.weights.clearGradients(encoder));
+    let loss = 0;
+    for (const { inputs, sizes, scalars } of feeds) {
+      this.plan.writeAll(inputs);
+      await this.plan.run(sizes, scalars);
+      loss += (await this.plan.read("loss", 1))[0]!;
+    }
+    return loss;
+  }
+
+  /** All gradients, by parameter name. */
+  async gradients(): Promise<Map<string, Float32Array>> {
+    const result = new Map<string, Float32Array>();
+    for (const { name, gradient } of this.weights.trained) {
+      result.set(name, await gradient!.download());
+    }
+    return result;
+  }
+}
+
+/** Every weight that a forward pass uses. */
+export const EVERYTHING = { trains: (name: string): boolean => !name.includes("audio_bos_eos") };
