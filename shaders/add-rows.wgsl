@@ -1,6 +1,7 @@
-// Rows plus rows of a table: y[i] = x[i] + table[index[i]]. One thread an element.
+// Rows plus rows of a table: y[i] = x[i] + table[index[i]]. A workgroup takes ROWS rows.
 
 const WG: u32 = 64u;
+const ROWS: u32 = 4u;
 
 struct Params {
   rows: u32,
@@ -16,9 +17,13 @@ struct Params {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.x + wg.y * grid.x) * WG + lane;
-  if (i >= params.rows * params.cols) {
-    return;
+  let group = wg.x + wg.y * grid.x;
+  let end = min(params.rows, (group + 1u) * ROWS);
+  for (var row = group * ROWS; row < end; row = row + 1u) {
+    let src = index[row] * params.cols;
+    let dst = row * params.cols;
+    for (var col = lane; col < params.cols; col = col + WG) {
+      y[dst + col] = x[dst + col] + table[src + col];
+    }
   }
-  y[i] = x[i] + table[index[i / params.cols] * params.cols + i % params.cols];
 }

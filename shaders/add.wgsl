@@ -1,6 +1,7 @@
-// Sum of two tensors: y = a + scale * b. One thread an element.
+// Sum of two tensors: y = a + scale * b. A thread takes PER elements, WG apart.
 
 const WG: u32 = 64u;
+const PER: u32 = 8u;
 
 struct Params {
   count: u32,
@@ -15,9 +16,11 @@ struct Params {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.x + wg.y * grid.x) * WG + lane;
-  if (i >= params.count) {
-    return;
+  let start = (wg.x + wg.y * grid.x) * (WG * PER) + lane;
+  for (var e = 0u; e < PER; e = e + 1u) {
+    let i = start + e * WG;
+    if (i < params.count) {
+      y[i] = a[i] + params.scale * b[i];
+    }
   }
-  y[i] = a[i] + params.scale * b[i];
 }

@@ -3,6 +3,7 @@
 // row; tokens are distinct.
 
 const WG: u32 = 64u;
+const ROWS: u32 = 4u;
 
 struct Params {
   buckets: u32,
@@ -23,24 +24,20 @@ struct Params {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.x + wg.y * grid.x) * WG + lane;
-  if (i >= params.buckets * params.cols) {
-    return;
-  }
-  let bucket = i / params.cols;
-  let col = i % params.cols;
-  // A token below `first` wraps to a large number, so that one comparison serves both ends.
-  let row = token[bucket] - params.first;
-  if (row >= params.tableRows) {
-    return;
-  }
-  let end = start[bucket + 1u];
-  var sum = 0.0;
-  for (var j = start[bucket]; j < end; j = j + 1u) {
-    let source = order[j] - params.dyFirst;
-    if (source < params.dyRows) {
-      sum = sum + dy[source * params.cols + col];
+  let group = wg.x + wg.y * grid.x;
+  let end = min(params.buckets, (group + 1u) * ROWS);
+  for (var row = group * ROWS; row < end; row = row + 1u) {
+    // A token below `first` wraps to a large number, so that one comparison serves both ends.
+    let place = token[row] - params.first;
+    let dst = place * params.cols;
+    let cols = select(0u, params.cols, place < params.tableRows);
+    let stop = start[row + 1u];
+    for (var col = lane; col < cols; col = col + WG) {
+      var sum = 0.0;
+      for (var j = start[row]; j < stop; j = j + 1u) {
+        sum = sum + dy[order[j] * params.cols + col];
+      }
+      table[dst + col] = table[dst + col] + sum;
     }
   }
-  table[row * params.cols + col] = table[row * params.cols + col] + sum;
 }

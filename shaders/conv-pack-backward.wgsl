@@ -1,7 +1,8 @@
 // Gradient of conv-pack: dx[i, c] = sum over t < taps of dy[out, c * taps + k] with
-// inverse[i * taps + t] = out * taps + k, or 0xffffffff for none. One thread an element, t in order.
+// inverse[i * taps + t] = out * taps + k, or 0xffffffff for none. A workgroup takes ROWS rows, t in order.
 
 const WG: u32 = 64u;
+const ROWS: u32 = 4u;
 
 struct Params {
   rows: u32,
@@ -17,19 +18,20 @@ struct Params {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.x + wg.y * grid.x) * WG + lane;
-  if (i >= params.rows * params.cols) {
-    return;
-  }
-  let row = i / params.cols;
-  let col = i % params.cols;
-  var sum = 0.0;
-  for (var t = 0u; t < params.taps; t = t + 1u) {
-    let place = inverse[row * params.taps + t];
-    if (place != 0xffffffffu) {
-      sum = sum + dy[place / params.taps * params.cols * params.taps + col * params.taps
-                     + place % params.taps];
+  let group = wg.x + wg.y * grid.x;
+  let end = min(params.rows, (group + 1u) * ROWS);
+  for (var row = group * ROWS; row < end; row = row + 1u) {
+    for (var col = lane; col < params.cols; col = col + WG) {
+      var sum = 0.0;
+      for (var t = 0u; t < params.taps; t = t + 1u) {
+        let place = inverse[row * params.taps + t];
+        if (place != 0xffffffffu) {
+          let out = place / params.taps;
+          let k = place % params.taps;
+          sum = sum + dy[(out * params.cols + col) * params.taps + k];
+        }
+      }
+      dx[row * params.cols + col] = sum;
     }
   }
-  dx[i] = sum;
 }

@@ -1,7 +1,8 @@
 // Windows of a one-dimensional convolution laid out for a matrix product (im2col):
-// y[r, c * taps + k] = x[index[r * taps + k], c], or 0 where the index is 0xffffffff. One thread an element.
+// y[r, c * taps + k] = x[index[r * taps + k], c], or 0 where the index is 0xffffffff. A workgroup takes ROWS rows.
 
 const WG: u32 = 64u;
+const ROWS: u32 = 4u;
 
 struct Params {
   rows: u32,
@@ -17,15 +18,17 @@ struct Params {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.x + wg.y * grid.x) * WG + lane;
-  if (i >= params.rows * params.cols * params.taps) {
-    return;
-  }
-  let width = params.cols * params.taps;
-  let source = index[i / width * params.taps + i % params.taps];
-  if (source == 0xffffffffu) {
-    y[i] = 0.0;
-  } else {
-    y[i] = x[source * params.cols + i % width / params.taps];
+  let group = wg.x + wg.y * grid.x;
+  let end = min(params.rows, (group + 1u) * ROWS);
+  for (var row = group * ROWS; row < end; row = row + 1u) {
+    let width = params.cols * params.taps;
+    for (var e = lane; e < width; e = e + WG) {
+      let source = index[row * params.taps + e % params.taps];
+      var value = 0.0;
+      if (source != 0xffffffffu) {
+        value = x[source * params.cols + e / params.taps];
+      }
+      y[row * width + e] = value;
+    }
   }
 }

@@ -1,7 +1,8 @@
 // Rows of a table by index: y[i] = scale * source[index[i] - first] (+ y). A row whose index lies outside
-// [first, first + srcRows) becomes zero, or stays as it is with KEEP. One thread an element.
+// [first, first + srcRows) becomes zero, or stays as it is with KEEP. A workgroup takes ROWS rows.
 
 const WG: u32 = 64u;
+const ROWS: u32 = 4u;
 const KEEP: bool = false;
 const ACCUMULATE: bool = false;
 
@@ -21,19 +22,24 @@ struct Params {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.x + wg.y * grid.x) * WG + lane;
-  if (i >= params.rows * params.cols) {
-    return;
-  }
-  // An index below `first` wraps to a large number, so that one comparison serves both ends.
-  let row = index[i / params.cols] - params.first;
-  if (row < params.srcRows) {
-    var value = params.scale * source[row * params.cols + i % params.cols];
-    if (ACCUMULATE) {
-      value = value + y[i];
+  let group = wg.x + wg.y * grid.x;
+  let end = min(params.rows, (group + 1u) * ROWS);
+  for (var row = group * ROWS; row < end; row = row + 1u) {
+    // An index below `first` wraps to a large number, so that one comparison serves both ends.
+    let place = index[row] - params.first;
+    let found = place < params.srcRows;
+    let src = min(place, params.srcRows - 1u) * params.cols;
+    let dst = row * params.cols;
+    for (var col = lane; col < params.cols; col = col + WG) {
+      if (found) {
+        var value = params.scale * source[src + col];
+        if (ACCUMULATE) {
+          value = value + y[dst + col];
+        }
+        y[dst + col] = value;
+      } else if (!KEEP && !ACCUMULATE) {
+        y[dst + col] = 0.0;
+      }
     }
-    y[i] = value;
-  } else if (!KEEP && !ACCUMULATE) {
-    y[i] = 0.0;
   }
 }

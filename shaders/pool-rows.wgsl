@@ -1,6 +1,7 @@
-// Mean of two neighbouring rows: y[i] = (x[first[i]] + x[first[i] + 1]) / 2. One thread an element.
+// Mean of two neighbouring rows: y[i] = (x[first[i]] + x[first[i] + 1]) / 2. A workgroup takes ROWS rows.
 
 const WG: u32 = 64u;
+const ROWS: u32 = 4u;
 
 struct Params {
   rows: u32,
@@ -15,10 +16,13 @@ struct Params {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.x + wg.y * grid.x) * WG + lane;
-  if (i >= params.rows * params.cols) {
-    return;
+  let group = wg.x + wg.y * grid.x;
+  let end = min(params.rows, (group + 1u) * ROWS);
+  for (var row = group * ROWS; row < end; row = row + 1u) {
+    let src = first[row] * params.cols;
+    let dst = row * params.cols;
+    for (var col = lane; col < params.cols; col = col + WG) {
+      y[dst + col] = 0.5 * (x[src + col] + x[src + params.cols + col]);
+    }
   }
-  let at = first[i / params.cols] * params.cols + i % params.cols;
-  y[i] = 0.5 * (x[at] + x[at + params.cols]);
 }

@@ -1,8 +1,9 @@
 // RMSNorm, gradient of the input: dx = rstd * g - x * rstd^3 * mean(g * x) with g = dy * weight.
-// One workgroup a row; sums in f32.
+// One workgroup a row, or with THREAD_A_ROW one thread; sums in f32.
 // uses: reduce
 
 const WG: u32 = 64u;
+const THREAD_A_ROW: bool = false;
 
 struct Params {
   rows: u32,
@@ -16,21 +17,33 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> dx: array<f32>;  // [rows, cols]
 @group(0) @binding(5) var<uniform> params: Params;
 
+fn row_sum(value: f32, lane: u32) -> f32 {
+  if (THREAD_A_ROW) {
+    return value;
+  }
+  return workgroup_sum(value, lane);
+}
+
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-  let row = wg.x + wg.y * grid.x;
-  if (row >= params.rows) {
-    return;
-  }
+  let group = wg.x + wg.y * grid.x;
+  let wanted = select(group, group * WG + lane, THREAD_A_ROW);
+  // Threads past the end repeat the last row without storing it: all of them must reach the sums.
+  let live = wanted < params.rows;
+  let row = min(wanted, params.rows - 1u);
   let base = row * params.cols;
+  let first = select(lane, 0u, THREAD_A_ROW);
+  let step = select(WG, 1u, THREAD_A_ROW);
   let rstd = stats[row * 2u + 1u];
   var sum = 0.0;
-  for (var col = lane; col < params.cols; col = col + WG) {
+  for (var col = first; col < params.cols; col = col + step) {
     sum = sum + dy[base + col] * weight[col] * x[base + col];
   }
-  let slope = workgroup_sum(sum, lane) / f32(params.cols) * rstd * rstd * rstd;
-  for (var col = lane; col < params.cols; col = col + WG) {
-    dx[base + col] = dy[base + col] * weight[col] * rstd - x[base + col] * slope;
+  let slope = row_sum(sum, lane) / f32(params.cols) * rstd * rstd * rstd;
+  for (var col = first; col < params.cols; col = col + step) {
+    if (live) {
+      dx[base + col] = dy[base + col] * weight[col] * rstd - x[base + col] * slope;
+    }
   }
 }

@@ -1,8 +1,9 @@
 // RMSNorm (Zhang and Sennrich 2019, eq. 4): y = x / sqrt(mean(x^2) + eps) * weight, per row.
-// One workgroup a row; sums in f32. Saves the row's statistics for the backward pass.
+// One workgroup a row, or with THREAD_A_ROW one thread; sums in f32. Saves the row's statistics for the backward pass.
 // uses: reduce
 
 const WG: u32 = 64u;
+const THREAD_A_ROW: bool = false;
 
 struct Params {
   rows: u32,
@@ -16,25 +17,37 @@ struct Params {
 @group(0) @binding(3) var<storage, read_write> stats: array<f32>;  // [rows, 2]: mean (0), 1/rms
 @group(0) @binding(4) var<uniform> params: Params;
 
+fn row_sum(value: f32, lane: u32) -> f32 {
+  if (THREAD_A_ROW) {
+    return value;
+  }
+  return workgroup_sum(value, lane);
+}
+
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-  let row = wg.x + wg.y * grid.x;
-  if (row >= params.rows) {
-    return;
-  }
+  let group = wg.x + wg.y * grid.x;
+  let wanted = select(group, group * WG + lane, THREAD_A_ROW);
+  // Threads past the end repeat the last row without storing it: all of them must reach the sums.
+  let live = wanted < params.rows;
+  let row = min(wanted, params.rows - 1u);
   let base = row * params.cols;
+  let first = select(lane, 0u, THREAD_A_ROW);
+  let step = select(WG, 1u, THREAD_A_ROW);
   var sum = 0.0;
-  for (var col = lane; col < params.cols; col = col + WG) {
+  for (var col = first; col < params.cols; col = col + step) {
     let value = x[base + col];
     sum = sum + value * value;
   }
-  let mean_square = workgroup_sum(sum, lane) / f32(params.cols);
+  let mean_square = row_sum(sum, lane) / f32(params.cols);
   let rstd = 1.0 / sqrt(mean_square + params.eps);
-  for (var col = lane; col < params.cols; col = col + WG) {
-    y[base + col] = x[base + col] * rstd * weight[col];
+  for (var col = first; col < params.cols; col = col + step) {
+    if (live) {
+      y[base + col] = x[base + col] * rstd * weight[col];
+    }
   }
-  if (lane == 0u) {
+  if (live && first == 0u) {
     stats[row * 2u] = 0.0;
     stats[row * 2u + 1u] = rstd;
   }

@@ -1,7 +1,8 @@
 // Rotary position embedding (Su et al. 2021, eq. 34), rotate-half form: lanes j and j + half of every
-// head turn by the angle of the row's table entry. One thread a pair; sign -1 turns back (backward).
+// head turn by the angle of the row's table entry. A workgroup takes ROWS rows; sign -1 turns back (backward).
 
 const WG: u32 = 64u;
+const ROWS: u32 = 4u;
 
 struct Params {
   rows: u32,
@@ -18,19 +19,22 @@ struct Params {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.x + wg.y * grid.x) * WG + lane;
-  if (i >= params.rows * params.heads * (params.headDim / 2u)) {
-    return;
+  let group = wg.x + wg.y * grid.x;
+  let end = min(params.rows, (group + 1u) * ROWS);
+  for (var row = group * ROWS; row < end; row = row + 1u) {
+    let half = params.headDim / 2u;
+    let angles = row * params.headDim;
+    let at = row * params.heads * params.headDim;
+    for (var e = lane; e < params.heads * half; e = e + WG) {
+      let head = e / half;
+      let j = e - head * half;
+      let c = table[angles + j];
+      let s = table[angles + half + j] * params.sign;
+      let low = at + head * params.headDim + j;
+      let a = x[low];
+      let b = x[low + half];
+      y[low] = a * c - b * s;
+      y[low + half] = b * c + a * s;
+    }
   }
-  let half = params.headDim / 2u;
-  let j = i % half;
-  let row = i / half / params.heads;
-  let at = i / half * params.headDim + j;
-  let angle = (row) * params.headDim + j;
-  let c = table[angle];
-  let s = table[angle + half] * params.sign;
-  let a = x[at];
-  let b = x[at + half];
-  y[at] = a * c - b * s;
-  y[at + half] = b * c + a * s;
 }

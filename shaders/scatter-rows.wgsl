@@ -1,7 +1,8 @@
 // Rows written by index: y[index[i] - first] = scale * source[i] (+ y) for indices in
-// [first, first + dstRows), which must be distinct; other rows are skipped. One thread an element.
+// [first, first + dstRows), which must be distinct; other rows are skipped. A workgroup takes ROWS rows.
 
 const WG: u32 = 64u;
+const ROWS: u32 = 4u;
 const ACCUMULATE: bool = false;
 
 struct Params {
@@ -20,19 +21,19 @@ struct Params {
 @compute @workgroup_size(WG)
 fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>,
         @builtin(local_invocation_index) lane: u32) {
-  let i = (wg.x + wg.y * grid.x) * WG + lane;
-  if (i >= params.rows * params.cols) {
-    return;
+  let group = wg.x + wg.y * grid.x;
+  let end = min(params.rows, (group + 1u) * ROWS);
+  for (var row = group * ROWS; row < end; row = row + 1u) {
+    // An index below `first` wraps to a large number, so that one comparison serves both ends.
+    let place = index[row] - params.first;
+    let dst = place * params.cols;
+    let cols = select(0u, params.cols, place < params.dstRows);
+    for (var col = lane; col < cols; col = col + WG) {
+      var value = params.scale * source[row * params.cols + col];
+      if (ACCUMULATE) {
+        value = value + y[dst + col];
+      }
+      y[dst + col] = value;
+    }
   }
-  // An index below `first` wraps to a large number, so that one comparison serves both ends.
-  let row = index[i / params.cols] - params.first;
-  if (row >= params.dstRows) {
-    return;
-  }
-  let at = row * params.cols + i % params.cols;
-  var value = params.scale * source[i];
-  if (ACCUMULATE) {
-    value = value + y[at];
-  }
-  y[at] = value;
 }

@@ -10,6 +10,6 @@ export const addRowsKernel = defineKernel({
   shader: new URL("../../shaders/add-rows.wgsl", import.meta.url),
   buffers: { x: "read", table: "read", index: "read", y: "write" },
   params: { rows: "u32", cols: "u32" },
-  tunables: { WG: [64, 256] },
-  grid: ({ rows, cols }, { WG }) => grid1d(Math.ceil((rows * cols) / Number(WG))),
+  tunables: { WG: [64, 8], ROWS: [4, 1] },
+  grid: ({ rows }, { ROWS }) => grid1d(Math.ceil(rows / Number(ROWS))),
 });

@@ -20,6 +20,6 @@ export const bucketSumKernel = defineKernel({
     dyFirst: "u32",
     dyRows: "u32",
   },
-  tunables: { WG: [64, 256] },
-  grid: ({ buckets, cols }, { WG }) => grid1d(Math.ceil((buckets * cols) / Number(WG))),
+  tunables: { WG: [64, 8], ROWS: [4, 1] },
+  grid: ({ buckets }, { ROWS }) => grid1d(Math.ceil(buckets / Number(ROWS))),
 });

@@ -12,6 +12,6 @@ export const convPackBackwardKernel = defineKernel({
   shader: new URL("../../shaders/conv-pack-backward.wgsl", import.meta.url),
   buffers: { dy: "read", inverse: "read", dx: "write" },
   params: { rows: "u32", cols: "u32", taps: "u32" },
-  tunables: { WG: [64, 256] },
-  grid: ({ rows, cols }, { WG }) => grid1d(Math.ceil((rows * cols) / Number(WG))),
+  tunables: { WG: [64, 8], ROWS: [4, 1] },
+  grid: ({ rows }, { ROWS }) => grid1d(Math.ceil(rows / Number(ROWS))),
 });

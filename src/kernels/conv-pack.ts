@@ -11,6 +11,6 @@ export const convPackKernel = defineKernel({
   shader: new URL("../../shaders/conv-pack.wgsl", import.meta.url),
   buffers: { x: "read", index: "read", y: "write" },
   params: { rows: "u32", cols: "u32", taps: "u32" },
-  tunables: { WG: [64, 256] },
-  grid: ({ rows, cols, taps }, { WG }) => grid1d(Math.ceil((rows * cols * taps) / Number(WG))),
+  tunables: { WG: [64, 8], ROWS: [4, 1] },
+  grid: ({ rows }, { ROWS }) => grid1d(Math.ceil(rows / Number(ROWS))),
 });

@@ -13,7 +13,7 @@ export const gatherRowsKernel = defineKernel({
   shader: new URL("../../shaders/gather-rows.wgsl", import.meta.url),
   buffers: { source: "read", index: "read", y: "update" },
   params: { rows: "u32", cols: "u32", first: "u32", srcRows: "u32", scale: "f32" },
-  tunables: { WG: [64, 256] },
+  tunables: { WG: [64, 8], ROWS: [4, 1] },
   constants: { KEEP: false, ACCUMULATE: false },
-  grid: ({ rows, cols }, { WG }) => grid1d(Math.ceil((rows * cols) / Number(WG))),
+  grid: ({ rows }, { ROWS }) => grid1d(Math.ceil(rows / Number(ROWS))),
 });

@@ -10,6 +10,6 @@ export const geluKernel = defineKernel({
   shader: new URL("../../shaders/gelu.wgsl", import.meta.url),
   buffers: { x: "read", y: "write" },
   params: { count: "u32" },
-  tunables: { WG: [64, 256] },
-  grid: ({ count }, { WG }) => grid1d(Math.ceil(count / Number(WG))),
+  tunables: { WG: [64, 256], PER: [8, 1] },
+  grid: ({ count }, { WG, PER }) => grid1d(Math.ceil(count / (Number(WG) * Number(PER)))),
 });

@@ -10,6 +10,7 @@ export const layerNormBackwardKernel = defineKernel({
   shader: new URL("../../shaders/layer-norm-backward.wgsl", import.meta.url),
   buffers: { dy: "read", x: "read", weight: "read", stats: "read", dx: "write" },
   params: { rows: "u32", cols: "u32" },
-  tunables: { WG: [64, 32, 128] },
-  grid: ({ rows }) => grid1d(rows),
+  tunables: { WG: [64, 8, 128], THREAD_A_ROW: [false, true] },
+  grid: ({ rows }, { WG, THREAD_A_ROW }) =>
+    grid1d(THREAD_A_ROW === true ? Math.ceil(rows / Number(WG)) : rows),
 });

@@ -10,6 +10,7 @@ export const layerNormKernel = defineKernel({
   shader: new URL("../../shaders/layer-norm.wgsl", import.meta.url),
   buffers: { x: "read", weight: "read", bias: "read", y: "write", stats: "write" },
   params: { rows: "u32", cols: "u32", eps: "f32" },
-  tunables: { WG: [64, 32, 128] },
-  grid: ({ rows }) => grid1d(rows),
+  tunables: { WG: [64, 8, 128], THREAD_A_ROW: [false, true] },
+  grid: ({ rows }, { WG, THREAD_A_ROW }) =>
+    grid1d(THREAD_A_ROW === true ? Math.ceil(rows / Number(WG)) : rows),
 });

@@ -11,7 +11,6 @@ export const ropeKernel = defineKernel({
   shader: new URL("../../shaders/rope.wgsl", import.meta.url),
   buffers: { x: "read", table: "read", y: "write" },
   params: { rows: "u32", heads: "u32", headDim: "u32", sign: "f32" },
-  tunables: { WG: [64, 256] },
-  grid: ({ rows, heads, headDim }, { WG }) =>
-    grid1d(Math.ceil((rows * heads * (headDim / 2)) / Number(WG))),
+  tunables: { WG: [64, 8], ROWS: [4, 1] },
+  grid: ({ rows }, { ROWS }) => grid1d(Math.ceil(rows / Number(ROWS))),
 });

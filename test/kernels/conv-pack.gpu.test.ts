@@ -17,7 +17,7 @@ const shapes = [
   [33, 65, 3, 2],
   [7, 1000, 3, 2],
   [100, 5, 4, 3],
-  [70_001, 20, 3, 1],
+  [70_001, 5, 3, 1],
   ...fuzz(71, 4, [1, 200], [1, 100], [1, 5], [1, 3]),
 ] as [number, number, number, number][];
 
@@ -60,7 +60,7 @@ describe.each(combinations(convPackKernel.tunables))("conv-pack with %o", (const
 });
 
 describe.each(combinations(convPackBackwardKernel.tunables))("its backward with %o", (consts) => {
-  it.each([...shapes, [70_001, 61, 1, 1] as [number, number, number, number]])(
+  it.each(shapes)(
     "equals float64 for %i rows of %i, %i taps, stride %i",
     async (rowsIn, cols, taps, stride) => {
       const index = windows(rowsIn, taps, stride);

@@ -111,3 +111,18 @@ it("leaves everything alone for no rows", () => {
     }
   }
 });
+
+it("folds a grid of more than 65,535 workgroups of one thread a row", async () => {
+  const [rows, cols] = [8 * 65_540 - 3, 2];
+  const consts = { WG: 8, THREAD_A_ROW: true };
+  expect(rmsNormKernel.grid({ rows, cols, eps }, consts)[1]).toBe(2);
+  const x = periodicF32(rows * cols, 1);
+  const weight = randomF32(cols, 2);
+  await checkKernel(device(), rmsNormKernel, {
+    consts,
+    buffers: { x, weight, y: zeros(rows * cols), stats: zeros(rows * 2) },
+    params: { rows, cols, eps },
+    expected: rmsNorm(f64(x), f64(weight), rows, cols, eps),
+    nmse: 1e-12,
+  });
+});
