@@ -1,6 +1,7 @@
-// Gradient of an embedding table: table[token[b] - first] += sum over j in [start[b], start[b + 1]) of
-// dy[order[j] - dyFirst], in order, over rows of dy that are bound. One thread an element of a bucket's
-// row; tokens are distinct.
+// Gradient of an embedding table: table[token[b] - first] += sum over j in [start[b], start[b + 1])
+// of dy[order[j] - dyFirst], over rows of dy that are bound. The sum starts from the table and goes
+// in order, so that ascending chunks of dy (with rows ascending in a bucket) give the bits of one
+// call. A workgroup takes ROWS buckets; tokens are distinct.
 
 const WG: u32 = 64u;
 const ROWS: u32 = 4u;
@@ -15,7 +16,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> dy: array<f32>;           // [dyRows, cols]
-@group(0) @binding(1) var<storage, read> order: array<u32>;        // [start[buckets]]: rows of dy, bucket by bucket
+@group(0) @binding(1) var<storage, read> order: array<u32>;        // rows of dy, bucket by bucket
 @group(0) @binding(2) var<storage, read> start: array<u32>;        // [buckets + 1]
 @group(0) @binding(3) var<storage, read> token: array<u32>;        // [buckets], distinct
 @group(0) @binding(4) var<storage, read_write> table: array<f32>;  // [tableRows, cols]
@@ -26,18 +27,21 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
         @builtin(local_invocation_index) lane: u32) {
   let group = wg.x + wg.y * grid.x;
   let end = min(params.buckets, (group + 1u) * ROWS);
-  for (var row = group * ROWS; row < end; row = row + 1u) {
+  for (var bucket = group * ROWS; bucket < end; bucket = bucket + 1u) {
     // A token below `first` wraps to a large number, so that one comparison serves both ends.
-    let place = token[row] - params.first;
+    let place = token[bucket] - params.first;
     let dst = place * params.cols;
     let cols = select(0u, params.cols, place < params.tableRows);
-    let stop = start[row + 1u];
+    let stop = start[bucket + 1u];
     for (var col = lane; col < cols; col = col + WG) {
-      var sum = 0.0;
-      for (var j = start[row]; j < stop; j = j + 1u) {
-        sum = sum + dy[order[j] * params.cols + col];
+      var sum = table[dst + col];
+      for (var j = start[bucket]; j < stop; j = j + 1u) {
+        let source = order[j] - params.dyFirst;
+        if (source < params.dyRows) {
+          sum = sum + dy[source * params.cols + col];
+        }
       }
-      table[dst + col] = table[dst + col] + sum;
+      table[dst + col] = sum;
     }
   }
 }

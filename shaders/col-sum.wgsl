@@ -1,5 +1,6 @@
-// Sums of columns over blocks of rows: output[b, c] = scale * sum over the block's rows r of input[r, c]
-// (+ output). One thread an output, rows in order; a second call over the blocks ends the sum.
+// Sums of columns over blocks of rows: output[b, c] = scale * sum over the block's rows r of
+// input[r, c] (+ output). One thread an output, rows in order; a second call over the blocks ends
+// the sum.
 
 const WG: u32 = 64u;
 const ACCUMULATE: bool = false;

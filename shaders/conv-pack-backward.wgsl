@@ -1,5 +1,5 @@
-// Gradient of conv-pack: dx[i, c] = sum over t < taps of dy[out, c * taps + k] with
-// inverse[i * taps + t] = out * taps + k, or 0xffffffff for none. A workgroup takes ROWS rows, t in order.
+// Gradient of conv-pack: dx[i, c] = sum over t < taps of dy[out, c * taps + k] with inverse[i *
+// taps + t] = out * taps + k, or 0xffffffff for none. A workgroup takes ROWS rows, t in order.
 
 const WG: u32 = 64u;
 const ROWS: u32 = 4u;

@@ -1,5 +1,5 @@
-// Windows of a one-dimensional convolution laid out for a matrix product (im2col):
-// y[r, c * taps + k] = x[index[r * taps + k], c], or 0 where the index is 0xffffffff. A workgroup takes ROWS rows.
+// Windows of a one-dimensional convolution laid out for a matrix product (im2col): y[r, c * taps +
+// k] = x[index[r * taps + k], c], or 0 where the index is 0xffffffff. A workgroup takes ROWS rows.
 
 const WG: u32 = 64u;
 const ROWS: u32 = 4u;

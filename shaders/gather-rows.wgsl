@@ -1,5 +1,6 @@
-// Rows of a table by index: y[i] = scale * source[index[i] - first] (+ y). A row whose index lies outside
-// [first, first + srcRows) becomes zero, or stays as it is with KEEP. A workgroup takes ROWS rows.
+// Rows of a table by index: y[i] = scale * source[index[i] - first] (+ y). A row whose index lies
+// outside [first, first + srcRows) becomes zero, or stays as it is with KEEP. A workgroup takes
+// ROWS rows.
 
 const WG: u32 = 64u;
 const ROWS: u32 = 4u;

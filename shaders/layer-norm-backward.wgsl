@@ -1,5 +1,6 @@
-// LayerNorm, gradient of the input: dx = rstd * (g - mean(g) - z * mean(g * z)) with g = dy * weight and
-// z = (x - mean) * rstd. One workgroup a row, or with THREAD_A_ROW one thread; sums in f32.
+// LayerNorm, gradient of the input: dx = rstd * (g - mean(g) - z * mean(g * z)) with g = dy *
+// weight and z = (x - mean) * rstd. One workgroup a row, or with THREAD_A_ROW one thread; sums in
+// f32.
 // uses: reduce
 
 const WG: u32 = 64u;

@@ -1,5 +1,6 @@
-// LayerNorm (Ba, Kiros and Hinton 2016, eq. 4): y = (x - mean) / sqrt(var + eps) * weight + bias, per row.
-// One workgroup a row, or with THREAD_A_ROW one thread; mean first, then the variance around it; sums in f32.
+// LayerNorm (Ba, Kiros and Hinton 2016, eq. 4): y = (x - mean) / sqrt(var + eps) * weight + bias,
+// per row. One workgroup a row, or with THREAD_A_ROW one thread; mean first, then the variance
+// around it; sums in f32.
 // uses: reduce
 
 const WG: u32 = 64u;

@@ -1,6 +1,6 @@
-// dX = dY W, as matmul-nn, for GPUs: dx[m, k] = scale * sum_n dy[m, yOffset + n] w[n, k] (+ dx).
-// A workgroup computes TILE x TILE outputs, a thread PER x PER of them, from slices of STEP values of n
-// staged in workgroup memory; sums in f32, in the order of n.
+// dX = dY W, as matmul-nn, for GPUs: dx[m, k] = scale * sum_n dy[m, yOffset + n] w[n, k] (+ dx). A
+// workgroup computes TILE x TILE outputs, a thread PER x PER of them, from slices of STEP values
+// of n staged in workgroup memory; sums in f32, in the order of n.
 // uses: weight
 
 const TILE: u32 = 64u;
@@ -21,7 +21,7 @@ struct Params {
   scale: f32,
 }
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;             // [m, yStride], read from yOffset on
+@group(0) @binding(0) var<storage, read> dy: array<f32>;             // [m, yStride], from yOffset
 @group(0) @binding(1) var<storage, read> weight: array<WeightWord>;  // [n, k]
 @group(0) @binding(2) var<storage, read_write> dx: array<f32>;       // [m, k]
 @group(0) @binding(3) var<uniform> params: Params;

@@ -1,6 +1,6 @@
 // Y = X W^T, as matmul-nt, for GPUs: y[m, yOffset + n] = scale * sum_k x[m, k] w[n, k] (+ terms).
-// A workgroup computes TILE x TILE outputs, a thread PER x PER of them, from slices of STEP columns
-// staged in workgroup memory; sums in f32, in the order of k.
+// A workgroup computes TILE x TILE outputs, a thread PER x PER of them, from slices of STEP
+// columns staged in workgroup memory; sums in f32, in the order of k.
 // uses: weight
 
 const TILE: u32 = 64u;
@@ -25,9 +25,9 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;              // [m, k]
 @group(0) @binding(1) var<storage, read> weight: array<WeightWord>;  // [n, k]
-@group(0) @binding(2) var<storage, read> bias: array<f32>;           // [yStride], read from yOffset on
-@group(0) @binding(3) var<storage, read> residual: array<f32>;       // [m, yStride], read from yOffset on
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;        // [m, yStride], written from yOffset on
+@group(0) @binding(2) var<storage, read> bias: array<f32>;           // [yStride], from yOffset
+@group(0) @binding(3) var<storage, read> residual: array<f32>;       // [m, yStride], from yOffset
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;        // [m, yStride], from yOffset
 @group(0) @binding(5) var<uniform> params: Params;
 
 var<workgroup> left: array<f32, STEP * PITCH>;

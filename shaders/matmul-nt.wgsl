@@ -1,6 +1,6 @@
-// Y = X W^T: y[m, yOffset + n] = scale * sum_k x[m, k] w[n, k] (+ bias) (+ residual) (+ y).
-// A thread computes ROWS x COLS outputs in registers; the threads of a workgroup lie along n, so that
-// all of them read the same x. No workgroup memory; sums in f32, in the order of k.
+// Y = X W^T: y[m, yOffset + n] = scale * sum_k x[m, k] w[n, k] (+ bias) (+ residual) (+ y). A
+// thread computes ROWS x COLS outputs in registers; the threads of a workgroup lie along n, so
+// that all of them read the same x. No workgroup memory; sums in f32, in the order of k.
 // uses: weight
 
 const WG: u32 = 8u;
@@ -21,9 +21,9 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;              // [m, k]
 @group(0) @binding(1) var<storage, read> weight: array<WeightWord>;  // [n, k]
-@group(0) @binding(2) var<storage, read> bias: array<f32>;           // [yStride], read from yOffset on
-@group(0) @binding(3) var<storage, read> residual: array<f32>;       // [m, yStride], read from yOffset on
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;        // [m, yStride], written from yOffset on
+@group(0) @binding(2) var<storage, read> bias: array<f32>;           // [yStride], from yOffset
+@group(0) @binding(3) var<storage, read> residual: array<f32>;       // [m, yStride], from yOffset
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;        // [m, yStride], from yOffset
 @group(0) @binding(5) var<uniform> params: Params;
 
 @compute @workgroup_size(WG)

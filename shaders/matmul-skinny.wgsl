@@ -1,6 +1,7 @@
-// Y = X W^T for few rows: y[m, yOffset + n] = scale * sum_k x[m, k] w[n, k] (+ bias) (+ residual) (+ y).
-// LANES threads share the sum over k of one column n for ROWS rows, each of them every LANES-th group of
-// four values; the parts are added in the order of the threads. Meant for m <= ROWS, right for any m.
+// Y = X W^T for few rows: y[m, yOffset + n] = scale * sum_k x[m, k] w[n, k] (+ bias) (+ residual)
+// (+ y). LANES threads share the sum over k of one column n for ROWS rows, each of them every
+// LANES-th group of four values; the parts are added in the order of the threads. Meant for m <=
+// ROWS, right for any m.
 // uses: weight
 
 const WG: u32 = 64u;
@@ -21,9 +22,9 @@ struct Params {
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;              // [m, k]
 @group(0) @binding(1) var<storage, read> weight: array<WeightWord>;  // [n, k]
-@group(0) @binding(2) var<storage, read> bias: array<f32>;           // [yStride], read from yOffset on
-@group(0) @binding(3) var<storage, read> residual: array<f32>;       // [m, yStride], read from yOffset on
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;        // [m, yStride], written from yOffset on
+@group(0) @binding(2) var<storage, read> bias: array<f32>;           // [yStride], from yOffset
+@group(0) @binding(3) var<storage, read> residual: array<f32>;       // [m, yStride], from yOffset
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;        // [m, yStride], from yOffset
 @group(0) @binding(5) var<uniform> params: Params;
 
 var<workgroup> parts: array<f32, ROWS * WG>;

@@ -1,6 +1,7 @@
-// dW = dY^T X over a split's rows, as matmul-tn, for GPUs: partial[s, n, k] = sum_m dy[m, yOffset + n] x[m, k].
-// A workgroup computes TILE x TILE outputs, a thread PER x PER of them, from slices of STEP rows staged in
-// workgroup memory; sums in f32, in the order of m. The splits are added in order by col-sum.
+// dW = dY^T X over a split's rows, as matmul-tn, for GPUs: partial[s, n, k] = sum_m dy[m, yOffset
+// + n] x[m, k]. A workgroup computes TILE x TILE outputs, a thread PER x PER of them, from slices
+// of STEP rows staged in workgroup memory; sums in f32, in the order of m. The splits are added in
+// order by col-sum.
 
 const TILE: u32 = 64u;
 const PER: u32 = 4u;
@@ -21,7 +22,7 @@ struct Params {
   splits: u32,
 }
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;             // [m, yStride], read from yOffset on
+@group(0) @binding(0) var<storage, read> dy: array<f32>;             // [m, yStride], from yOffset
 @group(0) @binding(1) var<storage, read> x: array<f32>;              // [m, k]
 @group(0) @binding(2) var<storage, read_write> partial: array<f32>;  // [splits, n, k]
 @group(0) @binding(3) var<uniform> params: Params;

@@ -1,7 +1,7 @@
-// dW = dY^T X over a split's rows: partial[s, n, k] = sum_m dy[m, yOffset + n] x[m, k] (+ partial).
-// A thread computes ROWS x COLS outputs in registers; the threads of a workgroup lie along k, so that
-// all of them read the same dy. No workgroup memory; sums in f32, in the order of m. The splits are
-// added in order by col-sum.
+// dW = dY^T X over a split's rows: partial[s, n, k] = sum_m dy[m, yOffset + n] x[m, k] (+
+// partial). A thread computes ROWS x COLS outputs in registers; the threads of a workgroup lie
+// along k, so that all of them read the same dy. No workgroup memory; sums in f32, in the order of
+// m. The splits are added in order by col-sum.
 
 const WG: u32 = 8u;
 const ROWS: u32 = 16u;
@@ -18,7 +18,7 @@ struct Params {
   splits: u32,
 }
 
-@group(0) @binding(0) var<storage, read> dy: array<f32>;             // [m, yStride], read from yOffset on
+@group(0) @binding(0) var<storage, read> dy: array<f32>;             // [m, yStride], from yOffset
 @group(0) @binding(1) var<storage, read> x: array<f32>;              // [m, k]
 @group(0) @binding(2) var<storage, read_write> partial: array<f32>;  // [splits, n, k]
 @group(0) @binding(3) var<uniform> params: Params;

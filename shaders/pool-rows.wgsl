@@ -1,4 +1,5 @@
-// Mean of two neighbouring rows: y[i] = (x[first[i]] + x[first[i] + 1]) / 2. A workgroup takes ROWS rows.
+// Mean of two neighbouring rows: y[i] = (x[first[i]] + x[first[i] + 1]) / 2. A workgroup takes
+// ROWS rows.
 
 const WG: u32 = 64u;
 const ROWS: u32 = 4u;

@@ -1,5 +1,6 @@
-// RMSNorm (Zhang and Sennrich 2019, eq. 4): y = x / sqrt(mean(x^2) + eps) * weight, per row.
-// One workgroup a row, or with THREAD_A_ROW one thread; sums in f32. Saves the row's statistics for the backward pass.
+// RMSNorm (Zhang and Sennrich 2019, eq. 4): y = x / sqrt(mean(x^2) + eps) * weight, per row. One
+// workgroup a row, or with THREAD_A_ROW one thread; sums in f32. Saves the row's statistics for
+// the backward pass.
 // uses: reduce
 
 const WG: u32 = 64u;

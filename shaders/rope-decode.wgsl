@@ -12,8 +12,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;        // [rows, heads * headDim]
-@group(0) @binding(1) var<storage, read> table: array<f32>;    // [positions, headDim]: cos (first half), sin (second half)
-@group(0) @binding(2) var<storage, read> base: array<u32>;     // [rows]: table row of the branch's step 0
+@group(0) @binding(1) var<storage, read> table: array<f32>;    // [positions, headDim]: cos, sin
+@group(0) @binding(2) var<storage, read> base: array<u32>;     // [rows]: table row of step 0
 @group(0) @binding(3) var<storage, read> state: array<u32>;    // [0]: step
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;  // [rows, heads * headDim]
 @group(0) @binding(5) var<uniform> params: Params;

@@ -1,5 +1,6 @@
-// Rotary position embedding (Su et al. 2021, eq. 34), rotate-half form: lanes j and j + half of every
-// head turn by the angle of the row's table entry. A workgroup takes ROWS rows; sign -1 turns back (backward).
+// Rotary position embedding (Su et al. 2021, eq. 34), rotate-half form: lanes j and j + half of
+// every head turn by the angle of the row's table entry. A workgroup takes ROWS rows; sign -1
+// turns back (backward).
 
 const WG: u32 = 64u;
 const ROWS: u32 = 4u;
@@ -12,7 +13,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> x: array<f32>;        // [rows, heads * headDim]
-@group(0) @binding(1) var<storage, read> table: array<f32>;    // [rows, headDim]: cos (first half), sin (second half)
+@group(0) @binding(1) var<storage, read> table: array<f32>;    // [rows, headDim]: cos, sin
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;  // [rows, heads * headDim]
 @group(0) @binding(3) var<uniform> params: Params;
 

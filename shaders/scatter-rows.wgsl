@@ -1,5 +1,5 @@
-// Rows written by index: y[index[i] - first] = scale * source[i] (+ y) for indices in
-// [first, first + dstRows), which must be distinct; other rows are skipped. A workgroup takes ROWS rows.
+// Rows written by index: y[index[i] - first] = scale * source[i] (+ y) for indices in [first,
+// first + dstRows), which must be distinct; other rows are skipped. A workgroup takes ROWS rows.
 
 const WG: u32 = 64u;
 const ROWS: u32 = 4u;

@@ -1,4 +1,5 @@
-// SwiGLU's pointwise part (Shazeer 2020, eq. 5): y = silu(gate) * up. A thread takes PER elements, WG apart.
+// SwiGLU's pointwise part (Shazeer 2020, eq. 5): y = silu(gate) * up. A thread takes PER elements,
+// WG apart.
 // uses: sigmoid
 
 const WG: u32 = 64u;

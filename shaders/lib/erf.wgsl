@@ -1,6 +1,6 @@
-// The error function to 1.5e-7 absolute, and as much relative to erf itself near 0.
-// Below 1: the odd polynomial x + x p(x^2), so that nothing cancels where erf is small. From 1 on:
-// 1 - exp(q(x)), q fitted to ln(erfc) so that the error of 1 - exp(q) is equal over [1, 4]; from 4 on
+// The error function to 1.5e-7 absolute, and as much relative to erf itself near 0. Below 1: the
+// odd polynomial x + x p(x^2), so that nothing cancels where erf is small. From 1 on: 1 -
+// exp(q(x)), q fitted to ln(erfc) so that the error of 1 - exp(q) is equal over [1, 4]; from 4 on
 // erf is 1 to the last digit of f32. Both fits are least squares reweighted towards equal error.
 
 fn erf(x: f32) -> f32 {

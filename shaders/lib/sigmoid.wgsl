@@ -1,4 +1,5 @@
-// The logistic function. Below -80 it is held at e^-80 (2e-35): exp would overflow for larger arguments.
+// The logistic function. Below -80 it is held at e^-80 (2e-35): exp would overflow for larger
+// arguments.
 
 fn sigmoid(x: f32) -> f32 {
   return 1.0 / (1.0 + exp(-max(x, -80.0)));

@@ -1,5 +1,5 @@
-// Weight storage f16s: pairs of f16 in a u32, rows padded to a multiple of 4 values. The kernel binds
-// `weight: array<WeightWord>` and undoes the power-of-two scale by its parameter `scale`.
+// Weight storage f16s: pairs of f16 in a u32, rows padded to a multiple of 4 values. The kernel
+// binds `weight: array<WeightWord>` and undoes the power-of-two scale by its parameter `scale`.
 
 alias WeightWord = u32;
 

@@ -1,4 +1,5 @@
-// Weight storage f32: the kernel binds `weight: array<WeightWord>`, rows of k values without padding.
+// Weight storage f32: the kernel binds `weight: array<WeightWord>`, rows of k values without
+// padding.
 
 alias WeightWord = f32;
 

@@ -15,7 +15,13 @@ import {
   scatterRows,
 } from "../../src/reference/rows.ts";
 import { combinations, f64, fuzz, periodicF32, zeros } from "../helpers/cases.ts";
-import { checkKernel, compare, differences } from "../helpers/check-kernel.ts";
+import {
+  checkKernel,
+  compare,
+  differences,
+  runKernel,
+  type Data,
+} from "../helpers/check-kernel.ts";
 import { randomF32, randomU32 } from "../helpers/random-data.ts";
 import { useDevice } from "../helpers/device.ts";
 
@@ -167,6 +173,17 @@ describe.each(combinations(bucketSumKernel.tunables))("bucket-sum with %o", (con
         params: { buckets: token.length, cols, first, tableRows, dyFirst: 0, dyRows: rows },
         expected: { table: want },
       });
+      // In chunks of dy: the rows that are not bound come from the other call.
+      const shared = { buckets: token.length, cols, first, tableRows };
+      const call = async (table: Data, dyFirst: number, dyRows: number) => {
+        const part = dy.subarray(dyFirst * cols, (dyFirst + dyRows) * cols);
+        const buffers = { dy: part, order, start, token, table };
+        const params = { ...shared, dyFirst, dyRows };
+        return (await runKernel(device(), bucketSumKernel, { consts, buffers, params }))["table"]!;
+      };
+      const cut = Math.ceil(rows / 3);
+      const chunked = await call(await call(table, 0, cut), cut, rows - cut);
+      compare("bucket-sum in chunks", chunked, want, 1e-10);
     },
   );
 });
