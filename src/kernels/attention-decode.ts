@@ -22,7 +22,7 @@ export const attentionDecodeKernel = defineKernel({
     o: "write",
   },
   params: { rows: "u32", heads: "u32", kvHeads: "u32", capacity: "u32", scale: "f32" },
-  tunables: { WG: [8, 64], KEYS: [4] },
+  tunables: { WG: [8], KEYS: [4] },
   constants: { HEAD_DIM: 32 },
   grid: (params, consts) => attentionGrid(params, consts),
 });

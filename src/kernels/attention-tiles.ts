@@ -1,12 +1,16 @@
+import { attentionDecodeKernel } from "./attention-decode.ts";
+import { attentionDecodeWideKernel } from "./attention-decode-wide.ts";
+
 /** Constants of an attention kernel: threads, threads per (row, head), keys in flight, staging. */
 export type AttentionConsts = Readonly<Record<string, number | boolean>>;
 
-/** Constants of the four attention kernels that have some to choose. */
+/** Constants of the attention kernels that have some to choose, and which kernel decodes. */
 export interface AttentionTile {
   forward: AttentionConsts;
   backwardQ: AttentionConsts;
   backwardKv: AttentionConsts;
   decode: AttentionConsts;
+  decodeKernel: typeof attentionDecodeKernel | typeof attentionDecodeWideKernel;
 }
 
 /**
@@ -18,6 +22,7 @@ const SOFTWARE: AttentionTile = {
   backwardQ: { WG: 8, SPLIT: 1, KEYS: 2, STAGE: false },
   backwardKv: { WG: 8, SPLIT: 1, QUERIES: 2, STAGE: false },
   decode: { WG: 8, KEYS: 4 },
+  decodeKernel: attentionDecodeKernel,
 };
 
 /** On a GPU keys go through workgroup memory, and large heads are split so that they fit registers. */
@@ -26,7 +31,8 @@ function gpuTile(split: number): AttentionTile {
     forward: { WG: 128, SPLIT: split, KEYS: 8, STAGE: true },
     backwardQ: { WG: 128, SPLIT: split, KEYS: 4, STAGE: true },
     backwardKv: { WG: 128, SPLIT: split, QUERIES: 4, STAGE: true },
-    decode: { WG: 64, KEYS: 4 },
+    decode: { WG: 128 },
+    decodeKernel: attentionDecodeWideKernel,
   };
 }
 

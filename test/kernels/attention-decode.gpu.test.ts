@@ -1,6 +1,7 @@
 import { describe, it } from "vitest";
 import { attentionDecodeKernel } from "../../src/kernels/attention-decode.ts";
-import { attentionTile } from "../../src/kernels/attention-tiles.ts";
+import { attentionDecodeWideKernel } from "../../src/kernels/attention-decode-wide.ts";
+import { attentionTile, type AttentionTile } from "../../src/kernels/attention-tiles.ts";
 import { attentionKernel } from "../../src/kernels/attention.ts";
 import { kvAppendKernel } from "../../src/kernels/kv-append.ts";
 import { attentionDecode } from "../../src/reference/attention-decode.ts";
@@ -47,7 +48,7 @@ function build({ prompts, heads, kvHeads, headDim, capacity, step }: Batch) {
   };
 }
 
-async function check(batch: Batch, consts: Record<string, number | boolean>): Promise<void> {
+async function check(batch: Batch, tile: Decode): Promise<void> {
   const { rows, scale, buffers } = build(batch);
   const { heads, kvHeads, headDim, capacity, step } = batch;
   const want = attentionDecode({
@@ -59,14 +60,16 @@ async function check(batch: Batch, consts: Record<string, number | boolean>): Pr
     table: buffers.table,
     ...{ heads, kvHeads, headDim, capacity, step, scale },
   });
-  await checkKernel(device(), attentionDecodeKernel, {
-    consts: { HEAD_DIM: headDim, ...consts },
+  await checkKernel(device(), tile.decodeKernel, {
+    consts: { HEAD_DIM: headDim, ...tile.decode },
     buffers,
     params: { rows, heads, kvHeads, capacity, scale },
     expected: { o: want },
     nmse: 1e-11,
   });
 }
+
+type Decode = Pick<AttentionTile, "decode" | "decodeKernel">;
 
 const MIXED = [
   { length: 7, branches: 3 },
@@ -80,11 +83,30 @@ describe("attention-decode", () => {
     for (const software of [true, false]) {
       it(`equals float64 with the tile for ${headDim}, software ${software}`, async () => {
         const sizes = { prompts: MIXED, heads: 4, kvHeads: 2, headDim, capacity: 9 };
-        const { decode } = attentionTile(headDim, software);
-        for (const step of [0, 5, 8]) await check({ ...sizes, step }, decode);
+        const tile = attentionTile(headDim, software);
+        for (const step of [0, 5, 8]) await check({ ...sizes, step }, tile);
       });
     }
   }
+
+  for (const WG of attentionDecodeWideKernel.tunables["WG"]!) {
+    it(`equals float64 over several tiles of keys with WG ${WG}`, async () => {
+      const prompts = [
+        { length: 300, branches: 3 },
+        { length: 127, branches: 2 },
+      ];
+      const sizes = { prompts, heads: 7, kvHeads: 1, headDim: 24, capacity: 140 };
+      const tile = { decode: { WG }, decodeKernel: attentionDecodeWideKernel };
+      for (const step of [0, 99, 139]) await check({ ...sizes, step }, tile);
+    });
+  }
+
+  it("covers more (branch, head) pairs than one grid dimension has workgroups", async () => {
+    const prompts = [{ length: 3, branches: 8200 }];
+    const sizes = { prompts, heads: 8, kvHeads: 1, headDim: 4, capacity: 1, step: 0 };
+    const decodeKernel = attentionDecodeWideKernel;
+    await check(sizes, { decode: { WG: 8 }, decodeKernel });
+  });
 
   it("covers more branches than one grid dimension has workgroups", async () => {
     const prompts = [

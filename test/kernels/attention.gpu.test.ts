@@ -59,7 +59,7 @@ function inFloat64(p: Problem): AttentionCase {
 }
 
 /** Runs forward and backward over the given cuts of keys and rows, and compares everything. */
-async function check(p: Problem, tile: Omit<AttentionTile, "decode">, cut = p.rows): Promise<void> {
+async function check(p: Problem, tile: AttentionTile, cut = p.rows): Promise<void> {
   const { rows, heads, kvHeads, headDim, scale } = p;
   const want = attention(inFloat64(p));
   const back = attentionBackward(inFloat64(p), f64(p.dO));
