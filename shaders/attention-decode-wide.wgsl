@@ -5,7 +5,7 @@
 // uses: reduce
 
 const HEAD_DIM: u32 = 32u;   // D, multiple of 4, up to 4 * WG
-const WG: u32 = 64u;
+const WG: u32 = 128u;
 const VECS: u32 = HEAD_DIM / 4u;
 const PARTS: u32 = WG / VECS;
 const NONE: f32 = -3e38;
