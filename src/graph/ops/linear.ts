@@ -62,11 +62,12 @@ function weightGradientOp(scale: Value, split: boolean): Op {
     name: "linear-weight-gradient",
     lower({ inputs: [dy, x], outputs: [gradient, partial] }, to) {
       const k = x!.width;
-      // As many parts as one chunk holds: few under a small binding limit.
-      const parts = split ? to.chunks(partial!)[0]!.capacity : 1;
       for (const rows of to.chunks(x!)) {
         for (const part of to.chunks(gradient!)) {
           const n = part.capacity;
+          // As many parts as one chunk of the scratch holds: few under a small binding limit.
+          const room = split ? Math.floor(to.chunks(partial!)[0]!.capacity / (n * k)) : 1;
+          const parts = Math.min(PARTS, room);
           const common = { m: rows.rows, n, k, yStride: dy!.width, yOffset: part.first };
           const buffers = { dy: at(dy!, rows), x: at(x!, rows) };
           if (!split) {
@@ -157,7 +158,7 @@ function linearOp({ bias, residual, scale = 1 }: LinearOptions): Op {
         const elements = (weight.rows as number) * weight.width;
         const split = scale !== 1 || elements <= SPLIT_ELEMENTS;
         const outputs = split
-          ? [gradient, graph.value("dweight-parts", PARTS, elements)]
+          ? [gradient, graph.value("dweight-parts", PARTS * elements, 1)]
           : [gradient];
         graph.add(weightGradientOp(scale, split), [dy!, x], outputs);
       }
