@@ -10,7 +10,7 @@ import { appendJsonLine, type LogFile, memoryLog } from "../../src/observe/log-f
 import { METRICS, metricInfo, MetricMeter } from "../../src/observe/metrics.ts";
 import { logsIn, openLogFile } from "../../src/observe/node.ts";
 import { LOG_FILES, type LogPosition, RunLogs } from "../../src/observe/run-logs.ts";
-import { rolloutMetrics } from "../../src/observe/rollout-metrics.ts";
+import { rolloutMetrics } from "../../src/train/rollout-metrics.ts";
 
 const encoder = new TextEncoder();
 const text = (log: { content(): Uint8Array }): string => new TextDecoder().decode(log.content());

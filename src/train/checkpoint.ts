@@ -1,0 +1,108 @@
+import { makeFolder, readBytes, readText, writeFileAtomic } from "#io";
+import { CheckpointError } from "../core/errors.ts";
+import type { Storage } from "../graph/storage.ts";
+import { joinPath } from "../io/path.ts";
+import { openCheckpoint, openSafetensors } from "../io/safetensors.ts";
+import { bytesSource } from "../io/byte-source.ts";
+import { writeSafetensors, type TensorToWrite } from "../io/safetensors-writer.ts";
+import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
+import { canonicalName } from "../models/qwen2-5-omni/weight-names.ts";
+import type { AdamW } from "./optimizer.ts";
+import { parseState, stateText, type TrainerState } from "./state.ts";
+
+/** Files of the base checkpoint that a saved model needs beside its weights. */
+const COMPANIONS = [
+  "config.json",
+  "tokenizer.json",
+  "tokenizer_config.json",
+  "preprocessor_config.json",
+  "video_preprocessor_config.json",
+  "generation_config.json",
+  "chat_template.json",
+  "chat_template.jinja",
+];
+
+const STATE_FILE = "state.json";
+const OPTIMIZER_FILE = "optimizer.safetensors";
+
+/** A storage as a safetensors tensor, read from the GPU when its turn comes. */
+function tensor(name: string, shape: readonly number[], storage: Storage): TensorToWrite {
+  return { name, dtype: "F32", shape, data: () => storage.download() };
+}
+
+/**
+ * Writes a model in Hugging Face layout: f32 weights under `thinker.` and the base's other files.
+ *
+ * @param base folder of the checkpoint that the run started from.
+ * @throws {CheckpointError} `disk-full`, `no-permission`.
+ */
+export async function saveModel(model: OmniModel, base: string, folder: string): Promise<void> {
+  await makeFolder(folder);
+  for (const name of COMPANIONS) {
+    const text = await readText(joinPath(base, name)).catch((error: unknown) => {
+      if (error instanceof CheckpointError && error.code === "missing-file") return undefined;
+      throw error;
+    });
+    if (text !== undefined) await writeFileAtomic(joinPath(folder, name), text);
+  }
+  const tensors = model.weights.distinct.map(({ name, shape, value }) =>
+    tensor(`thinker.${name}`, shape, value),
+  );
+  await writeSafetensors(joinPath(folder, "model.safetensors"), tensors, { format: "pt" });
+}
+
+/** Writes everything that a run goes on from: the model, the optimizer's moments and the state. */
+export async function writeTrainingState(
+  folder: string,
+  { model, base, optimizer }: { model: OmniModel; base: string; optimizer: AdamW },
+  state: TrainerState,
+): Promise<void> {
+  await saveModel(model, base, folder);
+  const shapes = new Map(model.weights.trained.map(({ name, shape }) => [name, shape]));
+  const moments = [...optimizer.moments].flatMap(([name, { m, v }]) => [
+    tensor(`m.${name}`, shapes.get(name)!, m),
+    tensor(`v.${name}`, shapes.get(name)!, v),
+  ]);
+  const step = { step: String(optimizer.step) };
+  await writeSafetensors(joinPath(folder, OPTIMIZER_FILE), moments, step);
+  await writeFileAtomic(joinPath(folder, STATE_FILE), stateText(state));
+}
+
+/**
+ * Puts weights and moments back as a checkpoint holds them, bit for bit.
+ *
+ * @throws {CheckpointError} that names the file and the tensor.
+ */
+export async function restoreTrainingState(
+  folder: string,
+  { model, optimizer }: { model: OmniModel; optimizer: AdamW },
+): Promise<void> {
+  const store = await openCheckpoint(folder);
+  try {
+    for (const stored of store.tensors.keys()) {
+      const parameter = model.weights.parameters.get(canonicalName(stored) ?? "");
+      if (parameter !== undefined) parameter.value.upload(await store.readF32(stored));
+    }
+  } finally {
+    await store.close();
+  }
+  const path = joinPath(folder, OPTIMIZER_FILE);
+  const saved = await openSafetensors(bytesSource(await readBytes(path), path), path);
+  for (const [name, { m, v }] of optimizer.moments) {
+    m.upload(await saved.readF32(`m.${name}`));
+    v.upload(await saved.readF32(`v.${name}`));
+  }
+  const step = Number(saved.metadata["step"]);
+  if (!Number.isSafeInteger(step)) {
+    throw new CheckpointError("bad-state", `${path} does not say how many updates were done.`, {
+      hint: "Resume from an earlier checkpoint.",
+    });
+  }
+  optimizer.step = step;
+}
+
+/** The state that a checkpoint folder holds. */
+export async function readTrainingState(folder: string): Promise<TrainerState> {
+  const path = joinPath(folder, STATE_FILE);
+  return parseState(await readText(path), path);
+}

@@ -1,0 +1,128 @@
+import type { Events } from "../core/events.ts";
+import { SampleLoader } from "../data/sample-loader.ts";
+import { rowOrder, type TinyDataset } from "../data/tiny/dataset.ts";
+import { OmniModel } from "../models/qwen2-5-omni/model.ts";
+import type { Processor } from "../models/qwen2-5-omni/processor.ts";
+import { Generator } from "../rollout/generator.ts";
+import { GrpoTrainer } from "./grpo.ts";
+import { AdamW } from "./optimizer.ts";
+import { rolloutMetrics } from "./rollout-metrics.ts";
+import type { RunSettings } from "./run-interface.ts";
+import { learningRateAt } from "./schedule.ts";
+import { checkBudget, openDataset, runRewards, tokenFacts } from "./setup.ts";
+import type { Cursor, TrainingTask } from "./task.ts";
+
+/** Rows in the order in which a run consumes them: epoch after epoch, each in an order of its own. */
+class RowOrder {
+  readonly #length: number;
+  readonly #order: (epoch: number) => number[];
+  #epoch = -1;
+  #rows: number[] = [];
+
+  constructor(length: number, order: (epoch: number) => number[]) {
+    this.#length = length;
+    this.#order = order;
+  }
+
+  /** The row that is consumed as number `position` of the run. */
+  at(position: number): number {
+    const epoch = Math.floor(position / this.#length);
+    if (epoch !== this.#epoch) {
+      this.#rows = this.#order(epoch);
+      this.#epoch = epoch;
+    }
+    return this.#rows[position % this.#length]!;
+  }
+
+  /** All rows of the run's first `count` samples, each once. */
+  used(count: number): number[] {
+    const rows = new Set<number>();
+    for (let position = 0; position < count; position++) rows.add(this.at(position));
+    return [...rows];
+  }
+}
+
+/** GRPO as a task of the training loop: rows in order, one rollout batch per step. */
+export class GrpoTask implements TrainingTask {
+  readonly totalSteps: number;
+  readonly optimizer: AdamW;
+  readonly #settings: RunSettings;
+  readonly #trainer: GrpoTrainer;
+  readonly #dataset: TinyDataset;
+  readonly #order: RowOrder;
+
+  /** Makes the clips that the run will use, checks its rows, and sets the trainer up. */
+  static async create(
+    model: OmniModel,
+    processor: Processor,
+    settings: RunSettings,
+    events: Events,
+  ): Promise<GrpoTask> {
+    const { data, train, rollout } = settings;
+    const order = new RowOrder(data.clips, (epoch) => rowOrder(data.clips, train.seed, epoch));
+    const used = order.used(train.max_steps * train.prompts_per_step);
+    const dataset = await openDataset("train", data, used, data.folder, events);
+    const loader = new SampleLoader(processor);
+    await checkBudget(loader, processor, dataset.row(order.at(0)), settings);
+    const optimizer = await AdamW.create(model.device, model.weights.trained, train);
+    const reference =
+      train.beta > 0 ? await OmniModel.load(model.device, settings.model.path) : undefined;
+    const trainer = new GrpoTrainer({
+      model,
+      processor,
+      loader,
+      optimizer,
+      ...{ train, rollout, events },
+      generator: new Generator(model, tokenFacts(processor)),
+      rewards: runRewards(settings),
+      ...(reference && { reference }),
+    });
+    return new GrpoTask(settings, trainer, optimizer, dataset, order);
+  }
+
+  private constructor(
+    settings: RunSettings,
+    trainer: GrpoTrainer,
+    optimizer: AdamW,
+    dataset: TinyDataset,
+    order: RowOrder,
+  ) {
+    this.#settings = settings;
+    this.#trainer = trainer;
+    this.optimizer = optimizer;
+    this.#dataset = dataset;
+    this.#order = order;
+    this.totalSteps = settings.train.max_steps;
+  }
+
+  /** One rollout batch, its updates, and the metrics of both. */
+  async step(cursor: Cursor): Promise<{ metrics: Record<string, number>; tokens: number }> {
+    const { train } = this.#settings;
+    const count = train.prompts_per_step;
+    const rows = Array.from({ length: count }, (_, i) =>
+      this.#dataset.row(this.#order.at(cursor.samplesConsumed + i)),
+    );
+    const rate = learningRateAt(train, cursor.step, this.totalSteps);
+    const result = await this.#trainer.step(rows, cursor.draw, rate, cursor.step + 1);
+    const { rewards, scores, lengths, ended } = result.groups;
+    const names = Object.keys(scores[0]!.components);
+    const parts = Object.fromEntries(
+      names.map((name) => [name, scores.map(({ components }) => components[name] ?? NaN)]),
+    );
+    cursor.step++;
+    cursor.draw++;
+    cursor.samplesConsumed += count;
+    return {
+      tokens: result.tokens,
+      metrics: {
+        ...result.metrics,
+        ...rolloutMetrics({
+          groupSize: train.num_generations,
+          ...{ rewards, parts, lengths, ended },
+          correct: result.correct,
+          formatted: result.formatted,
+        }),
+      },
+    };
+  }
+}

@@ -1,0 +1,67 @@
+import type { Events } from "../core/events.ts";
+import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
+import type { Processor } from "../models/qwen2-5-omni/processor.ts";
+import type { AdamW } from "./optimizer.ts";
+import type { RunSettings } from "./run-interface.ts";
+import { openDataset } from "./setup.ts";
+import { SftTrainer } from "./sft.ts";
+import type { Cursor, TrainingTask } from "./task.ts";
+
+/** Supervised training as a task of the training loop: stages in turn, a fresh optimizer each. */
+export class SftTask implements TrainingTask {
+  readonly totalSteps: number;
+  readonly #trainer: SftTrainer;
+  readonly #settings: RunSettings;
+  #stage: number;
+
+  /** Makes all clips, from which every step draws with replacement. */
+  static async create(
+    model: OmniModel,
+    processor: Processor,
+    settings: RunSettings,
+    events: Events,
+    stage: number,
+  ): Promise<SftTask> {
+    const { data, train } = settings;
+    const all = Array.from({ length: data.clips }, (_, index) => index);
+    const dataset = await openDataset("train", data, all, data.folder, events);
+    const trainer = await SftTrainer.create({
+      ...{ model, processor, dataset },
+      clipSeed: data.seed,
+      seed: train.seed,
+      maxTokensPerPass: train.max_tokens_per_pass,
+      optimizer: train,
+    });
+    return new SftTask(settings, trainer, stage);
+  }
+
+  private constructor(settings: RunSettings, trainer: SftTrainer, stage: number) {
+    this.#settings = settings;
+    this.#trainer = trainer;
+    this.#stage = stage;
+    this.totalSteps = settings.sft.stages.reduce((sum, { steps }) => sum + steps, 0);
+  }
+
+  /** The optimizer of the current stage. */
+  get optimizer(): AdamW {
+    return this.#trainer.optimizer;
+  }
+
+  /** One supervised step; the cursor's stage moves on when a stage's steps are done. */
+  async step(cursor: Cursor): Promise<{ metrics: Record<string, number>; tokens: number }> {
+    const { stages } = this.#settings.sft;
+    if (cursor.stage !== this.#stage) {
+      await this.#trainer.startStage();
+      this.#stage = cursor.stage;
+    }
+    const stage = stages[cursor.stage]!;
+    const before = stages.slice(0, cursor.stage).reduce((sum, { steps }) => sum + steps, 0);
+    const done = await this.#trainer.step(stage, cursor.step - before, cursor.draw);
+    cursor.step++;
+    cursor.draw++;
+    cursor.samplesConsumed += stage.clips_per_step;
+    if (cursor.step - before === stage.steps && cursor.stage < stages.length - 1) cursor.stage++;
+    const { loss, gradNorm, learningRate, tokens } = done;
+    return { tokens, metrics: { loss, grad_norm: gradNorm, learning_rate: learningRate } };
+  }
+}

@@ -1,0 +1,225 @@
+import { report, type Scores } from "../core/run-events.ts";
+import { SampleLoader } from "../data/sample-loader.ts";
+import { evaluate } from "../eval/evaluate.ts";
+import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
+import { Processor } from "../models/qwen2-5-omni/processor.ts";
+import { Generator } from "../rollout/generator.ts";
+import { joinPath } from "../io/path.ts";
+import { saveCheckpoint } from "./checkpoint-folder.ts";
+import { restoreTrainingState, saveModel, writeTrainingState } from "./checkpoint.ts";
+import { GrpoTask } from "./grpo-task.ts";
+import { RUN_FILES } from "./run-folder.ts";
+import type { RunSettings, TrainOptions, TrainResult } from "./run-interface.ts";
+import { heldOutRows, loadRunModel, openRunDevice, tokenFacts } from "./setup.ts";
+import { SftTask } from "./sft-task.ts";
+import { STATE_VERSION, type TrainerState } from "./state.ts";
+import type { Cursor, TrainingTask } from "./task.ts";
+
+type When = "before" | "during" | "after";
+type Control = "muted" | "blank";
+
+/** Greedy evaluation of the model as it stands, on held-out clips that are decoded once. */
+class HeldOut {
+  readonly #settings: RunSettings;
+  readonly #options: TrainOptions;
+  readonly #processor: Processor;
+  readonly #generator: Generator;
+  readonly #loader: SampleLoader;
+  readonly #rows: Awaited<ReturnType<typeof heldOutRows>>;
+
+  static async open(
+    model: OmniModel,
+    processor: Processor,
+    settings: RunSettings,
+    options: TrainOptions,
+  ): Promise<HeldOut> {
+    const rows = await heldOutRows(settings, options.events);
+    const generator = new Generator(model, tokenFacts(processor));
+    return new HeldOut(settings, options, processor, generator, rows);
+  }
+
+  private constructor(
+    settings: RunSettings,
+    options: TrainOptions,
+    processor: Processor,
+    generator: Generator,
+    rows: Awaited<ReturnType<typeof heldOutRows>>,
+  ) {
+    this.#settings = settings;
+    this.#options = options;
+    this.#processor = processor;
+    this.#generator = generator;
+    this.#rows = rows;
+    this.#loader = new SampleLoader(processor);
+  }
+
+  /** The scores; undefined when the user stopped the evaluation. */
+  async scores(step: number, when: When, control: Control | null): Promise<Scores | undefined> {
+    const { events, stop } = this.#options;
+    const loader = control === null ? this.#loader : this.#loader.with({ [control]: true });
+    const result = await evaluate({
+      ...{ loader, events, stop },
+      generator: this.#generator,
+      processor: this.#processor,
+      rows: this.#rows,
+      maxNewTokens: this.#settings.rollout.max_completion_length,
+      what: control === null ? "evaluating" : `evaluating ${control}`,
+    });
+    if (result === undefined) return undefined;
+    const { scores, questions } = result;
+    report(events, "evaluation", { step, when, control, questions, scores });
+    return scores;
+  }
+}
+
+/**
+ * Trains a model: evaluation, steps with checkpoints, evaluation, and the model in Hugging Face layout.
+ *
+ * Deterministic: the same settings on the same adapter, driver and build give the same bits, also
+ * across a stop and a resume.
+ *
+ * @throws {ConfigError | DataError | DeviceError | CheckpointError} with what to do about it; what
+ *   was written before stays whole.
+ */
+export async function train(settings: RunSettings, options: TrainOptions): Promise<TrainResult> {
+  const { events, stop, resume, runFolder } = options;
+  const device = await openRunDevice(settings, events);
+  try {
+    const processor = await Processor.load(settings.model.path);
+    const model = await loadRunModel(device, settings);
+    const heldOut = await HeldOut.open(model, processor, settings, options);
+    const state = resume?.state;
+    const cursor: Cursor = {
+      step: state?.step ?? 0,
+      stage: state?.stage ?? 0,
+      draw: state?.draw ?? 0,
+      samplesConsumed: state?.samplesConsumed ?? 0,
+    };
+    const task: TrainingTask =
+      settings.task === "grpo"
+        ? await GrpoTask.create(model, processor, settings, events)
+        : await SftTask.create(model, processor, settings, events, cursor.stage);
+    if (resume !== undefined) {
+      await restoreTrainingState(resume.folder, { model, optimizer: task.optimizer });
+    }
+    const run = new Run(settings, options, model, task, heldOut, cursor, state);
+    const result = await run.toEnd();
+    if (!result.stopped && runFolder !== undefined) {
+      await saveModel(model, settings.model.path, joinPath(runFolder, RUN_FILES.model));
+    }
+    report(events, "end", { step: result.steps, stopped: result.stopped });
+    return result;
+  } finally {
+    device.close();
+  }
+}
+
+/** The loop of a run. */
+class Run {
+  readonly #settings: RunSettings;
+  readonly #options: TrainOptions;
+  readonly #model: OmniModel;
+  readonly #task: TrainingTask;
+  readonly #heldOut: HeldOut;
+  readonly #cursor: Cursor;
+  readonly #started = performance.now();
+  readonly #secondsBefore: number;
+  #numTokens: number;
+  #before: Scores | null;
+
+  constructor(
+    settings: RunSettings,
+    options: TrainOptions,
+    model: OmniModel,
+    task: TrainingTask,
+    heldOut: HeldOut,
+    cursor: Cursor,
+    state: TrainerState | undefined,
+  ) {
+    this.#settings = settings;
+    this.#options = options;
+    this.#model = model;
+    this.#task = task;
+    this.#heldOut = heldOut;
+    this.#cursor = cursor;
+    this.#secondsBefore = state?.seconds ?? 0;
+    this.#numTokens = state?.numTokens ?? 0;
+    this.#before = (state?.before as Scores | null | undefined) ?? null;
+  }
+
+  get #seconds(): number {
+    return this.#secondsBefore + (performance.now() - this.#started) / 1000;
+  }
+
+  /** Runs what is left of the run, or until the user stops it. */
+  async toEnd(): Promise<TrainResult> {
+    const { events, stop, logs } = this.#options;
+    const { totalSteps } = this.#task;
+    const cursor = this.#cursor;
+    const { eval_steps: evalSteps, save_steps: saveSteps } = this.#settings.train;
+    if (cursor.step === 0 && this.#before === null) {
+      this.#before = (await this.#heldOut.scores(0, "before", null)) ?? null;
+    }
+    report(events, "start", { step: cursor.step, totalSteps });
+    let saved = cursor.step;
+    while (cursor.step < totalSteps && !stop.aborted) {
+      const started = performance.now();
+      const { metrics, tokens } = await this.#task.step(cursor);
+      this.#numTokens += tokens;
+      const timed = {
+        ...metrics,
+        num_tokens: this.#numTokens,
+        step_time: (performance.now() - started) / 1000,
+      };
+      report(events, "step", { step: cursor.step, totalSteps, metrics: timed });
+      logs?.check();
+      const last = cursor.step === totalSteps;
+      if (evalSteps > 0 && cursor.step % evalSteps === 0 && !last) {
+        await this.#heldOut.scores(cursor.step, "during", null);
+      }
+      if (saveSteps > 0 && cursor.step % saveSteps === 0 && !last) {
+        await this.#save();
+        saved = cursor.step;
+      }
+    }
+    const stopped = cursor.step < totalSteps;
+    const result: TrainResult = {
+      steps: cursor.step,
+      seconds: this.#seconds,
+      before: this.#before,
+      after: null,
+      controls: {},
+      stopped,
+    };
+    if (saved !== cursor.step) await this.#save();
+    if (stopped) return result;
+    result.after = (await this.#heldOut.scores(cursor.step, "after", null)) ?? null;
+    for (const control of this.#settings.eval.controls) {
+      const scores = await this.#heldOut.scores(cursor.step, "after", control);
+      if (scores !== undefined) result.controls[control] = scores;
+    }
+    return { ...result, seconds: this.#seconds };
+  }
+
+  async #save(): Promise<void> {
+    const { runFolder, logs, events } = this.#options;
+    if (runFolder === undefined) return;
+    const { task, model, output } = this.#settings;
+    const { step, stage, draw, samplesConsumed } = this.#cursor;
+    const folder = await saveCheckpoint(runFolder, step, output.keep_last, (path) =>
+      writeTrainingState(
+        path,
+        { model: this.#model, base: model.path, optimizer: this.#task.optimizer },
+        {
+          version: STATE_VERSION,
+          ...{ task, step, stage, draw, samplesConsumed },
+          numTokens: this.#numTokens,
+          seconds: this.#seconds,
+          before: this.#before,
+          logs: logs?.position() ?? { bytes: {}, pending: {} },
+        },
+      ),
+    );
+    report(events, "checkpoint", { step, folder });
+  }
+}
