@@ -304,6 +304,10 @@ export class Plan {
       ([name, { tensor, chunk, firstRow = 0 }]) => {
         const root = rootOf(tensor);
         const buffers = root.storage?.chunks ?? this.#buffers.get(root);
+        // Ops take the chunks of one tensor for those of all: a storage must be cut likewise.
+        if (root.storage !== undefined) {
+          chunksOf(tensor, this.#capacity, this.#device.capabilities.chunkBytes);
+        }
         const buffer = buffers?.[chunk];
         assert(buffer !== undefined, `${op}: tensor ${tensor.name} has no chunk ${chunk}`);
         return [name, { buffer, offset: firstRow * rowBytesOf(tensor) }] as const;
