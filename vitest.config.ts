@@ -13,6 +13,9 @@ const gpu = (tier: string) => ({
 
 export default defineConfig({
   test: {
+    // One worker per core, also on two cores: a kernel's test computes its float64 reference in
+    // JavaScript while the GPU, or the software driver's threads, are busy with another file's.
+    maxWorkers: "100%",
     projects: [
       {
         test: {
