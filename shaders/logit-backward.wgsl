@@ -13,9 +13,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read_write> logits: array<f32>;  // [rows, cols], becomes d logits
-@group(0) @binding(1) var<storage, read> targets: array<u32>;     // [rows]
-@group(0) @binding(2) var<storage, read> out: array<f32>;           // [rows, 3], of logit-finish
-@group(0) @binding(3) var<storage, read> grad: array<vec2<f32>>;    // [rows]: dL/dlogp, dL/dentropy
+@group(0) @binding(1) var<storage, read> targets: array<u32>;          // [rows]
+@group(0) @binding(2) var<storage, read> out: array<f32>;              // [rows, 3], of logit-finish
+@group(0) @binding(3) var<storage, read> grad: array<vec2<f32>>;       // [rows]: dL/dlogp, dL/dentropy
 @group(0) @binding(4) var<uniform> params: Params;
 
 @compute @workgroup_size(WG)

@@ -4,6 +4,7 @@
 // uses: reduce
 
 const WG: u32 = 64u;
+const UNROLL: u32 = 4u; // logits between two updates of a thread's maximum
 
 struct Params {
   rows: u32,
@@ -14,8 +15,8 @@ struct Params {
 }
 
 @group(0) @binding(0) var<storage, read> logits: array<f32>;               // [rows, cols]
-@group(0) @binding(1) var<storage, read> targets: array<u32>;            // [rows]
-@group(0) @binding(2) var<storage, read_write> running: array<vec4<f32>>;  // [rows]: max, sum e, sum (z - max) e, target z; e = exp(z - max)
+@group(0) @binding(1) var<storage, read> targets: array<u32>;              // [rows]
+@group(0) @binding(2) var<storage, read_write> running: array<vec4<f32>>;  // [rows], see below
 @group(0) @binding(3) var<uniform> params: Params;
 
 @compute @workgroup_size(WG)
@@ -26,25 +27,44 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
     return;
   }
   let base = row * params.cols;
-  var highest = -3e38;
-  for (var col = lane; col < params.cols; col = col + WG) {
-    highest = max(highest, logits[base + col] * params.invTemperature);
-  }
-  let top = workgroup_max(highest, lane);
+  var own = -3e38;
   var sum = 0.0;
   var weighted = 0.0;
-  for (var col = lane; col < params.cols; col = col + WG) {
-    // A logit of -inf has no mass; the clamp keeps 0 * inf out.
-    let z = max(logits[base + col] * params.invTemperature - top, -1000.0);
-    let e = exp(z);
-    sum = sum + e;
-    weighted = weighted + z * e;
+  for (var first = lane; first < params.cols; first = first + WG * UNROLL) {
+    var z: array<f32, UNROLL>;
+    var highest = own;
+    for (var i = 0u; i < UNROLL; i = i + 1u) {
+      let col = first + i * WG;
+      z[i] = -3e38;
+      if (col < params.cols) {
+        z[i] = logits[base + col] * params.invTemperature;
+      }
+      highest = max(highest, z[i]);
+    }
+    // The clamps keep 0 * inf out where a logit is -inf or a thread has seen none.
+    let shift = max(own - highest, -1000.0);
+    let keep = exp(shift);
+    weighted = (weighted + shift * sum) * keep;
+    sum = sum * keep;
+    own = highest;
+    for (var i = 0u; i < UNROLL; i = i + 1u) {
+      let below = max(z[i] - highest, -1000.0);
+      let e = select(0.0, exp(below), first + i * WG < params.cols);
+      sum = sum + e;
+      weighted = weighted + below * e;
+    }
   }
+  let top = workgroup_max(own, lane);
+  let shift_own = max(own - top, -1000.0);
+  let keep_own = exp(shift_own);
+  weighted = (weighted + shift_own * sum) * keep_own;
+  sum = sum * keep_own;
   sum = workgroup_sum(sum, lane);
   weighted = workgroup_sum(weighted, lane);
   if (lane != 0u) {
     return;
   }
+  // (max, sum e, sum (z - max) e, target z) with e = exp(z - max)
   var result = vec4<f32>(top, sum, weighted, -3e38);
   if (params.reset == 0u) {
     let earlier = running[row];

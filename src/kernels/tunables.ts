@@ -21,6 +21,10 @@ const SOFTWARE: Readonly<Record<string, Record<string, number | boolean>>> = {
   "pool-rows": { WG: 8, ROWS: 4 },
   "conv-pack": { WG: 8, ROWS: 4 },
   "conv-pack-backward": { WG: 8, ROWS: 4 },
+  "logit-stats": { WG: 8 },
+  "logit-backward": { WG: 8 },
+  "sample-scores": { WG: 8 },
+  "sample-draw": { WG: 8 },
 };
 
 /** The kernels of the table. */
