@@ -71,12 +71,19 @@ folder ${folder}; watch it with tensorboard --logdir ${folder}; Ctrl-C saves and
 `;
 }
 
+/** What a user may want after a first run. */
+const NEXT = [
+  "a GPU is used by itself where WebGPU finds one (Vulkan, Metal or Direct3D 12 driver)",
+  "more: node train.js CONFIG key=value ..., every key is in docs/configuration.md",
+];
+
 function closing(result: TrainResult, folder: string): string {
   const { before, after, steps, seconds, stopped } = result;
   const lines = [`${stopped ? "stopped" : "done"} after ${steps} steps in ${clockText(seconds)}`];
   if (before) lines.push(`before  ${scoresText(before)}`);
   if (after) lines.push(`after   ${scoresText(after)}`);
   lines.push(stopped ? `${folder}: continue with --resume` : `${folder}: README.md, curve.svg`);
+  if (!stopped) lines.push(...NEXT);
   return `${lines.join("\n")}\n`;
 }
 
