@@ -49,7 +49,7 @@ export function differentiate(
     parameterGradient(tensor) {
       const { parameter } = rootOf(tensor);
       assert(parameter?.gradient !== undefined, `${tensor.name} has no gradient storage`);
-      return graph.stored(parameter.gradient);
+      return graph.reshape(graph.stored(parameter.gradient), tensor.width);
     },
   };
   for (const [output, gradient] of seeds) {

@@ -142,6 +142,7 @@ export class Graph {
   /** The same bytes with rows `factor` times as long (and so as many times fewer). */
   reshape(tensor: Tensor, width: number): Tensor {
     if (width === tensor.width) return tensor;
+    assert(tensor.type !== "f16s", `${tensor.name} has padded rows, which cannot be cut elsewhere`);
     const root = tensor.viewOf ?? tensor;
     const { name, kind, type } = tensor;
     const rows =
@@ -152,7 +153,8 @@ export class Graph {
             (tensor.rows.scale * tensor.width) / width,
           )
         : (tensor.rows * tensor.width) / width;
-    return this.#make({ name: `${name}:${width}`, kind, type, rows, width, viewOf: root });
+    const view = { name: `${name}:${width}`, kind, type, rows, width, viewOf: root };
+    return this.#make(root.parameter === undefined ? view : { ...view, parameter: root.parameter });
   }
 
   /** Applies an op. */

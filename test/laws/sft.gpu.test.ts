@@ -43,7 +43,7 @@ describe("supervised training of text follows torch", () => {
       trees.push({ prompt, promptLabels, branches: [] });
     }
     const counts = trees.map(
-      ({ promptLabels }) => [...promptLabels!].filter((label) => label !== IGNORE).length,
+      ({ promptLabels }) => Array.from(promptLabels!).filter((label) => label !== IGNORE).length,
     );
     const total = counts[0]! + counts[1]!;
     const share = (count: number) => Array<number>(count).fill(1 / total);
