@@ -22,6 +22,7 @@ import {
   runKernel,
   type Data,
 } from "../helpers/check-kernel.ts";
+import { randomWeight } from "../helpers/f16s.ts";
 import { randomF32, randomU32 } from "../helpers/random-data.ts";
 import { useDevice } from "../helpers/device.ts";
 
@@ -106,12 +107,28 @@ describe.each(combinations(gatherRowsKernel.tunables))("gather-rows with %o", (c
       });
       await checkKernel(device(), gatherRowsKernel, {
         consts: { ...consts, KEEP, ACCUMULATE },
-        buffers: { source, index, y: before },
+        library: { weight: "f32" },
+        buffers: { weight: source, index, y: before },
         params: { rows, cols, first, srcRows, scale: 0.5 },
         expected: { y },
         nmse: 1e-14,
       });
     }
+  });
+
+  it.each(shapes)("takes %i rows of %i from %i of f16s", async (rows, cols, srcRows) => {
+    const { f32, f16s } = randomWeight(srcRows, cols, rows);
+    const index = holedIndex(rows, 3, srcRows);
+    const y = new Float64Array(rows * cols);
+    gatherRows(f64(f32), index, y, cols, 3, 4);
+    await checkKernel(device(), gatherRowsKernel, {
+      consts,
+      library: { weight: "f16s" },
+      buffers: { weight: f16s, index, y: new Float32Array(rows * cols) },
+      params: { rows, cols, first: 3, srcRows, scale: 4 },
+      expected: { y },
+      absolute: 0,
+    });
   });
 });
 

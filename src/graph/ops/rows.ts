@@ -38,7 +38,8 @@ function lowerGather(
       to.dispatch({
         kernel: gatherRowsKernel,
         consts: { KEEP: keep || position > 0 },
-        buffers: { source: at(source, part), index: at(index, rows), y: at(y, rows) },
+        library: { weight: source.type === "f16s" ? "f16s" : "f32" },
+        buffers: { weight: at(source, part), index: at(index, rows), y: at(y, rows) },
         params: { rows: rows.rows, cols: y.width, first: part.first, srcRows: part.rows, scale },
       });
     });
@@ -192,7 +193,7 @@ const embeddingGradientOp: Op = {
 /**
  * Token embeddings with media features in the places of their placeholders.
  *
- * table: [vocabulary, width]; ids: [tokens, 1] u32, `NO_ROW` for placeholders; y: [tokens, width] f32.
+ * table: [vocabulary, width] f32 or f16s; ids: [tokens, 1] u32, `NO_ROW` for placeholders; y: [tokens, width] f32.
  * `buckets` is needed only when the table is trained.
  */
 export function embed(
