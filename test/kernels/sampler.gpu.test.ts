@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { advanceKernel } from "../../src/kernels/advance.ts";
 import { sampleCommitKernel } from "../../src/kernels/sample-commit.ts";
@@ -7,9 +8,8 @@ import {
   type SampleOptions,
 } from "../../src/kernels/sample-draw.ts";
 import { sampleScoresKernel } from "../../src/kernels/sample-scores.ts";
-import { fixedExp } from "../../src/reference/fixed-exp.ts";
 import { logitStats } from "../../src/reference/logit-stats.ts";
-import { sampleScores, sampleSupport, sampleToken } from "../../src/reference/sampler.ts";
+import { sampleScores, sampleToken } from "../../src/reference/sampler.ts";
 import { f64, zeros } from "../helpers/cases.ts";
 import { checkKernel, compare, runKernel, type Data } from "../helpers/check-kernel.ts";
 import { useDevice } from "../helpers/device.ts";
@@ -164,46 +164,29 @@ async function checkStep(s: Step): Promise<void> {
 
 const bytes = (data: Data) => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 
-describe("fixed_exp", () => {
-  it("is exp to 8e-8 or half a unit in 2^-30", () => {
-    const ds = [0, 1e-9, ...randomF32(20_000, 1, 0, 25), 20.7, 20.8, 23.999, 24, 1e30];
-    for (const d of ds) {
-      const exact = Math.exp(-d) * 2 ** 30;
-      expect(Math.abs(fixedExp(d) - exact), `d = ${d}`).toBeLessThanOrEqual(exact * 8e-8 + 0.501);
+interface Support {
+  options: SampleOptions;
+  logits: number[];
+  present: number[];
+  kept: number[];
+}
+
+// Made by test/golden/sampler/make_support.py with transformers' logits processors.
+const SUPPORT = JSON.parse(
+  readFileSync(new URL("../golden/sampler/support.json", import.meta.url), "utf8"),
+) as { cases: Support[] };
+
+describe("against transformers", () => {
+  it("draws only tokens that they keep", async () => {
+    for (const { options, logits, present, kept } of SUPPORT.cases) {
+      const rows = 50;
+      const { next } = await runStep({
+        logits: Float32Array.from({ length: rows * 90 }, (_, i) => logits[i % 90]!),
+        ...{ vocab: 90, options, info: infoOf(rows), WG: 8 },
+        present: Array.from({ length: rows }, () => present),
+      });
+      expect([...next!].every((token) => kept.includes(token))).toBe(true);
     }
-    expect(fixedExp(0)).toBe(2 ** 30);
-  });
-
-  it("never rises with d", () => {
-    let before = Infinity;
-    for (let d = 0; d < 25; d += 1 / 4096) {
-      expect(fixedExp(d)).toBeLessThanOrEqual(before);
-      before = fixedExp(d);
-    }
-  });
-});
-
-describe("the float64 sampler", () => {
-  const scores = Float32Array.of(1, 4, 3, 4, -2, 2);
-  const tokens = (limits: Partial<Parameters<typeof sampleSupport>[1]>) =>
-    sampleSupport(scores, { greedy: false, topK: 0, topP: 0, minWeight: 0, ...limits }).map(
-      ({ token }) => token,
-    );
-
-  it("has the support that transformers' processors leave", () => {
-    expect(tokens({})).toEqual([0, 1, 2, 3, 4, 5]);
-    expect(tokens({ topK: 3 })).toEqual([1, 2, 3]);
-    expect(tokens({ topK: 1 })).toEqual([1, 3]); // ties of the k-th stay
-    expect(tokens({ greedy: true })).toEqual([1, 3]);
-    // Probabilities: 4 -> .3913 twice, 3 -> .1440, 2 -> .0530.
-    expect(tokens({ topP: 0.5 * 2 ** 32 })).toEqual([1, 3]);
-    expect(tokens({ topP: Math.round(0.78 * 2 ** 32) })).toEqual([1, 3]);
-    expect(tokens({ topP: Math.round(0.79 * 2 ** 32) })).toEqual([1, 2, 3]);
-    expect(tokens({ topP: Math.round(0.95 * 2 ** 32) })).toEqual([1, 2, 3, 5]);
-    // Among the top three, 4 has .845 together, so a topP of 0.9 keeps them all.
-    expect(tokens({ topK: 3, topP: Math.round(0.9 * 2 ** 32) })).toEqual([1, 2, 3]);
-    expect(tokens({ minWeight: Math.ceil(0.3 * 2 ** 30) })).toEqual([1, 2, 3]);
-    expect(tokens({ minWeight: Math.ceil(0.4 * 2 ** 30) })).toEqual([1, 3]);
   });
 });
 
