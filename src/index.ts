@@ -7,10 +7,20 @@ export {
   ShapeError,
   type ErrorDetails,
 } from "./core/errors.ts";
+export type { Listener, RunEvent } from "./core/events.ts";
+export type { RunEvents, Scores } from "./core/run-events.ts";
+export { loadConfig, type LoadOptions as LoadConfigOptions } from "./config/load.ts";
+export type { RunConfig, RunInput } from "./config/schema.ts";
+export type { TinyRow } from "./data/tiny/dataset.ts";
+export type { EvalResult } from "./eval/run-interface.ts";
 export { openDevice, type Device, type DeviceOptions } from "./gpu/device.ts";
 export type { Capabilities, Tier } from "./gpu/capabilities.ts";
-export type { MediaSource } from "./media/types.ts";
+export { evaluate, train, type RunHooks, type TrainHooks } from "./library.ts";
+export { loadAudio, loadVideo } from "./media/load.ts";
+export type { AudioClip, MediaSource, VideoClip } from "./media/types.ts";
+export { loadModel, type LoadOptions } from "./models/qwen2-5-omni/load.ts";
 export { loadMedium, type LoadedMedium } from "./models/qwen2-5-omni/media.ts";
+export type { OmniModel } from "./models/qwen2-5-omni/model.ts";
 export {
   Processor,
   type ProcessOptions,
@@ -24,4 +34,13 @@ export {
   type RewardRow,
   type WeightedReward,
 } from "./reward/reward.ts";
-export type { Conversation, MediaPart, Message } from "./text/chat-template.ts";
+export { lenientAnswer } from "./reward/lenient-answer.ts";
+export {
+  generate,
+  loadMedia,
+  type Answer,
+  type GenerateOptions,
+  type GenerateRequest,
+} from "./rollout/generate.ts";
+export type { Conversation, MediaPart, MediaReference, Message } from "./text/chat-template.ts";
+export type { TrainResult } from "./train/run-interface.ts";

@@ -19,8 +19,9 @@ const BELOW: Record<string, readonly string[]> = {
   data: ["models"],
   rollout: ["models"],
   reward: ["models"],
-  train: ["data", "rollout", "reward"],
   eval: ["data", "rollout", "reward"],
+  // A run evaluates before, during and after its training.
+  train: ["eval"],
   observe: ["core"],
   config: ["train", "eval", "observe"],
   cli: ["config"],

@@ -2,7 +2,7 @@ import type { LoadedMedium } from "../models/qwen2-5-omni/media.ts";
 import { loadMedium } from "../models/qwen2-5-omni/media.ts";
 import type { Processor, ProcessOptions } from "../models/qwen2-5-omni/processor.ts";
 import type { Sample } from "../models/qwen2-5-omni/sample.ts";
-import { mediaParts, type Conversation } from "../text/chat-template.ts";
+import { mediaParts, type Conversation, type MediaPart } from "../text/chat-template.ts";
 
 /** A row that can be made into a sample. */
 export interface SampleRow {
@@ -34,11 +34,12 @@ export class SampleLoader {
     const parts = mediaParts(row.conversation);
     const media = await Promise.all(
       parts.map((part) => {
-        const key = JSON.stringify(part);
-        let medium = this.#media.get(key);
+        // Bytes have no name that tells them apart; only files and addresses are kept.
+        const key = isNamed(part) ? JSON.stringify(part) : undefined;
+        let medium = key === undefined ? undefined : this.#media.get(key);
         if (medium === undefined) {
           medium = loadMedium(part, this.#processor.media, this.#options);
-          this.#media.set(key, medium);
+          if (key !== undefined) this.#media.set(key, medium);
         }
         return medium;
       }),
@@ -69,4 +70,9 @@ export class SampleLoader {
     for (const [key, medium] of this.#media) loader.#media.set(key, medium);
     return loader;
   }
+}
+
+function isNamed(part: MediaPart): boolean {
+  if (part.type === "video") return typeof part.video === "string";
+  return part.type === "audio" && typeof part.audio === "string";
 }

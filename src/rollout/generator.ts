@@ -10,6 +10,7 @@ import {
   type DecodeSizes,
 } from "../models/qwen2-5-omni/decode.ts";
 import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
+import type { Processor } from "../models/qwen2-5-omni/processor.ts";
 import { packedFeed, packTrees } from "../models/qwen2-5-omni/packed.ts";
 import type { Sample } from "../models/qwen2-5-omni/sample.ts";
 import { mropeTable } from "../nn/rotary.ts";
@@ -23,6 +24,12 @@ export interface TokenFacts {
   placeholderIds: readonly number[];
   /** Tokens that the tokenizer knows; embedding rows beyond are padding and are banned too. */
   vocabSize: number;
+}
+
+/** What generation needs to know of a processor's tokenizer. */
+export function tokenFacts(processor: Processor): TokenFacts {
+  const { eosIds, padId, placeholderIds, tokenizer } = processor;
+  return { eosIds, padId, placeholderIds, vocabSize: tokenizer.vocabSize };
 }
 
 /** How completions are chosen, under the names of transformers' `GenerationConfig`. */
@@ -56,6 +63,16 @@ export interface GenerationRequest {
   generations: number;
   /** Which draw of the sample this is; two draws differ. */
   draw: number;
+}
+
+/** Who looks at completions while they are generated; each look reads them back from the GPU. */
+export interface GenerationWatch {
+  /** Decode steps between two looks. */
+  every?: number;
+  /** Hears the token ids so far of every completion, in order. */
+  onTokens?: (ids: number[][]) => void;
+  /** When aborted, generation ends at the next look and gives what there is. */
+  signal?: AbortSignal;
 }
 
 /** One generated completion. */
@@ -108,11 +125,15 @@ export class Generator {
     return this.#buffers;
   }
 
-  /** Generates completions, in the order of the requests; groups are contiguous. */
+  /**
+   * Generates completions, in the order of the requests; groups are contiguous.
+   *
+   * @param watch looks on; without it nothing but the done flags is read back on the way.
+   */
   async generate(
     requests: readonly GenerationRequest[],
     options: SamplingOptions,
-    onProgress?: (tokens: number) => void,
+    watch: GenerationWatch = {},
   ): Promise<GeneratedCompletion[][]> {
     const prompts = requests.map(({ sample }) => ({ prompt: sample, branches: [] }));
     const packed = packTrees(prompts);
@@ -147,11 +168,13 @@ export class Generator {
       seed: options.seed >>> 0,
       pad: this.#facts.padId,
     };
+    const { every = STEPS_BETWEEN_CHECKS, onTokens, signal } = watch;
     for (let step = 0; step < options.maxNewTokens;) {
-      const repeat = Math.min(STEPS_BETWEEN_CHECKS, options.maxNewTokens - step);
+      const repeat = Math.min(every, options.maxNewTokens - step);
       await this.#decode!.run({ rows, tokens: packed.tokens }, scalars, { repeat });
       step += repeat;
-      onProgress?.(step);
+      onTokens?.(await this.#written(buffers, rows));
+      if (signal?.aborted === true) break;
       if (step < options.maxNewTokens && (await this.#allDone(buffers, rows))) break;
     }
     return this.#collect(buffers, requests, rows);
@@ -241,6 +264,16 @@ export class Generator {
     buffers.state.upload(new Uint32Array(1));
     buffers.done.upload(new Uint32Array(rows));
     buffers.lengths.upload(new Uint32Array(rows));
+  }
+
+  /** The token ids so far of every completion. */
+  async #written(buffers: DecodeBuffers, rows: number): Promise<number[][]> {
+    const { capacity } = buffers.sizes;
+    const lengths = words(await buffers.lengths.download(rows));
+    const tokens = words(await buffers.tokens.download(rows));
+    return Array.from(lengths, (length, row) => [
+      ...tokens.subarray(row * capacity, row * capacity + length),
+    ]);
   }
 
   async #allDone(buffers: DecodeBuffers, rows: number): Promise<boolean> {

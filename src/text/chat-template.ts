@@ -1,11 +1,14 @@
 import { Template } from "@huggingface/jinja";
 import { CheckpointError, DataError } from "../core/errors.ts";
 
+/** What a part names as its medium: a path or URL, or bytes with a name for messages. */
+export type MediaReference = string | { name: string; data: Uint8Array | Blob };
+
 /** A picture in a message, with the keys of qwen-omni-utils. */
 export interface ImagePart {
   type: "image";
-  /** Path or URL. */
-  image?: string;
+  /** Path, URL or bytes. */
+  image?: MediaReference;
   /** Fewest and most pixels after resizing. */
   min_pixels?: number;
   max_pixels?: number;
@@ -14,15 +17,15 @@ export interface ImagePart {
 /** A sound in a message. */
 export interface AudioPart {
   type: "audio";
-  /** Path or URL. */
-  audio?: string;
+  /** Path, URL or bytes. */
+  audio?: MediaReference;
 }
 
 /** A video in a message, with the keys of qwen-omni-utils. */
 export interface VideoPart {
   type: "video";
-  /** Path or URL. */
-  video?: string;
+  /** Path, URL or bytes. */
+  video?: MediaReference;
   /** Frames per second to choose; not together with `nframes`. */
   fps?: number;
   /** Frames to choose. */
@@ -156,11 +159,21 @@ export class ChatTemplate {
   }
 }
 
-/** Templates ask which keys a part has, so a key that is only `undefined` must go. */
+/**
+ * Templates ask which keys a part has, so a key that is only `undefined` must go; and bytes stay
+ * out of the template, which is told their name.
+ */
 function plain(content: Message["content"]): unknown {
   if (typeof content === "string") return content;
   return content.map((part) =>
-    Object.fromEntries(Object.entries(part).filter(([, value]) => value !== undefined)),
+    Object.fromEntries(
+      Object.entries(part)
+        .filter(([, value]) => value !== undefined)
+        .map(([key, value]: [string, string | number | boolean | MediaReference]) => [
+          key,
+          typeof value === "object" ? value.name : value,
+        ]),
+    ),
   );
 }
 

@@ -1,15 +1,15 @@
-import type { Events } from "../core/events.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import { rowOrder, type TinyDataset } from "../data/tiny/dataset.ts";
-import { OmniModel } from "../models/qwen2-5-omni/model.ts";
+import { openDataset } from "../data/tiny/open.ts";
+import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
 import type { Processor } from "../models/qwen2-5-omni/processor.ts";
-import { Generator } from "../rollout/generator.ts";
+import { Generator, tokenFacts } from "../rollout/generator.ts";
 import { GrpoTrainer } from "./grpo.ts";
 import { AdamW } from "./optimizer.ts";
 import { rolloutMetrics } from "./rollout-metrics.ts";
-import type { RunSettings } from "./run-interface.ts";
+import type { RunSettings, TrainOptions } from "./run-interface.ts";
 import { learningRateAt } from "./schedule.ts";
-import { checkBudget, openDataset, runRewards, tokenFacts } from "./setup.ts";
+import { checkBudget, loadReference, runRewards } from "./setup.ts";
 import type { Cursor, TrainingTask } from "./task.ts";
 
 /** Rows in the order in which a run consumes them: epoch after epoch, each in an order of its own. */
@@ -56,7 +56,7 @@ export class GrpoTask implements TrainingTask {
     model: OmniModel,
     processor: Processor,
     settings: RunSettings,
-    events: Events,
+    { events, rewards }: Pick<TrainOptions, "events" | "rewards">,
   ): Promise<GrpoTask> {
     const { data, train, rollout } = settings;
     const order = new RowOrder(data.clips, (epoch) => rowOrder(data.clips, train.seed, epoch));
@@ -65,8 +65,7 @@ export class GrpoTask implements TrainingTask {
     const loader = new SampleLoader(processor);
     await checkBudget(loader, processor, dataset.row(order.at(0)), settings);
     const optimizer = await AdamW.create(model.device, model.weights.trained, train);
-    const reference =
-      train.beta > 0 ? await OmniModel.load(model.device, settings.model.path) : undefined;
+    const reference = train.beta > 0 ? await loadReference(model, settings) : undefined;
     const trainer = new GrpoTrainer({
       model,
       processor,
@@ -74,7 +73,7 @@ export class GrpoTask implements TrainingTask {
       optimizer,
       ...{ train, rollout, events },
       generator: new Generator(model, tokenFacts(processor)),
-      rewards: runRewards(settings),
+      rewards: runRewards(settings, rewards),
       ...(reference && { reference }),
     });
     return new GrpoTask(settings, trainer, optimizer, dataset, order);

@@ -1,7 +1,11 @@
 import type { DataConfig } from "../data/schema.ts";
+import type { TinyRow } from "../data/tiny/dataset.ts";
 import type { EvalConfig } from "../eval/schema.ts";
 import type { DeviceConfig } from "../gpu/schema.ts";
+import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
+import type { Processor } from "../models/qwen2-5-omni/processor.ts";
 import type { ModelConfig } from "../models/schema.ts";
+import type { WeightedReward } from "../reward/reward.ts";
 import type { RewardConfig } from "../reward/schema.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
 import type { Events } from "../core/events.ts";
@@ -41,6 +45,10 @@ export interface TrainOptions {
   runFolder?: string;
   /** Who keeps the logs of the run; none when left out. */
   logs?: RunLogKeeper;
+  /** Rewards besides those that the configuration names (GRPO). */
+  rewards?: readonly WeightedReward<TinyRow>[];
+  /** Given the trained model before its device is closed; not called after a stop. */
+  onTrained?: (model: OmniModel, processor: Processor) => void | Promise<void>;
   /** The checkpoint to continue from. */
   resume?: { folder: string; state: TrainerState };
 }

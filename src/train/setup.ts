@@ -1,77 +1,76 @@
-import { prepareClips } from "#clips";
 import { ConfigError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { report } from "../core/run-events.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
-import { TinyDataset, type Split, type TinyRow } from "../data/tiny/dataset.ts";
-import { openDevice, type Device } from "../gpu/device.ts";
-import type { Tier } from "../gpu/capabilities.ts";
+import type { TinyRow } from "../data/tiny/dataset.ts";
+import type { Device } from "../gpu/device.ts";
 import { OmniModel } from "../models/qwen2-5-omni/model.ts";
-import { Processor } from "../models/qwen2-5-omni/processor.ts";
-import { trains } from "../models/qwen2-5-omni/tuning.ts";
+import type { Processor } from "../models/qwen2-5-omni/processor.ts";
+import { adapterLayers, trains } from "../models/qwen2-5-omni/tuning.ts";
+import { ModelWeights, type Training } from "../models/weights.ts";
 import { formatReward } from "../reward/format.ts";
 import { letterReward } from "../reward/letter.ts";
 import { randomReward } from "../reward/random.ts";
 import type { Reward, WeightedReward } from "../reward/reward.ts";
-import type { TokenFacts } from "../rollout/generator.ts";
 import type { RunSettings } from "./run-interface.ts";
 
-/** Opens the device that a configuration asks for and reports what it is. */
-export async function openRunDevice(settings: RunSettings, events: Events): Promise<Device> {
-  const { tier } = settings.device;
-  const device = await openDevice(tier === "auto" ? {} : { tier: tier.toLowerCase() as Tier });
-  const { adapter, software, tier: used } = device.capabilities;
-  const kind = software ? "software" : "GPU";
-  report(events, "device", { adapter, kind, tier: used.toUpperCase() });
-  return device;
+/** Which weights of a run train, the adapters that train instead, and how the rest is stored. */
+function trainingOf({ model, train }: RunSettings): Training {
+  const { storage } = model;
+  if (train.lora === null) return { trains: (name) => trains(name, train), storage };
+  const { r, lora_alpha: alpha, target_modules: targets } = train.lora;
+  const choose = (layers: readonly string[]) => adapterLayers(layers, targets, train);
+  return { trains: () => false, storage, adapters: { r, alpha, choose, seed: train.seed } };
 }
 
-/** Loads the model that a run trains, from a checkpoint or with new weights. */
-export async function loadRunModel(device: Device, settings: RunSettings): Promise<OmniModel> {
-  const { model, train } = settings;
-  const training = { trains: (name: string) => trains(name, train) };
-  if (model.init === "random") {
-    return OmniModel.initialise(device, model.path, train.seed, training);
-  }
-  return OmniModel.load(device, model.path, training);
+async function startingModel(
+  device: Device,
+  { model, train }: RunSettings,
+  training: Training,
+): Promise<OmniModel> {
+  if (model.init === "weights") return OmniModel.load(device, model.path, training);
+  return OmniModel.initialise(device, model.path, train.seed, training);
 }
 
-/** What generation needs to know of a processor's tokenizer. */
-export function tokenFacts(processor: Processor): TokenFacts {
-  const { eosIds, padId, placeholderIds, tokenizer } = processor;
-  return { eosIds, padId, placeholderIds, vocabSize: tokenizer.vocabSize };
+/** Loads the model that a run trains, from a checkpoint or with new weights, and reports it. */
+export async function loadRunModel(
+  device: Device,
+  settings: RunSettings,
+  events: Events,
+): Promise<OmniModel> {
+  const model = await startingModel(device, settings, trainingOf(settings));
+  const { weights } = model;
+  report(events, "model", {
+    parameters: ModelWeights.count([...weights.distinct, ...weights.adapterParameters]),
+    trained: ModelWeights.count(weights.trained),
+    storage: settings.model.storage,
+    inexact: weights.inexact,
+  });
+  return model;
 }
 
-/** The weighted rewards of a configuration. */
-export function runRewards(settings: RunSettings): WeightedReward<TinyRow>[] {
+/**
+ * The starting policy, for a KL term: the model itself with its adapters switched off, or a second
+ * one that stays as the first began.
+ */
+export async function loadReference(model: OmniModel, settings: RunSettings): Promise<OmniModel> {
+  if (model.weights.adapters.size > 0) return model;
+  const { storage } = settings.model;
+  return startingModel(model.device, settings, { trains: () => false, storage });
+}
+
+/** The weighted rewards of a configuration, then those that a program adds. */
+export function runRewards(
+  settings: RunSettings,
+  added: readonly WeightedReward<TinyRow>[] = [],
+): WeightedReward<TinyRow>[] {
   const byName: Record<string, Reward> = {
     format: formatReward,
     correct: letterReward,
     random: randomReward(settings.train.seed),
   };
-  return settings.rewards.map(({ name, weight }) => ({ reward: byName[name]!, weight }));
-}
-
-/** A data set whose clips are on disk. */
-export async function openDataset(
-  split: Split,
-  source: { seed: number; clips: number; kinds?: RunSettings["data"]["kinds"] },
-  used: readonly number[],
-  folder: string,
-  events: Events,
-): Promise<TinyDataset> {
-  const { seed, clips, kinds } = source;
-  const media = await prepareClips({ folder, seed, indices: used, events });
-  return new TinyDataset({ split, clips, folder: media, seed, ...(kinds && { kinds }) });
-}
-
-/** The held-out questions of a run, in their order. */
-export async function heldOutRows(settings: RunSettings, events: Events): Promise<TinyRow[]> {
-  const { seed, questions } = settings.eval;
-  const indices = Array.from({ length: questions }, (_, i) => i);
-  const source = { seed, clips: questions };
-  const set = await openDataset("held-out", source, indices, settings.data.folder, events);
-  return indices.map((index) => set.row(index));
+  const named = settings.rewards.map(({ name, weight }) => ({ reward: byName[name]!, weight }));
+  return [...named, ...added];
 }
 
 /**

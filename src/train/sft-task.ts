@@ -1,9 +1,9 @@
 import type { Events } from "../core/events.ts";
+import { openDataset } from "../data/tiny/open.ts";
 import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
 import type { Processor } from "../models/qwen2-5-omni/processor.ts";
 import type { AdamW } from "./optimizer.ts";
 import type { RunSettings } from "./run-interface.ts";
-import { openDataset } from "./setup.ts";
 import { SftTrainer } from "./sft.ts";
 import type { Cursor, TrainingTask } from "./task.ts";
 

@@ -1,76 +1,18 @@
 import { report, type Scores } from "../core/run-events.ts";
-import { SampleLoader } from "../data/sample-loader.ts";
-import { evaluate } from "../eval/evaluate.ts";
+import { HeldOut } from "../eval/held-out.ts";
+import { openRunDevice } from "../gpu/run-device.ts";
 import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
 import { Processor } from "../models/qwen2-5-omni/processor.ts";
-import { Generator } from "../rollout/generator.ts";
 import { joinPath } from "../io/path.ts";
 import { saveCheckpoint } from "./checkpoint-folder.ts";
 import { restoreTrainingState, saveModel, writeTrainingState } from "./checkpoint.ts";
 import { GrpoTask } from "./grpo-task.ts";
 import { RUN_FILES } from "./run-folder.ts";
 import type { RunSettings, TrainOptions, TrainResult } from "./run-interface.ts";
-import { heldOutRows, loadRunModel, openRunDevice, tokenFacts } from "./setup.ts";
+import { loadRunModel } from "./setup.ts";
 import { SftTask } from "./sft-task.ts";
 import { STATE_VERSION, type TrainerState } from "./state.ts";
 import type { Cursor, TrainingTask } from "./task.ts";
-
-type When = "before" | "during" | "after";
-type Control = "muted" | "blank";
-
-/** Greedy evaluation of the model as it stands, on held-out clips that are decoded once. */
-class HeldOut {
-  readonly #settings: RunSettings;
-  readonly #options: TrainOptions;
-  readonly #processor: Processor;
-  readonly #generator: Generator;
-  readonly #loader: SampleLoader;
-  readonly #rows: Awaited<ReturnType<typeof heldOutRows>>;
-
-  static async open(
-    model: OmniModel,
-    processor: Processor,
-    settings: RunSettings,
-    options: TrainOptions,
-  ): Promise<HeldOut> {
-    const rows = await heldOutRows(settings, options.events);
-    const generator = new Generator(model, tokenFacts(processor));
-    return new HeldOut(settings, options, processor, generator, rows);
-  }
-
-  private constructor(
-    settings: RunSettings,
-    options: TrainOptions,
-    processor: Processor,
-    generator: Generator,
-    rows: Awaited<ReturnType<typeof heldOutRows>>,
-  ) {
-    this.#settings = settings;
-    this.#options = options;
-    this.#processor = processor;
-    this.#generator = generator;
-    this.#rows = rows;
-    this.#loader = new SampleLoader(processor);
-  }
-
-  /** The scores; undefined when the user stopped the evaluation. */
-  async scores(step: number, when: When, control: Control | null): Promise<Scores | undefined> {
-    const { events, stop } = this.#options;
-    const loader = control === null ? this.#loader : this.#loader.with({ [control]: true });
-    const result = await evaluate({
-      ...{ loader, events, stop },
-      generator: this.#generator,
-      processor: this.#processor,
-      rows: this.#rows,
-      maxNewTokens: this.#settings.rollout.max_completion_length,
-      what: control === null ? "evaluating" : `evaluating ${control}`,
-    });
-    if (result === undefined) return undefined;
-    const { scores, questions } = result;
-    report(events, "evaluation", { step, when, control, questions, scores });
-    return scores;
-  }
-}
 
 /**
  * Trains a model: evaluation, steps with checkpoints, evaluation, and the model in Hugging Face layout.
@@ -83,10 +25,10 @@ class HeldOut {
  */
 export async function train(settings: RunSettings, options: TrainOptions): Promise<TrainResult> {
   const { events, stop, resume, runFolder } = options;
-  const device = await openRunDevice(settings, events);
+  const device = await openRunDevice(settings.device, events);
   try {
     const processor = await Processor.load(settings.model.path);
-    const model = await loadRunModel(device, settings);
+    const model = await loadRunModel(device, settings, events);
     const heldOut = await HeldOut.open(model, processor, settings, options);
     const state = resume?.state;
     const cursor: Cursor = {
@@ -97,7 +39,7 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
     };
     const task: TrainingTask =
       settings.task === "grpo"
-        ? await GrpoTask.create(model, processor, settings, events)
+        ? await GrpoTask.create(model, processor, settings, options)
         : await SftTask.create(model, processor, settings, events, cursor.stage);
     if (resume !== undefined) {
       await restoreTrainingState(resume.folder, { model, optimizer: task.optimizer });
@@ -107,6 +49,7 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
     if (!result.stopped && runFolder !== undefined) {
       await saveModel(model, settings.model.path, joinPath(runFolder, RUN_FILES.model));
     }
+    if (!result.stopped) await options.onTrained?.(model, processor);
     report(events, "end", { step: result.steps, stopped: result.stopped });
     return result;
   } finally {
@@ -158,7 +101,7 @@ class Run {
     const cursor = this.#cursor;
     const { eval_steps: evalSteps, save_steps: saveSteps } = this.#settings.train;
     if (cursor.step === 0 && this.#before === null) {
-      this.#before = (await this.#heldOut.scores(0, "before", null)) ?? null;
+      this.#before = (await this.#heldOut.ask(0, "before", null))?.scores ?? null;
     }
     report(events, "start", { step: cursor.step, totalSteps });
     let saved = cursor.step;
@@ -175,7 +118,7 @@ class Run {
       logs?.check();
       const last = cursor.step === totalSteps;
       if (evalSteps > 0 && cursor.step % evalSteps === 0 && !last) {
-        await this.#heldOut.scores(cursor.step, "during", null);
+        await this.#heldOut.ask(cursor.step, "during", null);
       }
       if (saveSteps > 0 && cursor.step % saveSteps === 0 && !last) {
         await this.#save();
@@ -193,10 +136,10 @@ class Run {
     };
     if (saved !== cursor.step) await this.#save();
     if (stopped) return result;
-    result.after = (await this.#heldOut.scores(cursor.step, "after", null)) ?? null;
+    result.after = (await this.#heldOut.ask(cursor.step, "after", null))?.scores ?? null;
     for (const control of this.#settings.eval.controls) {
-      const scores = await this.#heldOut.scores(cursor.step, "after", control);
-      if (scores !== undefined) result.controls[control] = scores;
+      const asked = await this.#heldOut.ask(cursor.step, "after", control);
+      if (asked !== undefined) result.controls[control] = asked.scores;
     }
     return { ...result, seconds: this.#seconds };
   }

@@ -1,10 +1,12 @@
 import { readText } from "#io";
+import { CheckpointError } from "../../core/errors.ts";
 import type { Device } from "../../gpu/device.ts";
 import type { Graph, Tensor } from "../../graph/graph.ts";
 import { joinPath } from "../../io/path.ts";
 import { openCheckpoint } from "../../io/safetensors.ts";
 import { Scope } from "../../nn/scope.ts";
-import { ModelWeights, type Training, type WeightSource } from "../weights.ts";
+import { isAdapterFolder, readAdapterConfig, readAdapters } from "../adapter-folder.ts";
+import { ModelWeights, type LoadProgress, type Training, type WeightSource } from "../weights.ts";
 import { audioFeed } from "./audio.ts";
 import { parseOmniConfig, type OmniConfig } from "./config.ts";
 import { mergeFeeds, type Feed } from "./feed.ts";
@@ -32,11 +34,43 @@ export class OmniModel {
   }
 
   /**
-   * Loads a checkpoint folder (a path or a URL): `config.json` and safetensors.
+   * Loads a checkpoint folder (a path or a URL): `config.json` and safetensors, or the adapters
+   * that PEFT or a run of this program saved, which go on the model that they name.
    *
-   * @throws {CheckpointError} that names the file and the tensor or key.
+   * @throws {CheckpointError} that names the file and the tensor or key; `adapter-of-adapter` when
+   *   a model with adapters is to be trained.
    */
-  static async load(device: Device, folder: string, training?: Training): Promise<OmniModel> {
+  static async load(
+    device: Device,
+    folder: string,
+    training?: Training,
+    onProgress?: LoadProgress,
+  ): Promise<OmniModel> {
+    if (!(await isAdapterFolder(folder))) {
+      return OmniModel.#loadWhole(device, folder, training, onProgress);
+    }
+    const { base, r, scale } = await readAdapterConfig(folder);
+    const model = await OmniModel.#loadWhole(device, base, training, onProgress);
+    const { weights } = model;
+    if (weights.trained.length > 0) {
+      throw new CheckpointError(
+        "adapter-of-adapter",
+        `${folder} holds adapters of ${base}; a training run starts from a whole model.`,
+        { hint: "Continue the run of the adapters with --resume, or start from the base." },
+      );
+    }
+    for (const [layer, factors] of await readAdapters(folder, weights, r)) {
+      weights.addAdapter(layer, { ...factors, scale }, false);
+    }
+    return model;
+  }
+
+  static async #loadWhole(
+    device: Device,
+    folder: string,
+    training?: Training,
+    onProgress?: LoadProgress,
+  ): Promise<OmniModel> {
     const config = await readConfig(folder);
     const store = await openCheckpoint(folder);
     try {
@@ -51,7 +85,8 @@ export class OmniModel {
         byStored.set(stored, source);
         sources.set(name, source);
       }
-      return new OmniModel(device, config, await ModelWeights.load(device, sources, training));
+      const weights = await ModelWeights.load(device, sources, training, onProgress);
+      return new OmniModel(device, config, weights);
     } finally {
       await store.close();
     }

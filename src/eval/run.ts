@@ -1,0 +1,48 @@
+import { openRunDevice } from "../gpu/run-device.ts";
+import type { DeviceConfig } from "../gpu/schema.ts";
+import { OmniModel } from "../models/qwen2-5-omni/model.ts";
+import { Processor } from "../models/qwen2-5-omni/processor.ts";
+import type { ModelConfig } from "../models/schema.ts";
+import { HeldOut, type HeldOutSettings } from "./held-out.ts";
+import type { EvalOptions, EvalResult } from "./run-interface.ts";
+
+/** What is evaluated: the sections of a checked configuration that matter. */
+export interface EvalSettings extends HeldOutSettings {
+  model: ModelConfig;
+  device: DeviceConfig;
+}
+
+/**
+ * Evaluates a checkpoint on held-out questions: intact, then under each control.
+ *
+ * Stopped before the first scores are complete, it returns 0 questions with scores that are NaN.
+ *
+ * @throws {DeviceError | CheckpointError | DataError} with what to do about it.
+ */
+export async function evaluateRun(
+  settings: EvalSettings,
+  options: EvalOptions,
+): Promise<EvalResult> {
+  const started = performance.now();
+  const device = await openRunDevice(settings.device, options.events);
+  try {
+    const processor = await Processor.load(settings.model.path);
+    const model = await OmniModel.load(device, settings.model.path);
+    const heldOut = await HeldOut.open(model, processor, settings, options);
+    const intact = await heldOut.ask(0, "after", null);
+    const controls: EvalResult["controls"] = {};
+    for (const control of settings.eval.controls) {
+      const result = await heldOut.ask(0, "after", control);
+      if (result !== undefined) controls[control] = result.scores;
+    }
+    return {
+      questions: intact?.questions ?? 0,
+      failed: intact?.failed ?? 0,
+      scores: intact?.scores ?? { overall: NaN, format: NaN },
+      controls,
+      seconds: (performance.now() - started) / 1000,
+    };
+  } finally {
+    device.close();
+  }
+}
