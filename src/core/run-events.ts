@@ -35,6 +35,14 @@ export interface RunEvents {
     ratePerS?: number;
     leftS?: number;
   };
+  /** The weights are loaded: how many there are and train, and how frozen ones are stored. */
+  model: {
+    parameters: number;
+    trained: number;
+    storage: "f32" | "f16s";
+    /** Weights that the storage does not hold exactly. */
+    inexact: number;
+  };
   /** The device is open: its properties by name, for the record of the run. */
   device: Record<string, string>;
   /** A checkpoint is whole on disk. */

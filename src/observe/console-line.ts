@@ -73,6 +73,8 @@ export class ConsoleLine {
         const name = control ?? (when === "during" ? `step ${step}` : when);
         return this.print(`${name.padEnd(7)} ${scoresText(scores)} (${questions} questions)`);
       }
+      case "model":
+        return this.#model(event.data as RunEvents["model"]);
       case "checkpoint": {
         const { folder } = event.data as RunEvents["checkpoint"];
         return this.print(this.#paint("2", `saved ${folder}`));
@@ -85,6 +87,13 @@ export class ConsoleLine {
         return this.end();
     }
   };
+
+  /** Only a storage that rounds is worth a line. */
+  #model({ parameters, trained, storage, inexact }: RunEvents["model"]): void {
+    if (storage === "f32") return;
+    const counts = `${rateText(parameters)} weights, ${rateText(trained)} trained`;
+    this.print(`${counts}; frozen matrices in ${storage}, ${inexact} weights inexact`);
+  }
 
   #step({ step, totalSteps, metrics }: RunEvents["step"]): void {
     const { step_time: time, reward, correct, format, kl, loss } = metrics;

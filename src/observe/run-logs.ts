@@ -25,7 +25,7 @@ export interface LogPosition {
 }
 
 /** Events of one session only: a resumed run must leave the logs of one never stopped. */
-const NOT_LOGGED = new Set(["start", "device", "progress", "checkpoint", "end"]);
+const NOT_LOGGED = new Set(["start", "device", "model", "progress", "checkpoint", "end"]);
 
 /** Which logs a run keeps, and how. */
 export interface RunLogsOptions {

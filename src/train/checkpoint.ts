@@ -6,6 +6,8 @@ import { openCheckpoint, openSafetensors } from "../io/safetensors.ts";
 import { bytesSource } from "../io/byte-source.ts";
 import { writeSafetensors, type TensorToWrite } from "../io/safetensors-writer.ts";
 import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
+import { readAdapters, writeAdapters } from "../models/adapter-folder.ts";
+import { ModelWeights } from "../models/weights.ts";
 import { canonicalName } from "../models/qwen2-5-omni/weight-names.ts";
 import type { AdamW } from "./optimizer.ts";
 import { parseState, stateText, type TrainerState } from "./state.ts";
@@ -33,6 +35,8 @@ function tensor(name: string, shape: readonly number[], storage: Storage): Tenso
 /**
  * Writes a model in Hugging Face layout: f32 weights under `thinker.` and the base's other files.
  *
+ * A model with adapters is written as PEFT does it: the adapters alone, for the base that they name.
+ *
  * @param base folder of the checkpoint that the run started from.
  * @throws {CheckpointError} `disk-full`, `no-permission`.
  */
@@ -45,9 +49,13 @@ export async function saveModel(model: OmniModel, base: string, folder: string):
     });
     if (text !== undefined) await writeFileAtomic(joinPath(folder, name), text);
   }
-  const tensors = model.weights.distinct.map(({ name, shape, value }) =>
-    tensor(`thinker.${name}`, shape, value),
-  );
+  if (model.weights.adapters.size > 0) return writeAdapters(model.weights, base, folder);
+  const tensors = model.weights.distinct.map((parameter) => ({
+    name: `thinker.${parameter.name}`,
+    dtype: "F32" as const,
+    shape: parameter.shape,
+    data: () => ModelWeights.read(parameter),
+  }));
   await writeSafetensors(joinPath(folder, "model.safetensors"), tensors, { format: "pt" });
 }
 
@@ -77,15 +85,7 @@ export async function restoreTrainingState(
   folder: string,
   { model, optimizer }: { model: OmniModel; optimizer: AdamW },
 ): Promise<void> {
-  const store = await openCheckpoint(folder);
-  try {
-    for (const stored of store.tensors.keys()) {
-      const parameter = model.weights.parameters.get(canonicalName(stored) ?? "");
-      if (parameter !== undefined) parameter.value.upload(await store.readF32(stored));
-    }
-  } finally {
-    await store.close();
-  }
+  await restoreWeights(folder, model.weights);
   const path = joinPath(folder, OPTIMIZER_FILE);
   const saved = await openSafetensors(bytesSource(await readBytes(path), path), path);
   for (const [name, { m, v }] of optimizer.moments) {
@@ -99,6 +99,27 @@ export async function restoreTrainingState(
     });
   }
   optimizer.step = step;
+}
+
+async function restoreWeights(folder: string, weights: ModelWeights): Promise<void> {
+  const [first] = weights.adapters.values();
+  if (first !== undefined) {
+    for (const [layer, { a, b }] of await readAdapters(folder, weights, first.a.value.rows)) {
+      const adapter = weights.adapters.get(layer)!;
+      adapter.a.value.upload(a);
+      adapter.b.value.upload(b);
+    }
+    return;
+  }
+  const store = await openCheckpoint(folder);
+  try {
+    for (const stored of store.tensors.keys()) {
+      const parameter = weights.parameters.get(canonicalName(stored) ?? "");
+      if (parameter !== undefined) ModelWeights.write(parameter, await store.readF32(stored));
+    }
+  } finally {
+    await store.close();
+  }
 }
 
 /** The state that a checkpoint folder holds. */

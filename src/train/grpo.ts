@@ -14,6 +14,7 @@ import { storedFeatures } from "../models/qwen2-5-omni/network.ts";
 import { completionBranch, treeTokens, type Tree } from "../models/qwen2-5-omni/packed.ts";
 import type { Processor } from "../models/qwen2-5-omni/processor.ts";
 import type { Sample } from "../models/qwen2-5-omni/sample.ts";
+import { ADAPTER_SCALAR } from "../nn/layers.ts";
 import { formatReward } from "../reward/format.ts";
 import { accuracyReward } from "../reward/lenient-answer.ts";
 import { combineRewards, type Score, type WeightedReward } from "../reward/reward.ts";
@@ -34,7 +35,10 @@ const BANNED_MASS = 1e-3;
 /** What a GRPO trainer works with. */
 export interface GrpoSetup {
   model: OmniModel;
-  /** The frozen starting policy, for a KL term; absent at beta 0. */
+  /**
+   * The starting policy, for a KL term; absent at beta 0. The model itself when only its adapters
+   * train: they are switched off for it.
+   */
   reference?: OmniModel;
   processor: Processor;
   loader: SampleLoader;
@@ -263,14 +267,15 @@ export class GrpoTrainer {
     return trees;
   }
 
-  /** Log-probabilities of the batch under the frozen starting policy. */
+  /** Log-probabilities of the batch under the starting policy. */
   async #scoreReference(reference: OmniModel, trees: readonly PolicyTree[]): Promise<void> {
     this.#scoring ??= scoringPass(reference, "reference");
+    const scalars = { ...this.#scalars(), [ADAPTER_SCALAR]: 0 };
     for (const pass of this.#cut(trees)) {
       const feed = mergeFeeds(
         reference.mediaFeed(pass.map(({ sample }) => sample)),
         reference.treeFeed(pass.map(({ tree }) => tree)),
-        { inputs: {}, sizes: {}, scalars: this.#scalars() },
+        { inputs: {}, sizes: {}, scalars },
       );
       const plan = await this.#scoring.run(feed);
       const out = await plan.read("logProbs", feed.sizes["lossRows"]);

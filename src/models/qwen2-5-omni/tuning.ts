@@ -1,3 +1,5 @@
+import { ConfigError } from "../../core/errors.ts";
+
 /** Which parts of the model train, in the words of Qwen's own fine-tuning scripts. */
 export interface TuningGroups {
   /** Decoder, embedding and head. */
@@ -21,13 +23,63 @@ export function tuningGroup(name: string): Exclude<keyof TuningGroups, "freeze">
   return name.startsWith("audio_tower.") ? "tune_mm_audio" : "tune_mm_llm";
 }
 
+/** True when a name is the pattern's, in which `*` stands for any characters. */
+function matches(name: string, pattern: string): boolean {
+  const parts = pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${parts.join(".*")}$`).test(name);
+}
+
 /** True when a parameter trains under these groups and freeze patterns. */
 export function trains(name: string, groups: TuningGroups): boolean {
   if (!groups[tuningGroup(name)]) return false;
   // Present in every checkpoint, used by no forward pass: it can have no gradient.
   if (name === "audio_tower.audio_bos_eos_token.weight") return false;
-  return !groups.freeze.some((pattern) => {
-    const parts = pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-    return new RegExp(`^${parts.join(".*")}$`).test(name);
-  });
+  return !groups.freeze.some((pattern) => matches(name, pattern));
+}
+
+/** Tables: they have two dimensions like a linear layer's weight, and no layer of their own. */
+const TABLES = ["model.embed_tokens", "lm_head", "audio_tower.audio_bos_eos_token"];
+
+/**
+ * The linear layers that get an adapter: those that a target names, in the parts that train.
+ *
+ * A target is the end of a layer's name, at a dot (PEFT's rule), or a pattern of the whole name in
+ * which `*` stands for any characters.
+ *
+ * @param layers names of all matrices without `.weight`, in the order of the model.
+ * @throws {ConfigError} `no-such-layer` for a target that names none, `no-adapter` when all layers
+ *   that are named lie in parts that do not train.
+ */
+export function adapterLayers(
+  layers: readonly string[],
+  targets: readonly string[],
+  groups: TuningGroups,
+): Set<string> {
+  const linear = layers.filter((layer) => !TABLES.includes(layer));
+  const named = new Set<string>();
+  for (const target of targets) {
+    const found = linear.filter((layer) =>
+      target.includes("*") ? matches(layer, target) : `.${layer}`.endsWith(`.${target}`),
+    );
+    if (found.length === 0) {
+      throw new ConfigError(
+        "no-such-layer",
+        `train.lora.target_modules names "${target}", and the model has no such linear layer.`,
+        { hint: `Its layers end in ${lastParts(linear).join(", ")}.` },
+      );
+    }
+    for (const layer of found) named.add(layer);
+  }
+  const chosen = linear.filter((layer) => named.has(layer) && trains(`${layer}.weight`, groups));
+  if (chosen.length > 0) return new Set(chosen);
+  throw new ConfigError(
+    "no-adapter",
+    "every layer that train.lora.target_modules names lies in a part that does not train.",
+    { hint: "Set train.tune_mm_llm, _vision, _audio or _mlp to true for the parts that are to." },
+  );
+}
+
+function lastParts(layers: readonly string[]): string[] {
+  const names = layers.map((layer) => layer.split(".").at(-1)!);
+  return [...new Set(names)].filter((name) => !/^\d+$/.test(name));
 }

@@ -1,0 +1,158 @@
+/**
+ * Low-rank adapters as PEFT stores them: `adapter_config.json` and `adapter_model.safetensors`,
+ * whose names are those of the thinker's modules. Source: huggingface/peft, LoraConfig,
+ * `get_peft_model_state_dict`.
+ */
+import { exists, readBytes, readText, writeFileAtomic } from "#io";
+import { CheckpointError } from "../core/errors.ts";
+import { bytesSource } from "../io/byte-source.ts";
+import { joinPath } from "../io/path.ts";
+import { openSafetensors } from "../io/safetensors.ts";
+import { writeSafetensors } from "../io/safetensors-writer.ts";
+import { ModelWeights } from "./weights.ts";
+
+const CONFIG_FILE = "adapter_config.json";
+const WEIGHTS_FILE = "adapter_model.safetensors";
+/** What PEFT puts before the name of a module. */
+const PREFIX = "base_model.model.";
+
+/** What an adapter folder says of itself. */
+export interface AdapterConfig {
+  /** Folder of the model that the adapters belong to. */
+  base: string;
+  r: number;
+  /** The factor of B A x. */
+  scale: number;
+}
+
+/** True when a folder holds adapters and no weights of a whole model. */
+export async function isAdapterFolder(folder: string): Promise<boolean> {
+  if (!(await exists(joinPath(folder, CONFIG_FILE)))) return false;
+  const whole = ["model.safetensors", "model.safetensors.index.json"];
+  for (const name of whole) if (await exists(joinPath(folder, name))) return false;
+  return true;
+}
+
+/**
+ * Reads `adapter_config.json`.
+ *
+ * @throws {CheckpointError} `bad-adapter` for what is not a plain LoRA on linear layers.
+ */
+export async function readAdapterConfig(folder: string): Promise<AdapterConfig> {
+  const path = joinPath(folder, CONFIG_FILE);
+  const fail = (what: string, cause?: unknown) =>
+    new CheckpointError("bad-adapter", `${path}: ${what}.`, {
+      hint: "Only plain LoRA without trained biases or modules is read.",
+      cause,
+    });
+  let config: Record<string, unknown>;
+  try {
+    config = JSON.parse(await readText(path)) as Record<string, unknown>;
+  } catch (cause) {
+    if (cause instanceof CheckpointError) throw cause;
+    throw fail("it is not JSON", cause);
+  }
+  const { peft_type: type, r, lora_alpha: alpha, base_model_name_or_path: base } = config;
+  if (type !== "LORA") throw fail(`peft_type is ${JSON.stringify(type)}`);
+  if (!Number.isSafeInteger(r) || (r as number) < 1) throw fail(`r is ${JSON.stringify(r)}`);
+  if (typeof alpha !== "number") throw fail(`lora_alpha is ${JSON.stringify(alpha)}`);
+  if (typeof base !== "string" || base === "") throw fail("it names no base model");
+  for (const name of ["use_dora", "fan_in_fan_out", "lora_bias", "use_qalora", "use_bdlora"]) {
+    if (config[name] === true) throw fail(`${name} is true`);
+  }
+  for (const name of ["rank_pattern", "alpha_pattern"]) {
+    if (Object.keys((config[name] as object | null) ?? {}).length > 0) throw fail(`${name} is set`);
+  }
+  if ((config["bias"] ?? "none") !== "none")
+    throw fail(`bias is ${JSON.stringify(config["bias"])}`);
+  for (const name of ["modules_to_save", "trainable_token_indices", "layer_replication"]) {
+    if ((config[name] ?? null) !== null) throw fail(`${name} is set`);
+  }
+  const rank = r as number;
+  return { base, r: rank, scale: alpha / (config["use_rslora"] === true ? Math.sqrt(rank) : rank) };
+}
+
+/** Writes all adapters of a model; `base` is what PEFT is to load them on. */
+export async function writeAdapters(
+  weights: ModelWeights,
+  base: string,
+  folder: string,
+): Promise<void> {
+  const [first] = weights.adapters.values();
+  const { scale, a } = first!;
+  const r = a.value.rows;
+  const config = {
+    base_model_name_or_path: base,
+    bias: "none",
+    fan_in_fan_out: false,
+    inference_mode: true,
+    init_lora_weights: true,
+    // The product of a quotient: its last digits are rounding.
+    lora_alpha: Number((scale * r).toPrecision(12)),
+    lora_dropout: 0,
+    modules_to_save: null,
+    peft_type: "LORA",
+    r,
+    // Whole names: the last parts would name layers of the towers as well.
+    target_modules: [...weights.adapters.keys()],
+    task_type: "CAUSAL_LM",
+    use_dora: false,
+    use_rslora: false,
+  };
+  await writeFileAtomic(joinPath(folder, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
+  const tensors = weights.adapterParameters.map(({ name, shape, value }) => ({
+    name: `${PREFIX}${name}`,
+    dtype: "F32" as const,
+    shape,
+    data: () => value.download(),
+  }));
+  await writeSafetensors(joinPath(folder, WEIGHTS_FILE), tensors, { format: "pt" });
+}
+
+/** The factors of one layer's adapter as stored. */
+export interface StoredAdapter {
+  /** [r, inputs] f32. */
+  a: Float32Array;
+  /** [outputs, r] f32. */
+  b: Float32Array;
+}
+
+/**
+ * Reads the adapters of a folder by layer, and checks that each fits its layer.
+ *
+ * @throws {CheckpointError} `bad-adapter` that names the file and the tensor.
+ */
+export async function readAdapters(
+  folder: string,
+  weights: ModelWeights,
+  r: number,
+): Promise<Map<string, StoredAdapter>> {
+  const path = joinPath(folder, WEIGHTS_FILE);
+  const fail = (what: string) =>
+    new CheckpointError("bad-adapter", `${path}: ${what}.`, {
+      hint: "Check that the adapter belongs to this base model.",
+    });
+  const store = await openSafetensors(bytesSource(await readBytes(path), path), path);
+  const found = new Map<string, StoredAdapter>();
+  for (const stored of store.tensors.keys()) {
+    const match = /^base_model\.model\.(?:thinker\.)?(.+)\.lora_(A|B)\.weight$/.exec(stored);
+    if (match === null) throw fail(`"${stored}" is no factor of an adapter`);
+    if (match[2] === "B") continue;
+    const layer = match[1]!;
+    const weight = weights.parameters.get(`${layer}.weight`);
+    if (weight === undefined) throw fail(`"${stored}" belongs to no layer of the model`);
+    const other = stored.replace(/A\.weight$/, "B.weight");
+    for (const [name, shape] of [
+      [stored, [r, weight.value.width]],
+      [other, [weight.value.rows, r]],
+    ] as const) {
+      const actual = store.tensors.get(name)?.shape;
+      if (actual === undefined) throw fail(`it has no "${name}"`);
+      if (actual.join() === shape.join()) continue;
+      throw fail(`"${name}" is [${actual.join(", ")}]; its layer asks for [${shape.join(", ")}]`);
+    }
+    found.set(layer, { a: await store.readF32(stored), b: await store.readF32(other) });
+  }
+  if (found.size * 2 === store.tensors.size && found.size > 0) return found;
+  throw fail(`it has ${store.tensors.size} tensors, of which ${found.size} are first factors`);
+}
