@@ -1,9 +1,10 @@
 // Gradient of a tile of logits, in place: with z = logit * invTemperature, p = exp(z - lse),
 // d logit = invTemperature * (dlogp * (onehot - p) - dentropy * p * (log p + H)).
-// A workgroup takes WG * 8 columns of one row.
+// A workgroup takes WG * PER columns of one row.
 
 const WG: u32 = 64u;
-const SPAN: u32 = WG * 8u;
+const PER: u32 = 8u;   // columns a thread
+const SPAN: u32 = WG * PER;
 
 struct Params {
   rows: u32,

@@ -11,6 +11,7 @@ export const logitBackwardKernel = defineKernel({
   shader: new URL("../../shaders/logit-backward.wgsl", import.meta.url),
   buffers: { logits: "update", targets: "read", out: "read", grad: "read" },
   params: { rows: "u32", cols: "u32", first: "u32", invTemperature: "f32" },
-  tunables: { WG: [64, 8, 128] },
-  grid: ({ rows, cols }, consts) => grid1d(rows * Math.ceil(cols / (Number(consts["WG"]) * 8))),
+  tunables: { WG: [64, 8, 128], PER: [8, 64] },
+  grid: ({ rows, cols }, consts) =>
+    grid1d(rows * Math.ceil(cols / (Number(consts["WG"]) * Number(consts["PER"])))),
 });

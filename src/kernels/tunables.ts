@@ -22,7 +22,7 @@ const SOFTWARE: Readonly<Record<string, Record<string, number | boolean>>> = {
   "conv-pack": { WG: 8, ROWS: 4 },
   "conv-pack-backward": { WG: 8, ROWS: 4 },
   "logit-stats": { WG: 8 },
-  "logit-backward": { WG: 8 },
+  "logit-backward": { WG: 8, PER: 64 },
   "sample-scores": { WG: 8 },
   "sample-draw": { WG: 8 },
 };

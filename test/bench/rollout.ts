@@ -111,7 +111,9 @@ for (const [label, rows, cols] of [["logits", 4096, 512]] as const) {
   const params = { rows, cols, first: 0, invTemperature: 1, reset: 1 };
   for (const WG of [8, 64]) {
     await bench(device, label, logitStatsKernel, { WG }, data, params);
-    await bench(device, label, logitBackwardKernel, { WG }, data, params);
+    for (const PER of logitBackwardKernel.tunables["PER"]!) {
+      await bench(device, label, logitBackwardKernel, { WG, PER }, data, params);
+    }
   }
 }
 

@@ -3,7 +3,7 @@ import { logitBackwardKernel } from "../../src/kernels/logit-backward.ts";
 import { logitFinishKernel } from "../../src/kernels/logit-finish.ts";
 import { logitStatsKernel } from "../../src/kernels/logit-stats.ts";
 import { logitBackward, logitStats } from "../../src/reference/logit-stats.ts";
-import { f64, fuzz, periodicF32, zeros } from "../helpers/cases.ts";
+import { combinations, f64, fuzz, periodicF32, zeros } from "../helpers/cases.ts";
 import { checkKernel, compare, differences, runKernel } from "../helpers/check-kernel.ts";
 import { useDevice } from "../helpers/device.ts";
 import { randomF32, randomU32 } from "../helpers/random-data.ts";
@@ -125,16 +125,16 @@ describe("logit-backward", () => {
     [2, 2000, 900, 900],
     ...fuzz(22, 3, [1, 9], [2, 700], [1, 300], [0, 0]),
   ];
-  for (const WG of logitBackwardKernel.tunables["WG"]!) {
+  for (const consts of combinations(logitBackwardKernel.tunables)) {
     for (const [rows, width, tile, first] of cases as [number, number, number, number][]) {
-      it(`equals float64 at [${rows}, ${width}] from ${first} with WG ${WG}`, async () => {
+      it(`equals float64 at [${rows}, ${width}] from ${first}, ${JSON.stringify(consts)}`, async () => {
         const logits = randomF32(rows * width, 3, -9, 9);
         const targets = randomU32(rows, width, 4);
         const grad = randomF32(rows * 2, 5);
         const cols = Math.min(tile, width - first);
         const want = logitBackward(f64(logits), targets, f64(grad), width, 1.25);
         await checkKernel(device(), logitBackwardKernel, {
-          consts: { WG },
+          consts,
           buffers: {
             logits: columns(logits, width, first, cols),
             targets,
