@@ -24,7 +24,7 @@ import type { Cursor, TrainingTask } from "./task.ts";
  *   was written before stays whole.
  */
 export async function train(settings: RunSettings, options: TrainOptions): Promise<TrainResult> {
-  const { events, stop, resume, runFolder } = options;
+  const { events, resume, runFolder } = options;
   const device = await openRunDevice(settings.device, events);
   try {
     const processor = await Processor.load(settings.model.path);
