@@ -234,6 +234,18 @@ describe("attention", () => {
     }
   });
 
+  it("gives the same bits every time", async () => {
+    const p = problem(randomPacked(21, 6, 24), 2, 1, 32);
+    const run = () =>
+      runKernel(device(), attentionKernel, {
+        consts: { HEAD_DIM: 32, MERGE: false, ...attentionTile(32, false).forward },
+        buffers: { ...tensors(p), o: zeros(p.q.length), lse: zeros(p.rows * 2) },
+        params: allKeys(p),
+      });
+    const first = await run();
+    for (let i = 0; i < 5; i++) expect(await run()).toEqual(first);
+  });
+
   it("survives scores of 1e4 that f32 exp would overflow", async () => {
     const p = problem(SMALL, 2, 2, 16);
     p.q.forEach((_, i) => (p.q[i]! *= 200));

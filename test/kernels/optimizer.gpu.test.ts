@@ -143,7 +143,8 @@ describe("adamw", () => {
   }
 
   it("covers more elements than one grid dimension has workgroups", async () => {
-    const count = 65_535 * 64 + 65;
+    const WG = 8;
+    const count = 65_535 * WG + WG + 1;
     const param = periodicF32(count, 1);
     const grad = periodicF32(count, 2);
     const m = periodicF32(count, 3);
@@ -151,6 +152,7 @@ describe("adamw", () => {
     const options = { learningRate: 0.01, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0.1 };
     const want = adamw(f64(param), f64(grad), f64(m), f64(v), 0.5, { ...options, step: 4 });
     await checkKernel(device(), adamwKernel, {
+      consts: { WG },
       buffers: { param, grad, m, v, clip: Float32Array.of(3, 0.5) },
       params: { count, ...adamwParams({ ...options, step: 4 }) },
       expected: want,

@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { advanceKernel } from "../../src/kernels/advance.ts";
 import { sampleCommitKernel } from "../../src/kernels/sample-commit.ts";
+import { logitFinishKernel } from "../../src/kernels/logit-finish.ts";
+import { logitStatsKernel } from "../../src/kernels/logit-stats.ts";
 import {
   sampleDrawKernel,
   sampleParams,
@@ -254,6 +256,27 @@ describe("the sampler on the GPU", () => {
       expect(alone["logps"]!.subarray(8, 12)).toEqual(
         whole["logps"]!.subarray(row * 16 + 8, row * 16 + 12),
       );
+    }
+  });
+
+  it("records the log-probability that the training kernels compute", async () => {
+    const vocab = 700;
+    const rows = 6;
+    const logits = randomF32(rows * vocab, 3, -12, 12);
+    const options = { ...PLAIN, temperature: 0.8, topP: 0.9, repetitionPenalty: 1.2 };
+    const present = Array.from({ length: rows }, (_, r) => [...randomU32(50, vocab, r + 1)]);
+    const { next, logps } = await runStep({ logits, vocab, options, info: infoOf(rows), present });
+    const { running } = await runKernel(device(), logitStatsKernel, {
+      buffers: { logits, targets: next!, running: zeros(rows * 4) },
+      params: { rows, cols: vocab, first: 0, invTemperature: 1 / 0.8, reset: 1 },
+    });
+    const { out } = await runKernel(device(), logitFinishKernel, {
+      buffers: { running: running!, out: zeros(rows * 3) },
+      params: { rows },
+    });
+    for (let row = 0; row < rows; row++) {
+      expect(Math.abs(logps![row * 8]! - out![row * 3]!)).toBeLessThan(1e-5);
+      expect(Math.abs(logps![row * 8 + 2]! - out![row * 3 + 2]!)).toBeLessThan(1e-4);
     }
   });
 
