@@ -69,11 +69,21 @@ export class Plan {
     const { chunkBytes, software, tier } = device.capabilities;
     const lowered: { op: string; dispatch: Dispatch }[] = [];
     for (const node of graph.nodes) {
+      const known = new Set([...node.inputs, ...node.outputs].map(rootOf));
       const to: Lowering = {
         software,
         tier,
         chunks: (tensor) => chunksOf(tensor, options.capacity, chunkBytes),
-        dispatch: (dispatch) => lowered.push({ op: node.op.name, dispatch }),
+        dispatch(dispatch) {
+          // Memory is planned by the node's tensors: another one might be somebody else's by now.
+          for (const { tensor } of Object.values(dispatch.buffers)) {
+            assert(
+              known.has(rootOf(tensor)),
+              `${node.op.name} binds ${tensor.name}, which is no tensor of its node`,
+            );
+          }
+          lowered.push({ op: node.op.name, dispatch });
+        },
       };
       node.op.lower(node, to);
     }

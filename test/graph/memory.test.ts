@@ -75,7 +75,7 @@ describe("planMemory", () => {
             const bytes = chunk.capacity * tensor.width * 4;
             expect(slots[index]!.bytes).toBeGreaterThanOrEqual(bytes);
             expect(slots[index]!.bytes).toBeLessThanOrEqual(CHUNK_BYTES);
-            unshared += Math.max(bytes, capacity.tokens === 0 && bytes === 0 ? 4 : 0);
+            unshared += Math.max(4, bytes);
           });
           for (const [other, others] of plan.places) {
             if (other.id <= tensor.id || !slots.some((slot) => others.includes(slot))) continue;

@@ -113,11 +113,27 @@ export interface LinearOptions {
   into?: Tensor | undefined;
 }
 
-function linearOp({ bias, residual, scale = 1 }: LinearOptions): Op {
+/** The operands of a linear node: bias and residual follow input and weight where there are any. */
+function operands(
+  inputs: readonly Tensor[],
+  { bias, residual }: LinearOptions,
+): { x: Tensor; weight: Tensor; bias: Tensor | undefined; residual: Tensor | undefined } {
+  const [x, weight, ...extra] = inputs as [Tensor, Tensor, ...Tensor[]];
+  return {
+    x,
+    weight,
+    bias: bias === undefined ? undefined : extra[0],
+    residual: residual === undefined ? undefined : extra.at(-1),
+  };
+}
+
+function linearOp(options: LinearOptions): Op {
+  const { scale = 1 } = options;
   return {
     name: "linear",
     lower({ inputs, outputs: [y] }, to) {
-      const [x, weight] = inputs as [Tensor, Tensor];
+      // From the node, not from the options: a pass over the graph may have put others in their place.
+      const { x, weight, bias, residual } = operands(inputs, options);
       const k = x.width;
       for (const rows of to.chunks(x)) {
         for (const part of to.chunks(weight)) {
@@ -147,7 +163,7 @@ function linearOp({ bias, residual, scale = 1 }: LinearOptions): Op {
     },
     backward({ inputs }, [dy], tape) {
       const { graph } = tape;
-      const [x, weight] = inputs as [Tensor, Tensor];
+      const { x, weight, bias, residual } = operands(inputs, options);
       if (tape.needs(x)) {
         const dx = graph.value(`d${x.name}`, x.rows, x.width);
         graph.add(inputGradientOp(scale), [dy!, weight], [dx]);
