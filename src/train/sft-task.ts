@@ -12,7 +12,6 @@ export class SftTask implements TrainingTask {
   readonly totalSteps: number;
   readonly #trainer: SftTrainer;
   readonly #settings: RunSettings;
-  #stage: number;
 
   /** Makes all clips, from which every step draws with replacement. */
   static async create(
@@ -20,7 +19,6 @@ export class SftTask implements TrainingTask {
     processor: Processor,
     settings: RunSettings,
     events: Events,
-    stage: number,
   ): Promise<SftTask> {
     const { data, train } = settings;
     const all = Array.from({ length: data.clips }, (_, index) => index);
@@ -32,13 +30,12 @@ export class SftTask implements TrainingTask {
       maxTokensPerPass: train.max_tokens_per_pass,
       optimizer: train,
     });
-    return new SftTask(settings, trainer, stage);
+    return new SftTask(settings, trainer);
   }
 
-  private constructor(settings: RunSettings, trainer: SftTrainer, stage: number) {
+  private constructor(settings: RunSettings, trainer: SftTrainer) {
     this.#settings = settings;
     this.#trainer = trainer;
-    this.#stage = stage;
     this.totalSteps = settings.sft.stages.reduce((sum, { steps }) => sum + steps, 0);
   }
 
@@ -50,17 +47,17 @@ export class SftTask implements TrainingTask {
   /** One supervised step; the cursor's stage moves on when a stage's steps are done. */
   async step(cursor: Cursor): Promise<{ metrics: Record<string, number>; tokens: number }> {
     const { stages } = this.#settings.sft;
-    if (cursor.stage !== this.#stage) {
-      await this.#trainer.startStage();
-      this.#stage = cursor.stage;
-    }
     const stage = stages[cursor.stage]!;
     const before = stages.slice(0, cursor.stage).reduce((sum, { steps }) => sum + steps, 0);
     const done = await this.#trainer.step(stage, cursor.step - before, cursor.draw);
     cursor.step++;
     cursor.draw++;
     cursor.samplesConsumed += stage.clips_per_step;
-    if (cursor.step - before === stage.steps && cursor.stage < stages.length - 1) cursor.stage++;
+    if (cursor.step - before === stage.steps && cursor.stage < stages.length - 1) {
+      // Now, not with the next step: a checkpoint between the two holds the next stage's optimizer.
+      cursor.stage++;
+      await this.#trainer.startStage();
+    }
     const { loss, gradNorm, learningRate, tokens } = done;
     return { tokens, metrics: { loss, grad_norm: gradNorm, learning_rate: learningRate } };
   }

@@ -40,7 +40,7 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
     const task: TrainingTask =
       settings.task === "grpo"
         ? await GrpoTask.create(model, processor, settings, options)
-        : await SftTask.create(model, processor, settings, events, cursor.stage);
+        : await SftTask.create(model, processor, settings, events);
     if (resume !== undefined) {
       await restoreTrainingState(resume.folder, { model, optimizer: task.optimizer });
     }

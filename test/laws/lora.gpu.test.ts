@@ -1,5 +1,8 @@
-import { readFile } from "node:fs/promises";
-import { beforeAll, describe, expect, it } from "vitest";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bytesSource } from "../../src/io/byte-source.ts";
 import { openSafetensors, type TensorStore } from "../../src/io/safetensors.ts";
 import { differentiate } from "../../src/graph/differentiate.ts";
@@ -8,68 +11,68 @@ import { logProb } from "../../src/graph/ops/head.ts";
 import { nllLoss } from "../../src/graph/ops/loss.ts";
 import { columnSum } from "../../src/graph/ops/reduce.ts";
 import { Plan } from "../../src/graph/plan.ts";
-import { Storage, type Parameter } from "../../src/graph/storage.ts";
+import type { Parameter } from "../../src/graph/storage.ts";
+import { readAdapterConfig, readAdapters, writeAdapters } from "../../src/models/adapter-folder.ts";
 import type { Feed } from "../../src/models/qwen2-5-omni/feed.ts";
+import { OmniModel } from "../../src/models/qwen2-5-omni/model.ts";
 import {
   lossExtent,
   lossRows,
   packedDecoder,
   towers,
 } from "../../src/models/qwen2-5-omni/network.ts";
-import { Scope, type Adapter } from "../../src/nn/scope.ts";
 import { useDevice } from "../helpers/device.ts";
-import { GoldenCase, goldenFeed, loadGoldenModel, relativeL2 } from "../helpers/omni-golden.ts";
+import { GoldenCase, goldenFeed, relativeL2 } from "../helpers/omni-golden.ts";
 
-const folder = new URL("../golden/lora/", import.meta.url);
+const folder = fileURLToPath(new URL("../golden/lora/", import.meta.url));
+const baseFolder = fileURLToPath(new URL("../golden/omni/tiny-a", import.meta.url));
 
 async function open(file: string): Promise<TensorStore> {
-  const bytes = await readFile(new URL(file, folder));
+  const bytes = await readFile(join(folder, file));
   return openSafetensors(bytesSource(new Uint8Array(bytes)), file);
 }
 
 describe("an adapter equals PEFT's", () => {
   const device = useDevice();
-  const parameters = new Map<string, Parameter>();
+  let model: OmniModel;
   let golden: TensorStore;
   let base: GoldenCase;
   let plan: Plan;
   let feed: Feed;
   let head: Parameter;
+  let copy: string;
   beforeAll(async () => {
+    copy = await mkdtemp(join(tmpdir(), "aubade-lora-"));
     golden = await open("lora-text.safetensors");
     base = await GoldenCase.open("tiny-a-text");
-    const { config, weights } = await loadGoldenModel(device(), "tiny-a");
-    const stored = await open("adapter/adapter_model.safetensors");
-    const adapters = new Map<string, Adapter>();
-    const make = async (name: string): Promise<Parameter> => {
-      const { shape } = stored.tensors.get(name)!;
-      const value = new Storage(device(), name, shape[0]!, shape[1]!);
-      value.upload(await stored.readF32(name));
-      const gradient = new Storage(device(), `d${name}`, shape[0]!, shape[1]!);
-      const parameter = { name, shape, value, scale: 1, gradient };
-      parameters.set(name, parameter);
-      return parameter;
-    };
-    for (const name of stored.tensors.keys()) {
-      const match = /^base_model\.model\.(.+)\.lora_A\.weight$/.exec(name);
-      if (match === null) continue;
-      const b = await make(name.replace("lora_A", "lora_B"));
-      adapters.set(match[1]!, { a: await make(name), b, scale: 2 });
+    model = await OmniModel.load(device(), baseFolder);
+    const { config, weights } = model;
+    const adapter = await readAdapterConfig(join(folder, "adapter"));
+    expect(adapter).toEqual({ base: "tiny-a", r: 4, scale: 2 });
+    for (const [layer, factors] of await readAdapters(join(folder, "adapter"), weights, 4)) {
+      weights.addAdapter(layer, { ...factors, scale: adapter.scale }, true);
     }
-    const graph = new Graph();
-    const scope = new Scope(graph, { parameters: weights.parameters, adapters });
-    const hidden = packedDecoder(scope, config, towers(scope, config));
+    ({ plan, feed } = await compile(model));
     head = weights.parameters.get("lm_head.weight")!;
+    expect(config.text.layers).toBe(3);
+  });
+  afterAll(() => rm(copy, { recursive: true, force: true }));
+
+  async function compile(of: OmniModel): Promise<{ plan: Plan; feed: Feed }> {
+    const graph = new Graph();
+    const scope = of.scope(graph);
+    const hidden = packedDecoder(scope, of.config, towers(scope, of.config));
     graph.keep("hidden", hidden);
-    const { rows, target } = lossRows(graph, config, hidden);
+    const { rows, target } = lossRows(graph, of.config, hidden);
     const out = logProb(graph, rows, scope.weight("lm_head.weight"), target);
-    const loss = nllLoss(graph, out, graph.input("loss.weight", lossExtent(config), 1));
+    const loss = nllLoss(graph, out, graph.input("loss.weight", lossExtent(of.config), 1));
     graph.keep("loss", columnSum(graph, loss.terms));
     differentiate(graph, [[out, loss.gradient]]);
-    feed = await goldenFeed(base, config);
-    plan = await Plan.compile(device(), graph, { label: "lora", capacity: feed.sizes });
-    plan.writeAll(feed.inputs);
-  });
+    const all = await goldenFeed(base, of.config);
+    const compiled = await Plan.compile(device(), graph, { label: "lora", capacity: all.sizes });
+    compiled.writeAll(all.inputs);
+    return { plan: compiled, feed: all };
+  }
 
   /** All logits, by the head in float64. */
   async function logits(): Promise<Float64Array> {
@@ -86,7 +89,8 @@ describe("an adapter equals PEFT's", () => {
   }
 
   it("logits, loss and the gradients of all factors", async () => {
-    expect(parameters.size).toBe(18);
+    expect(model.weights.adapters.size).toBe(9);
+    expect(model.weights.trained).toEqual(model.weights.adapterParameters);
     await plan.run(feed.sizes, { ...feed.scalars, adapter: 1 });
     const got = await logits();
     expect(relativeL2(got, await golden.readF32("logits"))).toBeLessThan(1e-5);
@@ -94,23 +98,79 @@ describe("an adapter equals PEFT's", () => {
     expect(relativeL2(got, await golden.readF32("merged_logits"))).toBeLessThan(1e-5);
     const [loss] = await plan.read("loss", 1);
     expect(Math.abs(loss! / (await golden.readF32("loss"))[0]! - 1)).toBeLessThan(1e-6);
-    for (const [name, { gradient }] of parameters) {
-      const want = await golden.readF32(`grad.${name}`);
+    for (const { name, gradient } of model.weights.trained) {
+      const want = await golden.readF32(`grad.base_model.model.${name}`);
       expect(relativeL2(await gradient!.download(), want), name).toBeLessThan(5e-5);
     }
   });
 
   it("switched off it is the base model, and trains nothing", async () => {
-    device().submit((encoder) => {
-      for (const { gradient } of parameters.values()) gradient!.clear(encoder);
-    });
+    device().submit((encoder) => model.weights.clearGradients(encoder));
     await plan.run(feed.sizes, { ...feed.scalars, adapter: 0 });
     const got = await logits();
     expect(relativeL2(got, await base.floats("logits"))).toBeLessThan(1e-5);
     const [loss] = await plan.read("loss", 1);
     expect(Math.abs(loss! / (await base.floats("loss"))[0]! - 1)).toBeLessThan(1e-6);
-    for (const [name, { gradient }] of parameters) {
+    for (const { name, gradient } of model.weights.trained) {
       expect(Math.hypot(...(await gradient!.download())), name).toBe(0);
     }
+  });
+
+  it("is saved in PEFT's bytes, and the folder loads as the model with its adapter", async () => {
+    await writeAdapters(model.weights, baseFolder, copy);
+    const file = "adapter_model.safetensors";
+    const peft = await readFile(join(folder, "adapter", file));
+    expect((await readFile(join(copy, file))).equals(peft)).toBe(true);
+    const written = JSON.parse(await readFile(join(copy, "adapter_config.json"), "utf8")) as object;
+    const theirs = JSON.parse(
+      await readFile(join(folder, "adapter", "adapter_config.json"), "utf8"),
+    ) as Record<string, unknown>;
+    expect(written).toEqual({
+      ...Object.fromEntries(Object.keys(written).map((name) => [name, theirs[name]])),
+      base_model_name_or_path: baseFolder,
+      target_modules: [...model.weights.adapters.keys()],
+    });
+    const loaded = await OmniModel.load(device(), copy);
+    expect(loaded.weights.trained).toEqual([]);
+    expect(loaded.weights.adapters.size).toBe(9);
+    await expect(
+      OmniModel.load(device(), copy, { trains: (name) => name === "model.norm.weight" }),
+    ).rejects.toMatchObject({ code: "adapter-of-adapter" });
+    const graph = new Graph();
+    const { rows, target, head: weight } = loaded.predictedRows(graph);
+    graph.keep("out", logProb(graph, rows, weight, target));
+    const again = await Plan.compile(device(), graph, { label: "loaded", capacity: feed.sizes });
+    const { "loss.weight": weights, ...inputs } = feed.inputs;
+    again.writeAll(inputs);
+    await again.run(feed.sizes, feed.scalars);
+    const out = await again.read("out");
+    const nll = [...weights!].reduce((sum, w, i) => sum - w * out[3 * i]!, 0);
+    expect(Math.abs(nll / (await golden.readF32("loss"))[0]! - 1)).toBeLessThan(1e-6);
+    again.destroy();
+    loaded.weights.destroy();
+  });
+
+  it("a folder that does not fit is refused by name", async () => {
+    await writeAdapters(model.weights, baseFolder, copy);
+    await expect(readAdapters(copy, model.weights, 8)).rejects.toMatchObject({
+      code: "bad-adapter",
+      message: expect.stringMatching(/\[4, \d+\]; its layer asks for \[8, \d+\]/) as string,
+    });
+    const config = JSON.parse(await readFile(join(copy, "adapter_config.json"), "utf8")) as object;
+    for (const change of [
+      { peft_type: "IA3" },
+      { r: 0 },
+      { use_dora: true },
+      { modules_to_save: ["lm_head"] },
+      { rank_pattern: { q_proj: 2 } },
+    ]) {
+      await writeFile(join(copy, "adapter_config.json"), JSON.stringify({ ...config, ...change }));
+      await expect(readAdapterConfig(copy), JSON.stringify(change)).rejects.toMatchObject({
+        code: "bad-adapter",
+      });
+    }
+    const rs = JSON.stringify({ ...config, use_rslora: true });
+    await writeFile(join(copy, "adapter_config.json"), rs);
+    expect((await readAdapterConfig(copy)).scale).toBe(4);
   });
 });

@@ -1,0 +1,145 @@
+import { createHash } from "node:crypto";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { runSchema, type RunConfig } from "../../src/config/schema.ts";
+import { Events } from "../../src/core/events.ts";
+import { writeSafetensors } from "../../src/io/safetensors-writer.ts";
+import { parseOmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
+import { metricInfo } from "../../src/observe/metrics.ts";
+import { initialWeights } from "../../src/models/qwen2-5-omni/init.ts";
+
+const assets = fileURLToPath(new URL("../../assets/tiny", import.meta.url));
+
+/** A folder of a test's own with the tiny model under fresh weights, and room for clips and runs. */
+export class TinyWorkplace {
+  readonly root: string;
+
+  constructor() {
+    this.root = mkdtempSync(join(tmpdir(), "aubade-run-"));
+  }
+
+  /** The checkpoint folder. */
+  get model(): string {
+    return this.path("model");
+  }
+
+  /** A path in the folder. */
+  path(...parts: string[]): string {
+    return join(this.root, ...parts);
+  }
+
+  /**
+   * Writes the checkpoint; weights follow from the seed.
+   *
+   * The head's row of the end token is made large, so that completions differ in length.
+   */
+  async make(seed = 7): Promise<void> {
+    await mkdir(this.model);
+    for (const name of await readdir(assets)) {
+      if (name.endsWith(".json")) await cp(join(assets, name), join(this.model, name));
+    }
+    const config = parseOmniConfig(await readFile(join(this.model, "config.json"), "utf8"));
+    const weights = initialWeights(config, seed);
+    const { hiddenSize } = config.text;
+    const end = config.tokens.eos! * hiddenSize;
+    const head = weights.get("thinker.lm_head.weight")!.data;
+    for (let i = end; i < end + hiddenSize; i++) head[i]! *= 25;
+    const tensors = [...weights].map(([name, { shape, data }]) => ({
+      ...{ name, shape, data },
+      dtype: "F32" as const,
+    }));
+    await writeSafetensors(join(this.model, "model.safetensors"), tensors, { format: "pt" });
+  }
+
+  /** A checked configuration of a short run; `change` is laid over its sections. */
+  config(change: Record<string, object | string> = {}): RunConfig {
+    const base: Record<string, object | string> = {
+      model: { path: this.model },
+      data: { clips: 8, folder: this.path("clips") },
+      rollout: { max_completion_length: 5 },
+      // Chance alone: fresh weights say nothing that another reward would pay.
+      rewards: [{ name: "random", weight: 1 }],
+      train: {
+        max_steps: 6,
+        prompts_per_step: 2,
+        num_generations: 2,
+        learning_rate: 1e-3,
+        save_steps: 2,
+      },
+      eval: { questions: 4 },
+      output: { keep_last: 10 },
+    };
+    for (const [name, section] of Object.entries(change)) {
+      const old = base[name];
+      const merge = typeof section === "object" && !Array.isArray(section) && old !== undefined;
+      base[name] = merge ? { ...(old as object), ...section } : section;
+    }
+    return runSchema.parse(base);
+  }
+
+  /** Deletes everything. */
+  remove(): Promise<void> {
+    return rm(this.root, { recursive: true, force: true });
+  }
+}
+
+/** Writes a configuration as the file that a command reads. */
+export async function writeConfig(path: string, config: RunConfig): Promise<void> {
+  // JSON is YAML.
+  await writeFile(path, JSON.stringify(config));
+}
+
+function withoutClocks(row: Record<string, unknown>): Record<string, unknown> {
+  const kept = Object.entries(row).filter(([name]) => metricInfo(name)?.timing !== true);
+  return Object.fromEntries(kept);
+}
+
+/** The rows of a log of JSON lines, less the numbers that a clock decides. */
+export async function logRows(path: string): Promise<Record<string, unknown>[]> {
+  const lines = (await readFile(path, "utf8")).trimEnd().split("\n");
+  return lines.map((line) => {
+    const row = JSON.parse(line) as Record<string, unknown>;
+    return withoutClocks(row);
+  });
+}
+
+/** Every file of a run that must not depend on whether it was stopped, by name. */
+export async function runFiles(folder: string, steps: number): Promise<Map<string, unknown>> {
+  const files = new Map<string, unknown>();
+  for (const part of [`checkpoint-${String(steps).padStart(5, "0")}`, "model"]) {
+    for (const name of (await readdir(join(folder, part))).sort()) {
+      const path = join(folder, part, name);
+      if (name === "manifest.json") continue;
+      if (name !== "state.json") {
+        const hash = createHash("sha256").update(await readFile(path));
+        files.set(`${part}/${name}`, hash.digest("hex"));
+        continue;
+      }
+      const state = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
+      delete state["seconds"];
+      // Clock times have any number of digits, so a log that holds them has any length.
+      const { pending } = state["logs"] as { pending: Record<string, unknown> };
+      files.set(`${part}/${name}`, { ...state, logs: withoutClocks(pending) });
+    }
+  }
+  for (const log of ["metrics.jsonl", "rollouts.jsonl", "events.jsonl"]) {
+    files.set(log, await logRows(join(folder, log)).catch(() => "absent"));
+  }
+  return files;
+}
+
+/** Events of a run, and a list that records those of some kinds. */
+export function recorded(...kinds: string[]): {
+  events: Events;
+  list: { kind: string; data: Record<string, unknown> }[];
+} {
+  const events = new Events();
+  const list: { kind: string; data: Record<string, unknown> }[] = [];
+  events.listen(({ kind, data }) => {
+    if (kinds.includes(kind)) list.push({ kind, data: data as Record<string, unknown> });
+  });
+  return { events, list };
+}

@@ -1,0 +1,97 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
+import { trainCommand } from "../../src/cli/train-command.ts";
+import type { RunConfig } from "../../src/config/schema.ts";
+import { train } from "../../src/train/train.ts";
+import { logRows, runFiles, TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
+
+/** A stage of supervised training on two clips. */
+const stage = { learning_rate: 1e-3, clips_per_step: 2 };
+
+/** Runs that differ in what they keep from step to step. */
+const RUNS: Record<
+  string,
+  { steps: number; stops: number[]; change: Record<string, object | string> }
+> = {
+  "GRPO of the decoder": {
+    steps: 6,
+    stops: [3],
+    change: { train: { logging_steps: 4, num_iterations: 2, eval_steps: 5 } },
+  },
+  "GRPO of adapters against their base, towers in f16s": {
+    steps: 3,
+    stops: [1],
+    change: { model: { storage: "f16s" }, train: { max_steps: 3, lora: { r: 4 }, beta: 0.1 } },
+  },
+  "supervised training, stopped at the border of two stages": {
+    steps: 4,
+    stops: [2],
+    change: {
+      task: "sft",
+      train: { tune_mm_vision: true, tune_mm_audio: true, tune_mm_mlp: true, save_steps: 3 },
+      sft: {
+        stages: [
+          { ...stage, steps: 2, alignment: { steps: 1 }, text_only: { sequences: 4 } },
+          { ...stage, steps: 2, lr_scheduler_type: "cosine", teacher: { forget: 0.5 } },
+        ],
+      },
+    },
+  },
+};
+
+describe("law 9: a run that was stopped and resumed equals one that was not", () => {
+  const place = new TinyWorkplace();
+  beforeAll(() => place.make());
+  afterAll(() => place.remove());
+  beforeEach(() => {
+    vi.spyOn(process.stdout, "write").mockReturnValue(true);
+    return () => vi.restoreAllMocks();
+  });
+
+  /** The `train` command itself, stopped as by Ctrl-C after a step. */
+  async function run(config: RunConfig, folder: string, stopAfter?: number, ...more: string[]) {
+    const file = `${folder}.yaml`;
+    await writeConfig(file, config);
+    const code = await trainCommand([file, `output.run_dir=${folder}`, ...more], (run, options) => {
+      options.events.listen(({ kind, data }) => {
+        if (kind === "step" && data["step"] === stopAfter) process.emit("SIGINT");
+      });
+      return train(run, options);
+    });
+    expect(code).toBe(0);
+  }
+
+  it.each(Object.entries(RUNS))("%s", async (name, { steps, stops, change }) => {
+    const tier = inject("tier").toUpperCase();
+    const config = place.config({ device: { tier }, ...change });
+    const id = name.replaceAll(/\W+/g, "-");
+    const [whole, parts] = [place.path(`${id}-whole`), place.path(`${id}-parts`)];
+    await run(config, whole);
+    let resume: string[] = [];
+    for (const stop of [...stops, undefined]) {
+      await run(config, parts, stop, ...resume);
+      resume = ["--resume"];
+      if (stop !== undefined) expect(await readdir(parts)).not.toContain("model");
+    }
+    const [want, got] = [await runFiles(whole, steps), await runFiles(parts, steps)];
+    for (const [file, content] of want) expect(got.get(file), file).toEqual(content);
+    expect([...got.keys()]).toEqual([...want.keys()]);
+    await expectTraining(config, whole);
+  });
+
+  /** A run in which nothing moves would pass for any reason. */
+  async function expectTraining(config: RunConfig, folder: string): Promise<void> {
+    const rows = await logRows(join(folder, "metrics.jsonl"));
+    const norms = rows.map((row) => row["grad_norm"]).filter((norm) => norm !== undefined);
+    expect(norms.length).toBeGreaterThan(0);
+    expect(Math.max(...(norms as number[]))).toBeGreaterThan(0);
+    if (config.task === "sft") return;
+    const rollouts = await readFile(join(folder, "rollouts.jsonl"), "utf8");
+    const lengths = rollouts
+      .trimEnd()
+      .split("\n")
+      .map((line) => (JSON.parse(line) as { ids: number[] }).ids.length);
+    expect(new Set(lengths).size).toBeGreaterThan(1);
+  }
+});
