@@ -1,4 +1,4 @@
-import { openProvider, type GpuProvider } from "#gpu";
+import { openProvider, whileWaiting, type GpuProvider } from "#gpu";
 import { DeviceError } from "../core/errors.ts";
 import { chooseTier, TIER_FEATURES } from "./capabilities.ts";
 import type { Capabilities, Tier } from "./capabilities.ts";
@@ -129,7 +129,11 @@ export class Device {
     const limit = Math.min(raw.limits.maxStorageBufferBindingSize, raw.limits.maxBufferSize);
     this.capabilities = {
       tier,
-      adapter: info.description || info.device || info.vendor || "unnamed adapter",
+      adapter:
+        info.description ||
+        info.device ||
+        [info.vendor, info.architecture].filter(Boolean).join(" ") ||
+        "unnamed adapter",
       vendor: info.vendor,
       architecture: info.architecture,
       software: isSoftware(info),
@@ -229,7 +233,6 @@ export class Device {
 
   /** Waits until everything submitted so far is done. */
   async idle(): Promise<void> {
-    await this.pacer.sleep();
     await this.#guard(this.raw.queue.onSubmittedWorkDone());
     this.pacer.drained();
   }
@@ -246,7 +249,6 @@ export class Device {
     });
     try {
       this.submit((encoder) => encoder.copyBufferToBuffer(buffer, offset, staging, 0, size));
-      await this.pacer.sleep();
       await this.#guard(staging.mapAsync(1));
       this.pacer.drained();
       return staging.getMappedRange().slice(0, bytes);
@@ -273,7 +275,7 @@ export class Device {
   async #guard<T>(work: Promise<T>): Promise<T> {
     let result: T;
     try {
-      result = await Promise.race([work, this.#lost]);
+      result = await whileWaiting(Promise.race([work, this.#lost]));
     } catch (cause) {
       if (cause instanceof DeviceError) throw cause;
       // A map that aborts does so because the device went away: let that be the error.
