@@ -46,7 +46,7 @@ export class TinyWorkplace {
     const { hiddenSize } = config.text;
     const end = config.tokens.eos! * hiddenSize;
     const head = weights.get("thinker.lm_head.weight")!.data;
-    for (let i = end; i < end + hiddenSize; i++) head[i]! *= 25;
+    for (let i = end; i < end + hiddenSize; i++) head[i]! *= 13;
     const tensors = [...weights].map(([name, { shape, data }]) => ({
       ...{ name, shape, data },
       dtype: "F32" as const,
