@@ -50,3 +50,30 @@ async function start(flags: string[]): Promise<GPU> {
     });
   }
 }
+
+/** Never written: waiting on it is how the event loop naps. */
+const napping = new Int32Array(new SharedArrayBuffer(4));
+
+/**
+ * Waits for GPU work without burning a core.
+ *
+ * While a WebGPU promise is pending, Dawn polls at every turn of the event loop, which then turns as
+ * fast as it can and takes a core from whatever else computes (a software driver, decoders). After
+ * the first millisecond the loop therefore naps for one millisecond per turn; other events are
+ * still served.
+ */
+export async function whileWaiting<T>(work: Promise<T>): Promise<T> {
+  let pending = true;
+  const started = performance.now();
+  const nap = (): void => {
+    if (!pending) return;
+    if (performance.now() - started > 1) Atomics.wait(napping, 0, 0, 1);
+    setImmediate(nap);
+  };
+  setImmediate(nap);
+  try {
+    return await work;
+  } finally {
+    pending = false;
+  }
+}

@@ -3,10 +3,10 @@ const SUBMIT_MS = 100;
 const IN_FLIGHT = 3;
 
 /**
- * Cuts work into submits of about 100 ms with at most three in flight, and predicts waits.
+ * Cuts work into submits of about 100 ms with at most three in flight.
  *
- * Work is in FLOPs; the rate is learnt from the waits themselves. Long submits starve a desktop and
- * trip watchdogs; a pending WebGPU promise keeps a core busy, so waits sleep first.
+ * Work is in FLOPs; the rate is learnt from the waits. Long submits starve a desktop and trip
+ * watchdogs.
  */
 export class Pacer {
   #rate: number;
@@ -28,12 +28,6 @@ export class Pacer {
     return this.#outstanding >= this.#rate * SUBMIT_MS * IN_FLIGHT;
   }
 
-  /** Milliseconds until the work in flight should be done. */
-  get predictedMs(): number {
-    if (this.#outstanding === 0) return 0;
-    return Math.max(0, this.#outstanding / this.#rate - (performance.now() - this.#since));
-  }
-
   /** Notes that work was submitted. */
   submitted(work: number): void {
     if (this.#outstanding === 0) this.#since = performance.now();
@@ -45,15 +39,9 @@ export class Pacer {
     const elapsed = performance.now() - this.#since;
     if (this.#outstanding > 0 && elapsed > 5) {
       const measured = this.#outstanding / elapsed;
-      // Sleeping through a wait makes it look longer than the work was: trust faster figures more.
+      // A late look makes the work seem slower than it was: trust faster figures more.
       this.#rate += (measured - this.#rate) * (measured > this.#rate ? 0.5 : 0.2);
     }
     this.#outstanding = 0;
-  }
-
-  /** Sleeps through most of the predicted wait; not at all when it is short. */
-  async sleep(): Promise<void> {
-    const rest = this.predictedMs * 0.8;
-    if (rest >= 4) await new Promise((resolve) => setTimeout(resolve, rest));
   }
 }

@@ -38,3 +38,8 @@ function noWebGpu(secure: boolean | undefined): DeviceError {
       "Safari 26+ or Firefox 141+.",
   });
 }
+
+/** Waits for GPU work; a browser waits without polling. */
+export function whileWaiting<T>(work: Promise<T>): Promise<T> {
+  return work;
+}

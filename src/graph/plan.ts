@@ -3,6 +3,7 @@ import type { Device } from "../gpu/device.ts";
 import { writeParams, type Grid } from "../gpu/kernel.ts";
 import type { Pipeline } from "../gpu/pipelines.ts";
 import { capacityRows, chunksOf, rowBytesOf, type Capacity } from "./chunks.ts";
+import { tunablesFor } from "../kernels/tunables.ts";
 import { evaluate, type Environment } from "./extent.ts";
 import { rootOf, type Dispatch, type Graph, type Lowering, type Tensor } from "./graph.ts";
 import { planMemory, type MemoryPlan } from "./memory.ts";
@@ -53,6 +54,7 @@ export class Plan {
   readonly #launches: Launch[] = [];
   /** Rows that the host has written of each input. */
   readonly #written = new Map<Tensor, number>();
+  #running = false;
   readonly #arena: GPUBuffer;
   readonly #params: DataView;
 
@@ -141,6 +143,7 @@ export class Plan {
    * @throws {ShapeError} `unknown-input`, or `input-too-large` for whole rows beyond the capacity.
    */
   write(name: string, data: HostArray, first = 0): void {
+    this.#assertResting();
     const tensor = this.#graph.inputs.get(name);
     if (tensor === undefined) {
       throw new ShapeError("unknown-input", `plan ${this.label} has no input ${name}.`);
@@ -194,6 +197,7 @@ export class Plan {
     scalars: Environment["scalars"] = {},
     options: RunOptions = {},
   ): Promise<void> {
+    this.#assertResting();
     for (const [name, size] of Object.entries(sizes)) {
       const limit = this.#capacity[name];
       if (limit !== undefined && size > limit) {
@@ -214,6 +218,16 @@ export class Plan {
     }
     const grids = this.#evaluate(environment);
     this.#device.write(this.#arena, 0, new Uint8Array(this.#params.buffer));
+    this.#running = true;
+    try {
+      await this.#encode(grids, environment, options.repeat ?? 1);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  /** Encodes and submits all launches, `repeat` times over. */
+  async #encode(grids: readonly Grid[], environment: Environment, repeat: number): Promise<void> {
     const { pacer } = this.#device;
     let encoder: GPUCommandEncoder | undefined;
     let pass: GPUComputePassEncoder | undefined;
@@ -226,7 +240,7 @@ export class Plan {
       work = 0;
     };
     let bound: Pipeline | undefined;
-    for (let step = 0; step < (options.repeat ?? 1); step++) {
+    for (let step = 0; step < repeat; step++) {
       for (const [index, launch] of this.#launches.entries()) {
         const grid = grids[index]!;
         if (grid[0] * grid[1] * grid[2] === 0) continue;
@@ -296,6 +310,11 @@ export class Plan {
   /** Frees the plan's buffers; parameters and caches stay. */
   destroy(): void {
     for (const buffer of this.#owned.splice(0)) this.#device.destroyBuffer(buffer);
+  }
+
+  /** Parameters and inputs of a replay that waits between submits must stay what they are. */
+  #assertResting(): void {
+    assert(!this.#running, `plan ${this.label} is still being replayed: await its run first`);
   }
 
   /** Writes every launch's parameters for an environment and returns the grids. */

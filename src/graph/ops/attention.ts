@@ -1,9 +1,10 @@
 import { attentionBackwardKvKernel } from "../../kernels/attention-backward-kv.ts";
 import { attentionBackwardQKernel } from "../../kernels/attention-backward-q.ts";
 import { attentionDeltaKernel } from "../../kernels/attention-delta.ts";
+import { attentionTile } from "../../kernels/attention-tiles.ts";
 import { attentionKernel } from "../../kernels/attention.ts";
 import { evaluate, type Environment } from "../extent.ts";
-import type { Graph, Op, Tensor } from "../graph.ts";
+import type { Graph, Lowering, Op, Tensor } from "../graph.ts";
 import { at } from "./rowwise.ts";
 
 /** Which keys each query row sees, and the reverse: ragged structure as tables, never masks. */
@@ -34,6 +35,7 @@ function pairFlops({ heads, headDim, visible }: HeadLayout, products: number, pa
 
 function backwardOps(layout: HeadLayout): { delta: Op; queries: Op; keys: Op } {
   const consts = { HEAD_DIM: layout.headDim };
+  const tile = ({ software }: Lowering) => attentionTile(layout.headDim, software);
   return {
     delta: {
       name: "attention-delta",
@@ -61,7 +63,7 @@ function backwardOps(layout: HeadLayout): { delta: Op; queries: Op; keys: Op } {
           for (const part of keys) {
             to.dispatch({
               kernel: attentionBackwardQKernel,
-              consts: { ...consts, ACCUMULATE: part.index > 0 },
+              consts: { ...consts, ...tile(to).backwardQ, ACCUMULATE: part.index > 0 },
               buffers: {
                 q: at(q!, rows),
                 k: at(k!, part),
@@ -91,7 +93,7 @@ function backwardOps(layout: HeadLayout): { delta: Op; queries: Op; keys: Op } {
           for (const rows of chunks) {
             to.dispatch({
               kernel: attentionBackwardKvKernel,
-              consts: { ...consts, ACCUMULATE: rows.index > 0 },
+              consts: { ...consts, ...tile(to).backwardKv, ACCUMULATE: rows.index > 0 },
               buffers: {
                 q: at(q!, rows),
                 k: at(k!, part),
@@ -121,12 +123,13 @@ function attentionOp(layout: HeadLayout): Op {
   return {
     name: "attention",
     lower({ inputs: [q, k, v, segments], outputs: [o, lse] }, to) {
+      const { forward } = attentionTile(layout.headDim, to.software);
       const keys = to.chunks(k!);
       for (const rows of to.chunks(q!)) {
         for (const part of keys) {
           to.dispatch({
             kernel: attentionKernel,
-            consts: { HEAD_DIM: layout.headDim, MERGE: part.index > 0 },
+            consts: { ...forward, HEAD_DIM: layout.headDim, MERGE: part.index > 0 },
             buffers: {
               q: at(q!, rows),
               k: at(k!, part),

@@ -1,5 +1,5 @@
 import { advanceKernel } from "../../kernels/advance.ts";
-import { attentionDecodeKernel } from "../../kernels/attention-decode.ts";
+import { attentionTile } from "../../kernels/attention-tiles.ts";
 import { kvAppendKernel } from "../../kernels/kv-append.ts";
 import { ShapeError } from "../../core/errors.ts";
 import type { Graph, Lowering, Op, Tensor } from "../graph.ts";
@@ -72,9 +72,10 @@ export function decodeAttention(
     name: "attention-decode",
     lower({ outputs: [o] }, to) {
       for (const tensor of [prefixK, suffixK]) wholeRows(to, tensor);
+      const { decode, decodeKernel } = attentionTile(headDim, to.software);
       to.dispatch({
-        kernel: attentionDecodeKernel,
-        consts: { HEAD_DIM: headDim },
+        kernel: decodeKernel,
+        consts: { ...decode, HEAD_DIM: headDim },
         buffers: {
           q: at(q, 0),
           prefixK: at(prefixK, 0),

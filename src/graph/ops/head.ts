@@ -1,10 +1,9 @@
+import { assert } from "../../core/errors.ts";
 import { logitBackwardKernel } from "../../kernels/logit-backward.ts";
 import { logitFinishKernel } from "../../kernels/logit-finish.ts";
 import { logitStatsKernel } from "../../kernels/logit-stats.ts";
-import { matmulNnKernel } from "../../kernels/matmul-nn.ts";
-import { matmulNtKernel } from "../../kernels/matmul-nt.ts";
-import { matmulTnKernel } from "../../kernels/matmul-tn.ts";
 import { evaluate, type Environment, type Value } from "../extent.ts";
+import { matmul } from "./matmul.ts";
 import type { Chunk, ChunkBinding, Graph, Lowering, Op, Tensor } from "../graph.ts";
 
 /** Rows and vocabulary columns of a tile of logits: all of the logits that is ever held. */
@@ -17,6 +16,8 @@ interface Tile {
   /** First row within the chunk, a multiple of 64 so that byte offsets are aligned. */
   firstRow: number;
   rows: Value;
+  /** Most rows that the tile can have. */
+  capacity: number;
   weight: ChunkBinding;
   /** First vocabulary row, and how many. */
   first: number;
@@ -39,6 +40,7 @@ function* tiles(to: Lowering, h: Tensor, weight: Tensor, tile: Tensor): Generato
             chunk,
             firstRow,
             rows,
+            capacity: Math.min(tileRows, chunk.capacity - firstRow),
             weight: { tensor: weight, chunk: part.index, firstRow: within },
             first: part.first + within,
             cols: Math.min(tileCols, part.capacity - within),
@@ -64,8 +66,7 @@ const tileFlops =
 function logits(to: Lowering, tile: Tile, h: Tensor, weight: Tensor, buffer: Tensor): void {
   const x = bind(h, tile);
   to.dispatch({
-    kernel: matmulNtKernel,
-    consts: {},
+    ...matmul(to, "nt", [tile.capacity, tile.cols, h.width]),
     library: { weight: weight.type },
     buffers: { x, weight: tile.weight, bias: x, residual: x, y: { tensor: buffer, chunk: 0 } },
     params: {
@@ -87,6 +88,7 @@ function backwardOp(inverseTemperature: Value): Op {
       for (const tile of tiles(to, h!, weight!, buffer!)) {
         logits(to, tile, h!, weight!, buffer!);
         const block = { tensor: buffer!, chunk: 0 };
+        const size = [tile.capacity, tile.cols, h!.width] as const;
         to.dispatch({
           kernel: logitBackwardKernel,
           buffers: {
@@ -103,8 +105,7 @@ function backwardOp(inverseTemperature: Value): Op {
           },
         });
         to.dispatch({
-          kernel: matmulNnKernel,
-          consts: { ACCUMULATE: tile.first > 0 },
+          ...matmul(to, "nn", size, { ACCUMULATE: tile.first > 0 }),
           library: { weight: weight!.type },
           buffers: { dy: block, weight: tile.weight, dx: bind(dh!, tile) },
           params: {
@@ -119,12 +120,11 @@ function backwardOp(inverseTemperature: Value): Op {
         });
         if (dweight === undefined) continue;
         to.dispatch({
-          kernel: matmulTnKernel,
-          consts: { ACCUMULATE: true },
+          ...matmul(to, "tn", size, { ACCUMULATE: true }),
           buffers: {
             dy: block,
             x: bind(h!, tile),
-            partial: gradientRows(to, dweight, tile.first),
+            partial: gradientRows(to, dweight, tile),
           },
           params: {
             m: tile.rows,
@@ -143,9 +143,12 @@ function backwardOp(inverseTemperature: Value): Op {
 }
 
 /** The binding that starts at a vocabulary row of the weight's gradient. */
-function gradientRows(to: Lowering, gradient: Tensor, row: number): ChunkBinding {
-  const chunk = to.chunks(gradient).findLast(({ first }) => first <= row)!;
-  return { tensor: gradient, chunk: chunk.index, firstRow: row - chunk.first };
+function gradientRows(to: Lowering, gradient: Tensor, { first, cols }: Tile): ChunkBinding {
+  const chunk = to.chunks(gradient).findLast((candidate) => candidate.first <= first)!;
+  const firstRow = first - chunk.first;
+  // Holds while weight and gradient are cut alike, as storages of one element type are.
+  assert(firstRow + cols <= chunk.capacity, `a tile straddles chunks of ${gradient.name}`);
+  return { tensor: gradient, chunk: chunk.index, firstRow };
 }
 
 function logProbOp(inverseTemperature: Value): Op {

@@ -1,11 +1,10 @@
 import { ShapeError } from "../../core/errors.ts";
 import { colSumKernel } from "../../kernels/col-sum.ts";
-import { matmulNnKernel } from "../../kernels/matmul-nn.ts";
-import { matmulNtKernel } from "../../kernels/matmul-nt.ts";
-import { matmulTnKernel } from "../../kernels/matmul-tn.ts";
+import { splitRows } from "../../kernels/matmul-tiles.ts";
 import { evaluate, type Environment, type Value } from "../extent.ts";
 import type { Chunk, Graph, Op, Tensor } from "../graph.ts";
-import { accumulateColumns, partCount, PARTS, rowsPerPart } from "./reduce.ts";
+import { matmul } from "./matmul.ts";
+import { accumulateColumns, PARTS } from "./reduce.ts";
 import { at } from "./rowwise.ts";
 
 /** Weights larger than this are accumulated in place; smaller ones in parts over the rows. */
@@ -36,8 +35,7 @@ function inputGradientOp(scale: Value): Op {
       for (const rows of to.chunks(dy!)) {
         to.chunks(weight!).forEach((part, index) => {
           to.dispatch({
-            kernel: matmulNnKernel,
-            consts: { ACCUMULATE: index > 0 },
+            ...matmul(to, "nn", [rows.capacity, part.capacity, k], { ACCUMULATE: index > 0 }),
             library: library(weight!),
             buffers: { dy: at(dy!, rows), weight: at(weight!, part), dx: at(dx!, rows) },
             params: {
@@ -72,29 +70,26 @@ function weightGradientOp(scale: Value, split: boolean): Op {
           const buffers = { dy: at(dy!, rows), x: at(x!, rows) };
           if (!split) {
             to.dispatch({
-              kernel: matmulTnKernel,
-              consts: { ACCUMULATE: true },
+              ...matmul(to, "tn", [rows.capacity, n, k], { ACCUMULATE: true }),
               buffers: { ...buffers, partial: at(gradient!, part) },
               params: { ...common, rowsPerSplit: rows.capacity, splits: 1 },
               flops: flops(rows, n, k),
             });
             continue;
           }
+          const rowsPerSplit = (e: Environment) => splitRows(evaluate(rows.rows, e), parts);
+          const splits = (e: Environment) => Math.ceil(evaluate(rows.rows, e) / rowsPerSplit(e));
           to.dispatch({
-            kernel: matmulTnKernel,
+            ...matmul(to, "tn", [rows.capacity, n, k]),
             buffers: { ...buffers, partial: at(partial!, 0) },
-            params: {
-              ...common,
-              rowsPerSplit: rowsPerPart(rows.rows, parts),
-              splits: partCount(rows.rows, parts),
-            },
+            params: { ...common, rowsPerSplit, splits },
             flops: flops(rows, n, k),
           });
           to.dispatch({
             kernel: colSumKernel,
             consts: { ACCUMULATE: true },
             buffers: { input: at(partial!, 0), output: at(gradient!, part) },
-            params: { rows: partCount(rows.rows, parts), cols: n * k, rowsPerBlock: parts, scale },
+            params: { rows: splits, cols: n * k, rowsPerBlock: parts, scale },
           });
         }
       }
@@ -138,8 +133,10 @@ function linearOp(options: LinearOptions): Op {
       for (const rows of to.chunks(x)) {
         for (const part of to.chunks(weight)) {
           to.dispatch({
-            kernel: matmulNtKernel,
-            consts: { BIAS: bias !== undefined, RESIDUAL: residual !== undefined },
+            ...matmul(to, "nt", [rows.capacity, part.capacity, k], {
+              BIAS: bias !== undefined,
+              RESIDUAL: residual !== undefined,
+            }),
             library: library(weight),
             buffers: {
               x: at(x, rows),
