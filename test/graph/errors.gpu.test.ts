@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { differentiate } from "../../src/graph/differentiate.ts";
 import { Extent, scalar } from "../../src/graph/extent.ts";
 import { Graph } from "../../src/graph/graph.ts";
@@ -86,6 +86,27 @@ describe("what a plan is given", () => {
     await plan.run({ rows: 0 }, { strength: 1 });
     expect(device().counters).toMatchObject({ dispatches, submits });
     expect(await plan.read("y", 0)).toEqual(new Float32Array());
+    plan.destroy();
+    weight.destroy();
+  });
+
+  it("stays what it is while a replay waits between its submits", async () => {
+    const { plan, weight } = await smallPlan();
+    const x = randomF32(8, 3);
+    plan.write("x", x);
+    await plan.run({ rows: 2 }, { strength: 1 });
+    const want = await plan.read("y", 2);
+    const { pacer, counters } = device();
+    vi.spyOn(pacer, "submitWork", "get").mockReturnValue(1);
+    vi.spyOn(pacer, "full", "get").mockReturnValue(true);
+    const { submits } = counters;
+    const running = plan.run({ rows: 2 }, { strength: 1 }, { repeat: 3 });
+    await expect(plan.run({ rows: 1 }, { strength: 2 })).rejects.toThrow("small is still being");
+    expect(() => plan.write("x", x)).toThrow("small is still being replayed");
+    await running;
+    vi.restoreAllMocks();
+    expect(counters.submits).toBe(submits + 3);
+    expect(await plan.read("y", 2)).toEqual(want);
     plan.destroy();
     weight.destroy();
   });
