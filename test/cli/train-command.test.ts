@@ -33,7 +33,9 @@ afterEach(async () => {
 
 /** Stands in for training: the reward of a step is a function of the step only. */
 function engine(interruptAt = Infinity, breakAt = Infinity): TrainEngine {
-  return async (config, { events, stop, runFolder, logs, resume }) => {
+  return async (config, { events, stop, resume, ...options }) => {
+    // The command always gives both; only the library may train without.
+    const [runFolder, logs] = [options.runFolder!, options.logs!];
     const totalSteps = config.train.max_steps;
     const before = resume ? resume.state.before : { overall: 0.5, see: 0.5, format: 1 };
     let step = resume?.state.step ?? 0;

@@ -134,14 +134,16 @@ test("is fast enough for a training loop", () => {
   const [short, long] = [seconds(2), seconds(30)];
   const time = (x: Float32Array) => {
     const times = [0, 1, 2].map(() => {
-      const start = performance.now();
+      // Time of this process, not of the clock: other tests run at the same time.
+      const start = process.cpuUsage();
       logMel(x);
-      return performance.now() - start;
+      const { user, system } = process.cpuUsage(start);
+      return (user + system) / 1000;
     });
     return Math.min(...times);
   };
   time(short);
-  // Measured 5 ms and 70 ms on two shared cores; the limits leave room for a busy machine.
+  // Measured 5 ms and 70 ms on two shared cores; the limits leave room for slower ones.
   expect(time(short)).toBeLessThan(15);
   expect(time(long)).toBeLessThan(300);
 });
