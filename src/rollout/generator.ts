@@ -12,7 +12,7 @@ import {
 import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
 import type { Processor } from "../models/qwen2-5-omni/processor.ts";
 import { packedFeed, packTrees } from "../models/qwen2-5-omni/packed.ts";
-import type { Sample } from "../models/qwen2-5-omni/sample.ts";
+import { checkLedger, type Sample } from "../models/qwen2-5-omni/sample.ts";
 import { mropeTable } from "../nn/rotary.ts";
 
 /** Facts of a tokenizer that generation needs. */
@@ -129,12 +129,14 @@ export class Generator {
    * Generates completions, in the order of the requests; groups are contiguous.
    *
    * @param watch looks on; without it nothing but the done flags is read back on the way.
+   * @throws {DataError} `ledger-mismatch` that names the row and the file; `cannot-sample`.
    */
   async generate(
     requests: readonly GenerationRequest[],
     options: SamplingOptions,
     watch: GenerationWatch = {},
   ): Promise<GeneratedCompletion[][]> {
+    for (const { sample } of requests) checkLedger(sample, this.#model.config);
     const prompts = requests.map(({ sample }) => ({ prompt: sample, branches: [] }));
     const packed = packTrees(prompts);
     const rows = requests.reduce((sum, { generations }) => sum + generations, 0);
@@ -149,10 +151,6 @@ export class Generator {
       positions: lastPosition + options.maxNewTokens,
     });
     const feed = packedFeed(this.#model.config, packed);
-    if (feed.sizes["cells"] !== media.sizes["cells"]) throw mismatch("vision", feed, media);
-    if (feed.sizes["audioFeatures"] !== media.sizes["audioFeatures"]) {
-      throw mismatch("audio", feed, media);
-    }
     await this.#encode!.run(media);
     this.#upload(buffers, requests, packed.starts, options);
     const first = requests.flatMap(({ sample, generations }, i) =>
@@ -322,17 +320,4 @@ function checkChoice(flag: number, sample: Sample): void {
   throw new DataError("cannot-sample", `${sample.row}: no token can be chosen: ${why}.`, {
     hint: "Check the weights: a training run that diverged leaves such logits.",
   });
-}
-
-function mismatch(
-  kind: string,
-  feed: { sizes: Record<string, number> },
-  media: { sizes: Record<string, number> },
-): DataError {
-  const name = kind === "vision" ? "cells" : "audioFeatures";
-  return new DataError(
-    "ledger-mismatch",
-    `the prompts hold ${feed.sizes[name]} ${kind} placeholders, the towers give ${media.sizes[name]} rows.`,
-    { hint: "Process the rows again from their files." },
-  );
 }

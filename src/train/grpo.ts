@@ -13,7 +13,7 @@ import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
 import { storedFeatures } from "../models/qwen2-5-omni/network.ts";
 import { completionBranch, treeTokens, type Tree } from "../models/qwen2-5-omni/packed.ts";
 import type { Processor } from "../models/qwen2-5-omni/processor.ts";
-import type { Sample } from "../models/qwen2-5-omni/sample.ts";
+import { checkLedger, type Sample } from "../models/qwen2-5-omni/sample.ts";
 import { ADAPTER_SCALAR } from "../nn/layers.ts";
 import { formatReward } from "../reward/format.ts";
 import { accuracyReward } from "../reward/lenient-answer.ts";
@@ -272,6 +272,7 @@ export class GrpoTrainer {
     this.#scoring ??= scoringPass(reference, "reference");
     const scalars = { ...this.#scalars(), [ADAPTER_SCALAR]: 0 };
     for (const pass of this.#cut(trees)) {
+      for (const { sample } of pass) checkLedger(sample, reference.config);
       const feed = mergeFeeds(
         reference.mediaFeed(pass.map(({ sample }) => sample)),
         reference.treeFeed(pass.map(({ tree }) => tree)),
@@ -298,6 +299,7 @@ export class GrpoTrainer {
     let worst = 0;
     let tokens = 0;
     for (const part of this.#cut(trees)) {
+      for (const { sample } of part) checkLedger(sample, model.config);
       const column = (name: "old" | "reference" | "advantage" | "weight") =>
         Float32Array.from(part.flatMap((tree) => tree[name]));
       const old = column("old");

@@ -7,6 +7,7 @@ import type { GrowingPlan } from "../graph/growing-plan.ts";
 import { mergeFeeds } from "../models/qwen2-5-omni/feed.ts";
 import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
 import { treeTokens } from "../models/qwen2-5-omni/packed.ts";
+import { checkLedger } from "../models/qwen2-5-omni/sample.ts";
 import type { Processor } from "../models/qwen2-5-omni/processor.ts";
 import { AdamW, type AdamWSettings } from "./optimizer.ts";
 import { trainingPass } from "./pass.ts";
@@ -78,6 +79,7 @@ export class SftTrainer {
     const order = new Random(seed, "data", draw);
     const clips = Array.from({ length: stage.clips_per_step }, () => order.integer(dataset.length));
     const samples = await this.#loader.loadAll(clips.map((clip) => dataset.row(clip)));
+    for (const sample of samples) checkLedger(sample, model.config);
     const trees = sftTrees(
       this.#ids,
       samples.map((sample, i) => ({ sample, clip: clips[i]! })),

@@ -8,7 +8,9 @@ import { audioFeed } from "../../src/models/qwen2-5-omni/audio.ts";
 import { parseOmniConfig, type OmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
 import { mergeFeeds, type Feed } from "../../src/models/qwen2-5-omni/feed.ts";
 import { packedFeed, type PackedTrees } from "../../src/models/qwen2-5-omni/packed.ts";
-import type { Sample } from "../../src/models/qwen2-5-omni/sample.ts";
+import { audioTokens } from "../../src/models/qwen2-5-omni/audio-layout.ts";
+import { visionTokens } from "../../src/models/qwen2-5-omni/positions.ts";
+import type { LedgerEntry, Sample } from "../../src/models/qwen2-5-omni/sample.ts";
 import { visionFeed } from "../../src/models/qwen2-5-omni/vision.ts";
 import { matchTensors } from "../../src/models/qwen2-5-omni/weight-names.ts";
 import { ModelWeights, type Training, type WeightSource } from "../../src/models/weights.ts";
@@ -164,6 +166,11 @@ export async function goldenSample(
     const data = await golden.floats(`input_features.${i}`);
     mel.push({ data, frames: data.length / config.audio.melBins });
   }
+  const entry = (kind: LedgerEntry["kind"], frames: number, rows: number): LedgerEntry => ({
+    ...{ kind, file: row, medium: 0, frames, seconds: 0 },
+    featureRows: rows,
+    placeholders: rows,
+  });
   return {
     row,
     inputIds,
@@ -175,7 +182,12 @@ export async function goldenSample(
     patches,
     grids: media.map(({ grid }) => grid),
     mel,
-    ledger: [],
+    ledger: [
+      ...media.map(({ grid }) =>
+        entry("video", grid[0], visionTokens(grid, config.vision.mergeSize)),
+      ),
+      ...mel.map(({ frames }) => entry("audio", frames, audioTokens(frames))),
+    ],
     warnings: [],
   };
 }

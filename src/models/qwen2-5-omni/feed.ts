@@ -1,3 +1,4 @@
+import { DataError } from "../../core/errors.ts";
 import type { HostArray } from "../../graph/storage.ts";
 
 /** What the host gives one replay of a plan. */
@@ -10,12 +11,27 @@ export interface Feed {
   scalars: Record<string, number>;
 }
 
-/** Several feeds as one; names must not meet. */
+/**
+ * Several feeds as one; inputs must not meet.
+ *
+ * @throws {DataError} `feeds-disagree` when two give one extent different sizes: feature rows and
+ *   their placeholders, for example.
+ */
 export function mergeFeeds(...feeds: readonly Feed[]): Feed {
   const merged: Feed = { inputs: {}, sizes: {}, scalars: {} };
   for (const feed of feeds) {
     Object.assign(merged.inputs, feed.inputs);
-    Object.assign(merged.sizes, feed.sizes);
+    for (const [name, size] of Object.entries(feed.sizes)) {
+      const known = (merged.sizes[name] ??= size);
+      if (known === size) continue;
+      throw new DataError(
+        "feeds-disagree",
+        `${name} is ${known} in one feed, ${size} in another.`,
+        {
+          hint: "Placeholders and feature rows must be of the same samples.",
+        },
+      );
+    }
     Object.assign(merged.scalars, feed.scalars);
   }
   return merged;
