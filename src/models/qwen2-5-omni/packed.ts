@@ -153,6 +153,13 @@ function tokenBuckets(ids: Uint32Array): {
   };
 }
 
+/** Destinations of all held features: those of other trees go nowhere. */
+function afterOthers(rows: Uint32Array, others: number): Uint32Array {
+  const all = new Uint32Array(others + rows.length).fill(NO_ROW);
+  all.set(rows, others);
+  return all;
+}
+
 /** Feature rows that stand before those of the packed trees in the feature tensors. */
 export interface FeatureOffset {
   vision: number;
@@ -185,8 +192,8 @@ export function packedFeed(
       "text.ids": ids,
       "text.visionSource": visionSource,
       "text.audioSource": audioSource,
-      "text.visionRows": visionRows,
-      "text.audioRows": audioRows,
+      "text.visionRows": afterOthers(visionRows, offset.vision),
+      "text.audioRows": afterOthers(audioRows, offset.audio),
       "text.buckets.order": buckets.order,
       "text.buckets.start": buckets.start,
       "text.buckets.token": buckets.token,

@@ -1,0 +1,99 @@
+import type { RunConfig } from "../../src/config/schema.ts";
+import { Events } from "../../src/core/events.ts";
+import { SampleLoader } from "../../src/data/sample-loader.ts";
+import type { TinyRow } from "../../src/data/tiny/dataset.ts";
+import { openDataset } from "../../src/data/tiny/open.ts";
+import type { Device } from "../../src/gpu/device.ts";
+import type { OmniModel } from "../../src/models/qwen2-5-omni/model.ts";
+import { Processor } from "../../src/models/qwen2-5-omni/processor.ts";
+import { ModelWeights } from "../../src/models/weights.ts";
+import type { Reward } from "../../src/reward/reward.ts";
+import { Generator, tokenFacts } from "../../src/rollout/generator.ts";
+import { GrpoTrainer, type GrpoSetup, type GrpoStep } from "../../src/train/grpo.ts";
+import { AdamW } from "../../src/train/optimizer.ts";
+import { loadReference, loadRunModel } from "../../src/train/setup.ts";
+
+/** A reward that tells completions apart: the share of odd token ids, plus some for the length. */
+export const oddReward: Reward = {
+  name: "odd",
+  score: ({ ids }) => ids.filter((id) => id % 2 === 1).length / ids.length + ids.length / 10,
+};
+
+/** A GRPO trainer with its parts within a test's reach. */
+export class TrainerBench {
+  readonly setup: GrpoSetup;
+  readonly trainer: GrpoTrainer;
+  readonly rows: TinyRow[];
+
+  /** Loads the model that a configuration names and sets a trainer up; `change` replaces parts. */
+  static async open(
+    device: Device,
+    config: RunConfig,
+    change: Partial<GrpoSetup> = {},
+  ): Promise<TrainerBench> {
+    const events = new Events();
+    const processor = await Processor.load(config.model.path);
+    const model = change.model ?? (await loadRunModel(device, config, events));
+    const { data, train, rollout } = config;
+    const indices = [...Array(data.clips).keys()];
+    const dataset = await openDataset("train", data, indices, data.folder, events);
+    const setup: GrpoSetup = {
+      ...{ model, processor, train, rollout, events },
+      loader: new SampleLoader(processor),
+      generator: new Generator(model, tokenFacts(processor)),
+      optimizer: await AdamW.create(device, model.weights.trained, train),
+      rewards: [{ reward: oddReward, weight: 1 }],
+      ...(train.beta > 0 && { reference: await loadReference(model, config) }),
+      ...change,
+    };
+    const rows = indices.slice(0, train.prompts_per_step).map((index) => dataset.row(index));
+    return new TrainerBench(setup, rows);
+  }
+
+  private constructor(setup: GrpoSetup, rows: TinyRow[]) {
+    this.setup = setup;
+    this.rows = rows;
+    this.trainer = new GrpoTrainer(setup);
+  }
+
+  /** One step on the first rows. */
+  step(rate = 1e-3, draw = 0): Promise<GrpoStep> {
+    return this.trainer.step(this.rows, draw, rate, draw + 1);
+  }
+
+  /** The gradients of the last step's last accumulation, by name. */
+  async gradients(): Promise<Map<string, Float32Array>> {
+    const gradients = new Map<string, Float32Array>();
+    for (const { name, gradient } of this.setup.model.weights.trained) {
+      gradients.set(name, await gradient!.download());
+    }
+    return gradients;
+  }
+
+  /** Frees the model and everything around it. */
+  close(): void {
+    this.setup.optimizer.destroy();
+    this.setup.generator.destroy();
+    this.setup.model.weights.destroy();
+  }
+}
+
+/** All weights of a model, adapters included, by name. */
+export async function allWeights({ weights }: OmniModel): Promise<Map<string, Float32Array>> {
+  const values = new Map<string, Float32Array>();
+  for (const parameter of [...weights.distinct, ...weights.adapterParameters]) {
+    values.set(parameter.name, await ModelWeights.read(parameter));
+  }
+  return values;
+}
+
+/** Names of the weights that differ in any bit. */
+export function changedWeights(
+  before: ReadonlyMap<string, Float32Array>,
+  after: ReadonlyMap<string, Float32Array>,
+): string[] {
+  return [...after.keys()].filter((name) => {
+    const [old, now] = [before.get(name)!, after.get(name)!];
+    return now.some((value, i) => !Object.is(value, old[i]));
+  });
+}

@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { RunConfig } from "../../src/config/schema.ts";
+import { SampleLoader, type SampleRow } from "../../src/data/sample-loader.ts";
+import type { Sample } from "../../src/models/qwen2-5-omni/sample.ts";
+import type { Reward } from "../../src/reward/reward.ts";
+import { Generator, tokenFacts } from "../../src/rollout/generator.ts";
+import { useDevice } from "../helpers/device.ts";
+import { allWeights, changedWeights, TrainerBench } from "../helpers/grpo-trainer.ts";
+import { relativeL2 } from "../helpers/omni-golden.ts";
+import { TinyWorkplace } from "../helpers/tiny-run.ts";
+
+describe("a GRPO step", () => {
+  const device = useDevice();
+  const place = new TinyWorkplace();
+  beforeAll(() => place.make());
+  afterAll(() => place.remove());
+
+  const train = { num_generations: 3 };
+  const configOf = (change: object = {}): RunConfig =>
+    place.config({ train: { ...train, ...change } });
+
+  describe("law 6", () => {
+    it("equal rewards: advantage 0, gradient 0, no weight moves", async () => {
+      const same: Reward = { name: "same", score: () => 0.3 };
+      const bench = await TrainerBench.open(device(), configOf(), {
+        rewards: [{ reward: same, weight: 1 }],
+      });
+      const before = await allWeights(bench.setup.model);
+      const { metrics } = await bench.step();
+      expect(metrics["loss"]).toBe(0);
+      expect(metrics["grad_norm"]).toBe(0);
+      for (const [name, gradient] of await bench.gradients()) {
+        expect(
+          gradient.every((value) => value === 0),
+          name,
+        ).toBe(true);
+      }
+      expect(changedWeights(before, await allWeights(bench.setup.model))).toEqual([]);
+      bench.close();
+    });
+
+    it.each(["grpo", "dapo", "dr_grpo"] as const)(
+      "splitting the step of a %s loss into passes changes nothing",
+      async (loss_type) => {
+        const whole = await TrainerBench.open(device(), configOf({ loss_type, beta: 0.1 }));
+        const { model, reference } = whole.setup;
+        const first = await whole.step(0);
+        const want = await whole.gradients();
+        // A pass holds one group: a prompt of some 100 tokens and 3 x 4.
+        const split = await TrainerBench.open(
+          device(),
+          configOf({ loss_type, beta: 0.1, max_tokens_per_pass: 130 }),
+          { model, reference: reference! },
+        );
+        const second = await split.step(0);
+        expect(second.groups.lengths).toEqual(first.groups.lengths);
+        expect(second.tokens).toBe(first.tokens);
+        expect(Math.abs(second.metrics["loss"]! - first.metrics["loss"]!)).toBeLessThan(1e-6);
+        for (const [name, gradient] of await split.gradients()) {
+          const limit = name.endsWith("k_proj.bias") ? 1e-3 : 1e-6;
+          expect(relativeL2(gradient, want.get(name)!), name).toBeLessThan(limit);
+        }
+        reference!.weights.destroy();
+        whole.close();
+      },
+    );
+  });
+
+  it("with two iterations makes two updates, the second off the sampling policy", async () => {
+    const bench = await TrainerBench.open(device(), configOf({ num_iterations: 2, epsilon: 1e-4 }));
+    const { metrics } = await bench.step(1e-2);
+    expect(bench.setup.optimizer.step).toBe(2);
+    // The first iteration has ratio 1 and clips nothing; half of the mean is the second's.
+    expect(metrics["clip_ratio/region_mean"]).toBeGreaterThan(0.1);
+    bench.close();
+  });
+
+  it("a KL term against the start is 0 at first, then not", async () => {
+    const bench = await TrainerBench.open(device(), configOf({ beta: 0.1 }));
+    expect(bench.setup.reference).not.toBe(bench.setup.model);
+    expect((await bench.step()).metrics["kl"]).toBeLessThan(1e-12);
+    expect((await bench.step(1e-3, 1)).metrics["kl"]).toBeGreaterThan(1e-6);
+    bench.setup.reference!.weights.destroy();
+    bench.close();
+  });
+
+  it("trains the towers when asked: every weight but the frozen ones moves", async () => {
+    const bench = await TrainerBench.open(
+      device(),
+      configOf({
+        ...{ tune_mm_vision: true, tune_mm_audio: true, tune_mm_mlp: true },
+        freeze: ["visual.blocks.0.*"],
+      }),
+    );
+    const before = await allWeights(bench.setup.model);
+    await bench.step();
+    const after = await allWeights(bench.setup.model);
+    const changed = changedWeights(before, after);
+    const still = [...after.keys()].filter((name) => !changed.includes(name));
+    expect(still.filter((name) => !name.startsWith("visual.blocks.0."))).toEqual([
+      "audio_tower.audio_bos_eos_token.weight",
+    ]);
+    expect(still.length).toBeGreaterThan(10);
+    // The next rollout sees the new towers: its log-probabilities agree with training.
+    await bench.step(1e-3, 1);
+    bench.close();
+  });
+
+  describe("law 1: a ledger that lies is named", () => {
+    /** A row whose pictures went missing after the ledger was written. */
+    const lie = (sample: Sample): Sample => ({ ...sample, patches: new Float32Array(), grids: [] });
+    const error = {
+      code: "ledger-mismatch",
+      message: expect.stringMatching(/^tiny.*\.mp4/) as string,
+    };
+
+    it("at rollout", async () => {
+      class Lying extends SampleLoader {
+        override async load(row: SampleRow): Promise<Sample> {
+          return lie(await super.load(row));
+        }
+      }
+      const honest = await TrainerBench.open(device(), configOf());
+      const { processor } = honest.setup;
+      const bench = await TrainerBench.open(device(), configOf(), { loader: new Lying(processor) });
+      await expect(bench.step()).rejects.toMatchObject(error);
+      bench.close();
+      honest.close();
+    });
+
+    it.each([
+      ["at training", 0],
+      ["at the reference's log-probabilities", 0.1],
+    ])("%s", async (_place, beta) => {
+      const bench = await TrainerBench.open(device(), configOf({ beta }));
+      const { model, processor } = bench.setup;
+      class Forgetting extends Generator {
+        override async generate(...args: Parameters<Generator["generate"]>) {
+          const groups = await super.generate(...args);
+          for (const { sample } of args[0]) Object.assign(sample, lie(sample));
+          return groups;
+        }
+      }
+      const generator = new Forgetting(model, tokenFacts(processor));
+      const lying = await TrainerBench.open(device(), configOf({ beta }), {
+        ...{ model, generator },
+        ...(bench.setup.reference && { reference: bench.setup.reference }),
+      });
+      const before = await allWeights(model);
+      await expect(lying.step()).rejects.toMatchObject(error);
+      expect(changedWeights(before, await allWeights(model))).toEqual([]);
+      bench.close();
+    });
+  });
+});
