@@ -84,7 +84,8 @@ export class Plan {
               `${node.op.name} binds ${tensor.name}, which is no tensor of its node`,
             );
           }
-          lowered.push({ op: node.op.name, dispatch });
+          const consts = { ...tunablesFor(dispatch.kernel, software), ...dispatch.consts };
+          lowered.push({ op: node.op.name, dispatch: { ...dispatch, consts } });
         },
       };
       node.op.lower(node, to);
