@@ -26,6 +26,8 @@ const loading = element<HTMLProgressElement>("load");
 const page = {
   clip: undefined as { name: string; data: Blob } | undefined,
   preset: undefined as Question | undefined,
+  /** What makes asking impossible, whatever is chosen. */
+  obstacle: missingCodecs(),
   modelReady: false,
   busy: false,
 };
@@ -45,12 +47,14 @@ const optionInputs = LETTERS.map((letter) => {
 element("words").textContent = WORDS;
 
 function refresh(): void {
-  ask.disabled = !page.modelReady || page.busy || page.clip === undefined;
+  const possible = page.modelReady && page.obstacle === undefined;
+  ask.disabled = !possible || page.busy || page.clip === undefined;
   stop.disabled = !page.busy;
   element("form").ariaBusy = String(page.busy);
 }
 
-function show(problem: Problem | undefined): void {
+/** Shows a problem in place of the last one; an obstacle stays. */
+function show(problem: Problem | undefined = page.obstacle): void {
   element("problem").hidden = problem === undefined;
   if (problem === undefined) return;
   element("problem-title").textContent = problem.title;
@@ -83,7 +87,7 @@ function useClip(name: string, data: Blob): void {
   page.clip = { name, data };
   URL.revokeObjectURL(player.src);
   player.src = URL.createObjectURL(data);
-  show(undefined);
+  show();
   refresh();
 }
 
@@ -150,7 +154,7 @@ element("form").addEventListener("submit", (event) => {
   const sampled = Number(element<HTMLSelectElement>("count").value);
   page.busy = true;
   refresh();
-  show(undefined);
+  show();
   element("answers").hidden = false;
   fill(element("greedy"), { text: "" });
   element("sampled").replaceChildren();
@@ -255,6 +259,7 @@ worker.addEventListener("error", ({ message }) => {
 });
 
 function fail(during: "start" | "ask", problem: Problem): void {
+  if (during === "start") page.obstacle ??= problem;
   show(problem);
   page.busy = false;
   if (during === "start") {
@@ -266,6 +271,6 @@ function fail(during: "start" | "ask", problem: Problem): void {
   refresh();
 }
 
-show(missingCodecs());
+show();
 void offerSamples();
 send({ type: "load", folder: new URL("checkpoint", document.baseURI).href });

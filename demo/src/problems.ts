@@ -12,6 +12,7 @@ const TITLES: Record<string, string> = {
   "device-lost": "The GPU device was lost",
   "out-of-memory": "The GPU is out of memory",
   "missing-file": "The model's files are not here",
+  "missing-weights": "The trained weights are not here",
   "media-decoder-missing": "This browser cannot decode the clip",
   "media-unreadable": "The file cannot be read",
   "media-corrupt": "The clip is damaged",
@@ -31,10 +32,12 @@ export function describe(code: string, message: string): Problem {
         "--enable-unsafe-webgpu --enable-features=Vulkan.",
     };
   }
-  if (code === "missing-file" && message.includes("safetensors")) {
+  if (code === "missing-weights") {
     return {
-      title: "The trained weights are not here",
-      text: `${message} Train a model (npm start), then start the demo with AUBADE_DEMO_MODEL set to the run's model folder.`,
+      title,
+      text:
+        `${message} Whoever serves this page can train them with "npm start" and then set ` +
+        "AUBADE_DEMO_MODEL to the model folder of that run.",
     };
   }
   return { title, text: message };
