@@ -10,7 +10,7 @@ export interface AttentionTile {
   backwardQ: AttentionConsts;
   backwardKv: AttentionConsts;
   decode: AttentionConsts;
-  decodeKernel: typeof attentionDecodeKernel | typeof attentionDecodeWideKernel;
+  decodeKernel: typeof attentionDecodeKernel;
 }
 
 /**
