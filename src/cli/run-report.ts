@@ -83,6 +83,7 @@ export async function writeRunReport(
     device: facts.device,
     limits: LIMITS[config.data.name],
     modelFolder: RUN_FILES.model,
+    adapters: config.train.lora !== null,
   });
   await writeFileAtomic(file(RUN_FILES.card), card);
 }

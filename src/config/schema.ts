@@ -65,8 +65,15 @@ export const runSchema = z
       );
     }
     const trained = ["tune_mm_llm", "tune_mm_vision", "tune_mm_audio", "tune_mm_mlp"] as const;
-    if (!run.train.lora && trained.every((name) => !run.train[name])) {
+    if (trained.every((name) => !run.train[name])) {
       report(["train", "tune_mm_llm"], "every part of the model is frozen", "Set it to true.");
+    }
+    if (run.train.lora && run.model.init === "random") {
+      report(
+        ["model", "init"],
+        "adapters alone are saved, and new random weights would be lost",
+        "Set it to weights, or train.lora to null.",
+      );
     }
   });
 

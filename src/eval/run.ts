@@ -27,7 +27,8 @@ export async function evaluateRun(
   const device = await openRunDevice(settings.device, options.events);
   try {
     const processor = await Processor.load(settings.model.path);
-    const model = await OmniModel.load(device, settings.model.path);
+    const { path, storage } = settings.model;
+    const model = await OmniModel.load(device, path, { trains: () => false, storage });
     const heldOut = await HeldOut.open(model, processor, settings, options);
     const intact = await heldOut.ask(0, "after", null);
     const controls: EvalResult["controls"] = {};

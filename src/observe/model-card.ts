@@ -35,6 +35,8 @@ export interface ModelCard {
   limits: readonly string[];
   /** Folder of the trained weights inside the run folder. */
   modelFolder: string;
+  /** Whether adapters were trained: the folder then holds no weights of the model itself. */
+  adapters: boolean;
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -103,7 +105,11 @@ const CONTENTS = `| file | holds |
  * Numerics: scores as fractions with three digits, standard errors in points.
  */
 export function modelCard(card: ModelCard): string {
-  const method = card.task === "grpo" ? "GRPO" : "supervised fine-tuning";
+  const task = card.task === "grpo" ? "GRPO" : "supervised fine-tuning";
+  const method = card.adapters ? `${task} of low-rank adapters` : task;
+  const what = card.adapters
+    ? `the trained adapters in PEFT's format, to be loaded on \`${card.baseModel}\``
+    : "the trained weights as safetensors";
   const minutes = (card.seconds / 60).toFixed(1);
   return `---
 library_name: aubade
@@ -112,7 +118,7 @@ pipeline_tag: any-to-any
 tags:
   - aubade
   - audio-visual
-  - ${card.task}
+  - ${card.task}${card.adapters ? "\n  - lora" : ""}
 ---
 
 # ${card.name}
@@ -154,6 +160,6 @@ ${card.configYaml.trimEnd()}
 ## Files
 
 ${CONTENTS}
-| \`${card.modelFolder}/\` | the trained weights as safetensors |
+| \`${card.modelFolder}/\` | ${what} |
 `;
 }

@@ -47,7 +47,10 @@ export const loraSchema = z.strictObject({
     .array(z.string().min(1))
     .min(1, "an adapter needs at least one module to sit on")
     .default(["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
-    .describe("Last name parts of the linear layers that get an adapter."),
+    .describe(
+      "Linear layers that get an adapter: the ends of their names, or patterns of whole names in " +
+        "which `*` stands for any characters; only layers in the parts that train (`tune_mm_*`) do.",
+    ),
 });
 
 /** How weights are trained: TRL's names and defaults wherever the meaning is TRL's. */
@@ -118,7 +121,10 @@ export const trainSchema = z.strictObject({
     .array(z.string().min(1))
     .default([])
     .describe("Parameter names that stay frozen besides; `*` stands for any characters."),
-  lora: loraSchema.nullable().default(null).describe("Adapters to train instead; null for none."),
+  lora: loraSchema
+    .nullable()
+    .default(null)
+    .describe("Adapters to train while all weights stay frozen; null for none."),
   max_tokens_per_pass: z
     .int()
     .positive()

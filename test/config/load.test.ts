@@ -118,6 +118,15 @@ describe("messages", () => {
     expect(error.hint).toBe("Set it to 8.");
   });
 
+  it("adapters need a base that is kept, and a part that trains", async () => {
+    const model = "model: {path: m, init: random}\n";
+    expect((await failure(`${model}train: {lora: {}}\n`)).message).toContain(
+      "adapters alone are saved, and new random weights would be lost",
+    );
+    const frozen = await failure(`${MODEL}train: {lora: {}, tune_mm_llm: false}\n`);
+    expect(frozen.message).toContain("every part of the model is frozen");
+  });
+
   it.each([
     [
       "train:\n  learning_rat: 1\n",

@@ -128,6 +128,7 @@ describe("model card", () => {
     device: { adapter: "llvmpipe", tier: "T1" },
     limits: ["The errors were put in by the warm start."],
     modelFolder: "model",
+    adapters: false,
   };
 
   it("tells rewards, scores with their error, limits and how it was made", () => {
@@ -141,5 +142,12 @@ describe("model card", () => {
     expect(text).toContain("Device: adapter llvmpipe, tier T1.");
     expect(text).not.toMatch(/undefined|NaN/);
     expect(modelCard({ ...card, task: "sft", rewards: [] })).not.toContain("## Reward");
+  });
+
+  it("says when the folder holds adapters alone", () => {
+    expect(modelCard(card)).toContain("| `model/` | the trained weights as safetensors |");
+    const text = modelCard({ ...card, adapters: true });
+    expect(text).toContain("with GRPO of low-rank adapters: 40 steps");
+    expect(text).toContain("adapters in PEFT's format, to be loaded on `assets/tiny-omni` |");
   });
 });
