@@ -354,7 +354,10 @@ export class GrpoTrainer {
       model,
       "grpo",
       (graph, out, rows) => policyTrace(graph, out, rows, train),
-      inside ? undefined : (graph) => storedFeatures(graph, model.config, buffers!),
+      {
+        features: inside ? undefined : (graph) => storedFeatures(graph, model.config, buffers!),
+        gradientCheckpointing: train.gradient_checkpointing,
+      },
     );
     return this.#pass;
   }

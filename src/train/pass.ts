@@ -1,39 +1,51 @@
 import { differentiate } from "../graph/differentiate.ts";
-import { Extent } from "../graph/extent.ts";
+import { type Extent, scalar } from "../graph/extent.ts";
 import { Graph, type Tensor } from "../graph/graph.ts";
 import { GrowingPlan } from "../graph/growing-plan.ts";
 import { logProb } from "../graph/ops/head.ts";
 import type { TokenLoss } from "../graph/ops/loss.ts";
 import { columnSum } from "../graph/ops/reduce.ts";
-import { scalar } from "../graph/extent.ts";
+import { recompute } from "../graph/recompute.ts";
 import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
 import type { Features } from "../models/qwen2-5-omni/network.ts";
 
 /** Traces a loss over the log-probabilities of predicted tokens. */
 export type LossTrace = (graph: Graph, out: Tensor, rows: Extent) => TokenLoss;
 
+/** What a training pass may do without or add. */
+export interface PassOptions {
+  /** Media features to splice; the towers are part of the pass when left out. */
+  features?: ((graph: Graph) => Features) | undefined;
+  /** Computes the inside of decoder layers again in backward instead of keeping it. */
+  gradientCheckpointing?: boolean;
+}
+
 /**
  * The training pass of a model: packed trees forward, a loss per token, backward into gradients.
  *
  * Replay scalar `inverseTemperature`. Keeps `terms`, the sums of the loss terms, and `logProbs`
  * [lossRows, 3].
- *
- * @param features media features to splice; the towers are part of the pass when left out.
  */
 export function trainingPass(
   model: OmniModel,
   label: string,
   loss: LossTrace,
-  features?: (graph: Graph) => Features,
+  options: PassOptions = {},
 ): GrowingPlan {
   return new GrowingPlan(model.device, label, () => {
     const graph = new Graph();
-    const { rows, target, head } = model.predictedRows(graph, features?.(graph));
+    const { rows, target, head } = model.predictedRows(graph, options.features?.(graph));
     const out = logProb(graph, rows, head, target, scalar("inverseTemperature"));
     const { gradient, terms } = loss(graph, out, rows.rows as Extent);
     graph.keep("logProbs", out);
     graph.keep("terms", columnSum(graph, terms));
+    const backward = graph.nodes.length;
     differentiate(graph, [[out, gradient]]);
+    if (options.gradientCheckpointing === true) {
+      const layers = Array.from({ length: model.config.text.layers }, (_, i) => `hidden.${i}`);
+      const boundaries = ["embeddings", ...layers].map((name) => graph.annotations.get(name)!);
+      recompute(graph, { boundaries, backward });
+    }
     return graph;
   });
 }

@@ -133,6 +133,13 @@ export const trainSchema = z.strictObject({
       "Most tokens in one packed training pass; groups beyond it go to a further pass of the " +
         "same step, which changes no result.",
     ),
+  gradient_checkpointing: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Whether decoder layers are computed again in backward instead of kept: less memory, a " +
+        "third more work, the same bits.",
+    ),
   logging_steps: z.int().positive().default(1).describe("Steps between two rows of metrics."),
   save_steps: z
     .int()

@@ -28,6 +28,7 @@ export class SftTask implements TrainingTask {
       clipSeed: data.seed,
       seed: train.seed,
       maxTokensPerPass: train.max_tokens_per_pass,
+      gradientCheckpointing: train.gradient_checkpointing,
       optimizer: train,
     });
     return new SftTask(settings, trainer);

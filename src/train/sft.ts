@@ -23,6 +23,7 @@ export interface SftSetup {
   clipSeed: number;
   seed: number;
   maxTokensPerPass: number;
+  gradientCheckpointing: boolean;
   optimizer: AdamWSettings;
 }
 
@@ -53,8 +54,11 @@ export class SftTrainer {
     this.#optimizer = optimizer;
     this.#ids = tinyIds((text) => setup.processor.tokenizer.encode(text));
     this.#loader = new SampleLoader(setup.processor);
-    this.#pass = trainingPass(setup.model, "sft", (graph, out, rows) =>
-      nllLoss(graph, out, graph.input("loss.weight", rows, 1)),
+    this.#pass = trainingPass(
+      setup.model,
+      "sft",
+      (graph, out, rows) => nllLoss(graph, out, graph.input("loss.weight", rows, 1)),
+      { gradientCheckpointing: setup.gradientCheckpointing },
     );
   }
 

@@ -71,7 +71,7 @@ describe("generation on a golden model", () => {
         const coefficients = { epsilonLow: 0.2, epsilonHigh: 0.2, beta: 0, entropyCoef: 0 };
         return policyLoss(graph, inputs, coefficients);
       },
-      (graph) => storedFeatures(graph, model.config, generator.buffers!),
+      { features: (graph) => storedFeatures(graph, model.config, generator.buffers!) },
     );
     const trees = groups.map((group, i) => ({
       prompt: samples[i]!,
