@@ -1,3 +1,4 @@
+import { ConfigError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { clipContents } from "../data/tiny/clip.ts";
 import { alignmentLabels, clipTree, textTree, type Teacher } from "../data/tiny/sft.ts";
@@ -101,8 +102,12 @@ export function sftTrees(
   return trees;
 }
 
-/** Cuts trees into passes of at most `budget` tokens, in order; a single larger tree is an error. */
-export function cutPasses<T extends { tree: Tree }>(
+/**
+ * Cuts trees into passes of at most `budget` tokens, in order; nothing is cut off or left out.
+ *
+ * @throws {ConfigError} `group-over-budget` that names the row of a tree larger than a pass.
+ */
+export function cutPasses<T extends { tree: Tree; sample?: Sample }>(
   trees: readonly T[],
   budget: number,
   tokensOf: (tree: Tree) => number,
@@ -111,6 +116,14 @@ export function cutPasses<T extends { tree: Tree }>(
   let used = Infinity;
   for (const entry of trees) {
     const tokens = tokensOf(entry.tree);
+    if (tokens > budget) {
+      const row = entry.sample?.row ?? "a sequence without a clip";
+      throw new ConfigError(
+        "group-over-budget",
+        `${row} takes ${tokens} tokens with its answers; train.max_tokens_per_pass is ${budget}.`,
+        { hint: `Set train.max_tokens_per_pass to at least ${tokens}.` },
+      );
+    }
     if (used + tokens > budget) {
       passes.push([]);
       used = 0;

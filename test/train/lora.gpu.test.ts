@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openSafetensors } from "../../src/io/safetensors.ts";
 import { fileSource } from "#io";
 import { OmniModel } from "../../src/models/qwen2-5-omni/model.ts";
+import { Processor } from "../../src/models/qwen2-5-omni/processor.ts";
 import { restoreTrainingState, saveModel, writeTrainingState } from "../../src/train/checkpoint.ts";
 import { STATE_VERSION, type TrainerState } from "../../src/train/state.ts";
 import { scoringPass } from "../../src/train/pass.ts";
@@ -121,6 +122,7 @@ describe("adapters in a GRPO step", () => {
     const want = await logProbs(bench, model, 1);
     const folder = place.path("saved");
     await saveModel(model, place.model, folder);
+    expect((await Processor.load(folder)).tokenizer.vocabSize).toBeGreaterThan(300);
     const loaded = await OmniModel.load(device(), folder);
     expect(loaded.weights.adapters.size).toBe(model.weights.adapters.size);
     expect(loaded.weights.adapters.has("audio_tower.layers.0.self_attn.q_proj")).toBe(true);
