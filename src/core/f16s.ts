@@ -24,14 +24,20 @@ export interface PackedF16s {
  * the point where a bf16 value loses bits. 1 for a tensor of zeros.
  */
 export function f16sScale(values: Float32Array): number {
+  // As integers, magnitudes of floats are in their order.
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   let largest = 0;
-  for (const value of values) {
-    const magnitude = Math.abs(value);
-    if (magnitude > largest && magnitude < Infinity) largest = magnitude;
+  for (let i = 0; i < bits.length; i++) {
+    const magnitude = bits[i]! & 0x7fffffff;
+    if (magnitude > largest && magnitude < 0x7f800000) largest = magnitude;
   }
   if (largest === 0) return 1;
-  const exponent = Math.floor(Math.log2(largest)) - 14;
+  const exponent = Math.floor(Math.log2(floatOf(largest))) - 14;
   return 2 ** Math.max(-MAX_EXPONENT, Math.min(MAX_EXPONENT, exponent));
+}
+
+function floatOf(bits: number): number {
+  return new Float32Array(Uint32Array.of(bits).buffer)[0]!;
 }
 
 /**
@@ -45,25 +51,27 @@ export function packF16s(values: Float32Array, width: number, scale: number): Pa
   const words = new Uint32Array((rows * padded) / 2);
   const halves = new Uint16Array(words.buffer);
   const inverse = 1 / scale;
-  const float = new Float32Array(1);
-  const bits = new Uint32Array(float.buffer);
+  const scaled = new Float32Array(width);
+  const bits = new Uint32Array(scaled.buffer);
   let inexact = 0;
-  for (let row = 0, from = 0; row < rows; row++) {
-    for (let at = row * padded, end = at + width; at < end; at++) {
-      const value = values[from++]!;
-      float[0] = value * inverse;
-      const word = bits[0]!;
+  for (let row = 0; row < rows; row++) {
+    const from = row * width;
+    const to = row * padded;
+    for (let i = 0; i < width; i++) scaled[i] = values[from + i]! * inverse;
+    for (let i = 0; i < width; i++) {
+      const word = bits[i]!;
       const magnitude = word & 0x7fffffff;
       // Normal f16 values, all but a few: no call and no second look at the value.
       if (magnitude >= 0x38800000 && magnitude < 0x477ff000) {
         if ((magnitude & 0x1fff) !== 0) inexact++;
         const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
-        halves[at] = ((word >>> 16) & 0x8000) | ((rounded - 0x38000000) >>> 13);
+        halves[to + i] = ((word >>> 16) & 0x8000) | ((rounded - 0x38000000) >>> 13);
         continue;
       }
-      halves[at] = toF16(float[0]!);
-      const back = fromF16(halves[at]!) * scale;
-      if (back !== value && !Number.isNaN(value)) inexact++;
+      const half = toF16(scaled[i]!);
+      halves[to + i] = half;
+      const value = values[from + i]!;
+      if (fromF16(half) * scale !== value && !Number.isNaN(value)) inexact++;
     }
   }
   return { words, inexact };
