@@ -135,14 +135,24 @@ async function offerSamples(): Promise<void> {
   }
 }
 
-upload.addEventListener("change", () => {
-  const file = upload.files?.[0];
-  if (file === undefined) return;
+function useFile(file: File): void {
   for (const input of element("samples").querySelectorAll("input")) input.checked = false;
   element("preset-box").hidden = true;
   element("contents").hidden = true;
   page.preset = undefined;
   useClip(file.name, file);
+}
+
+upload.addEventListener("change", () => {
+  if (upload.files?.[0] !== undefined) useFile(upload.files[0]);
+});
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  const file = event.dataTransfer?.files[0];
+  if (file === undefined) return;
+  upload.files = event.dataTransfer!.files;
+  useFile(file);
 });
 for (const input of [question, ...optionInputs]) input.addEventListener("input", forgetPreset);
 stop.addEventListener("click", () => send({ type: "stop" }));
@@ -267,7 +277,10 @@ function fail(during: "start" | "ask", problem: Problem): void {
     status.textContent = "Asking is not possible.";
     if (element("model").textContent === "waiting") element("adapter").textContent = "none";
     element("model").textContent = "not loaded";
-  } else status.textContent = "No answer.";
+  } else {
+    status.textContent = "No answer.";
+    if (element("greedy").textContent === "") element("answers").hidden = true;
+  }
   refresh();
 }
 

@@ -45,8 +45,11 @@ export interface Answer extends GeneratedCompletion {
   text: string;
 }
 
-/** Plans and buffers per model, so that a second question compiles nothing. */
-const generators = new WeakMap<OmniModel, Generator>();
+/**
+ * Plans and buffers per model, so that a second question compiles nothing, and the work that uses
+ * them at present: questions take turns.
+ */
+const generators = new WeakMap<OmniModel, { generator: Generator; turn: Promise<unknown> }>();
 
 /**
  * Decodes the media of a conversation, in the order of its parts.
@@ -68,7 +71,7 @@ export async function loadMedia(
 /**
  * Answers a conversation: greedily by default, or with several sampled answers of one prompt.
  *
- * Calls with one model must not overlap: they share its buffers.
+ * Calls with one model take turns, since they share its buffers.
  *
  * @throws {DataError} when a medium cannot be decoded or the prompt leaves no room for an answer.
  * @example
@@ -98,10 +101,11 @@ export async function generate(
     sampling[name] = options[name] ?? sampling[name];
   }
   sampling.maxNewTokens = Math.min(sampling.maxNewTokens, room);
-  let generator = generators.get(model);
-  if (generator === undefined) {
-    generator = new Generator(model, tokenFacts(processor));
-    generators.set(model, generator);
+  let shared = generators.get(model);
+  if (shared === undefined) {
+    const generator = new Generator(model, tokenFacts(processor));
+    shared = { generator, turn: Promise.resolve() };
+    generators.set(model, shared);
   }
   const textOf = (ids: readonly number[]) => processor.tokenizer.decode(ids, { skipSpecial: true });
   const said: string[] = [];
@@ -118,6 +122,11 @@ export async function generate(
     ...(onText && { onTokens }),
     ...(signal && { signal }),
   };
-  const [group] = await generator.generate([{ sample, generations, draw }], sampling, watch);
+  const { generator, turn } = shared;
+  const work = turn.then(() =>
+    generator.generate([{ sample, generations, draw }], sampling, watch),
+  );
+  shared.turn = work.catch(() => {});
+  const [group] = await work;
   return group!.map((completion) => ({ ...completion, text: textOf(completion.ids) }));
 }

@@ -58,7 +58,7 @@ describe.skipIf(!haveBrowser())("the demo page", () => {
     const page = await open();
     await askable(page);
     expect(await page.locator("#adapter").innerText()).toMatch(/swiftshader.*tier T0.*software/i);
-    await page.getByLabel("or a file of your own").setInputFiles(clip);
+    await page.getByLabel("or a file of your own (or drop it anywhere)").setInputFiles(clip);
     await page.getByRole("textbox", { name: "Question" }).fill("Which sound is heard second?");
     for (const [letter, word] of Object.entries({ A: "horn", B: "bell", C: "hiss", D: "buzz" })) {
       await page.getByLabel(letter, { exact: true }).fill(word);
@@ -107,11 +107,12 @@ describe.skipIf(!haveBrowser())("the demo page", () => {
   it("says that a file is no clip", async () => {
     const page = await open();
     await askable(page);
-    const upload = page.getByLabel("or a file of your own");
+    const upload = page.getByLabel("or a file of your own (or drop it anywhere)");
     await upload.setInputFiles({ name: "a.mp4", mimeType: "video/mp4", buffer: Buffer.alloc(99) });
     await page.getByRole("button", { name: "Ask" }).click();
     expect(await problem(page)).toMatch(/cannot be read[^]*a\.mp4/);
     await askable(page);
+    expect(await page.locator("#answers").isVisible()).toBe(false);
     await page.close();
   });
 

@@ -99,6 +99,15 @@ describe("generate", () => {
     expect(await ask(1)).not.toEqual(first);
   });
 
+  it("takes questions in turn", async () => {
+    const conversation = about(path);
+    const media = await loadMedia(processor, conversation);
+    const ask = (maxNewTokens: number) =>
+      generate(model, processor, { conversation, media }, { maxNewTokens });
+    const apart = [await ask(5), await ask(9)];
+    expect(await Promise.all([ask(5), ask(9)])).toEqual(apart);
+  });
+
   it("ends where it is when aborted", async () => {
     const stop = new AbortController();
     const [answer] = await generate(
