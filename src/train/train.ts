@@ -69,6 +69,8 @@ class Run {
   readonly #secondsBefore: number;
   #numTokens: number;
   #before: Scores | null;
+  /** Where the logs stood before the evaluation of the step just done, if it had one. */
+  #logsBefore: TrainerState["logs"] | undefined;
 
   constructor(
     settings: RunSettings,
@@ -99,12 +101,14 @@ class Run {
     const { events, stop, logs } = this.#options;
     const { totalSteps } = this.#task;
     const cursor = this.#cursor;
-    const { eval_steps: evalSteps, save_steps: saveSteps } = this.#settings.train;
+    const { save_steps: saveSteps } = this.#settings.train;
     if (cursor.step === 0 && this.#before === null) {
       this.#before = (await this.#heldOut.ask(0, "before", null))?.scores ?? null;
     }
     report(events, "start", { step: cursor.step, totalSteps });
     let saved = cursor.step;
+    // A checkpoint is of the moment before its step's evaluation, which may not have come to an end.
+    if (saved > 0) await this.#evaluate();
     while (cursor.step < totalSteps && !stop.aborted) {
       const started = performance.now();
       const { metrics, tokens } = await this.#task.step(cursor);
@@ -116,14 +120,12 @@ class Run {
       };
       report(events, "step", { step: cursor.step, totalSteps, metrics: timed });
       logs?.check();
-      const last = cursor.step === totalSteps;
-      if (evalSteps > 0 && cursor.step % evalSteps === 0 && !last) {
-        await this.#heldOut.ask(cursor.step, "during", null);
-      }
-      if (saveSteps > 0 && cursor.step % saveSteps === 0 && !last) {
+      this.#logsBefore = undefined;
+      if (saveSteps > 0 && cursor.step % saveSteps === 0 && cursor.step < totalSteps) {
         await this.#save();
         saved = cursor.step;
       }
+      await this.#evaluate();
     }
     const stopped = cursor.step < totalSteps;
     const result: TrainResult = {
@@ -144,6 +146,15 @@ class Run {
     return { ...result, seconds: this.#seconds };
   }
 
+  /** The evaluation between two steps, where one is due. */
+  async #evaluate(): Promise<void> {
+    const { step } = this.#cursor;
+    const { eval_steps: every } = this.#settings.train;
+    if (every === 0 || step % every !== 0 || step >= this.#task.totalSteps) return;
+    this.#logsBefore = this.#options.logs?.position();
+    await this.#heldOut.ask(step, "during", null);
+  }
+
   async #save(): Promise<void> {
     const { runFolder, logs, events } = this.#options;
     if (runFolder === undefined) return;
@@ -159,7 +170,7 @@ class Run {
           numTokens: this.#numTokens,
           seconds: this.#seconds,
           before: this.#before,
-          logs: logs?.position() ?? { bytes: {}, pending: {} },
+          logs: this.#logsBefore ?? logs?.position() ?? { bytes: {}, pending: {} },
         },
       ),
     );

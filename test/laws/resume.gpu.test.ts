@@ -9,24 +9,32 @@ import { logRows, runFiles, TinyWorkplace, writeConfig } from "../helpers/tiny-r
 /** A stage of supervised training on two clips. */
 const stage = { learning_rate: 1e-3, clips_per_step: 2 };
 
+/** A moment of a run: the first event of a kind at a step. */
+type Moment = [kind: "step" | "evaluation", step: number];
+
 /** Runs that differ in what they keep from step to step. */
 const RUNS: Record<
   string,
-  { steps: number; stops: number[]; change: Record<string, object | string> }
+  { steps: number; stops: Moment[]; change: Record<string, object | string> }
 > = {
   "GRPO of the decoder": {
     steps: 6,
-    stops: [3],
-    change: { train: { logging_steps: 4, num_iterations: 2, eval_steps: 5 } },
+    // Before the evaluation of a step, which is then made up for, and just after one.
+    stops: [
+      ["step", 3],
+      ["evaluation", 3],
+      ["step", 5],
+    ],
+    change: { train: { logging_steps: 4, num_iterations: 2, eval_steps: 3 } },
   },
   "GRPO of adapters against their base, towers in f16s": {
     steps: 3,
-    stops: [1],
+    stops: [["step", 1]],
     change: { model: { storage: "f16s" }, train: { max_steps: 3, lora: { r: 4 }, beta: 0.1 } },
   },
   "supervised training, stopped at the border of two stages": {
     steps: 4,
-    stops: [2],
+    stops: [["step", 2]],
     change: {
       task: "sft",
       train: { tune_mm_vision: true, tune_mm_audio: true, tune_mm_mlp: true, save_steps: 3 },
@@ -50,12 +58,12 @@ describe("law 9: a run that was stopped and resumed equals one that was not", ()
   });
 
   /** The `train` command itself, stopped as by Ctrl-C after a step. */
-  async function run(config: RunConfig, folder: string, stopAfter?: number, ...more: string[]) {
+  async function run(config: RunConfig, folder: string, stopAt?: Moment, ...more: string[]) {
     const file = `${folder}.yaml`;
     await writeConfig(file, config);
     const code = await trainCommand([file, `output.run_dir=${folder}`, ...more], (run, options) => {
       options.events.listen(({ kind, data }) => {
-        if (kind === "step" && data["step"] === stopAfter) process.emit("SIGINT");
+        if (kind === stopAt?.[0] && data["step"] === stopAt[1]) process.emit("SIGINT");
       });
       return train(run, options);
     });
