@@ -13,7 +13,6 @@ export interface ChangedSetting {
 const FREE_ON_RESUME = [
   "output",
   "eval",
-  "device.adapter",
   "train.max_steps",
   "train.logging_steps",
   "train.save_steps",

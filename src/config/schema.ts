@@ -41,7 +41,9 @@ export const runSchema = z
     train: trainSchema.prefault({}).describe("How weights are trained."),
     sft: sftSchema.prefault({}).describe("Stages of supervised training (`task: sft`)."),
     eval: evalSchema.prefault({}).describe("What is measured before, during and after."),
-    device: deviceSchema.prefault({}).describe("Which GPU is used, and how much of it."),
+    device: deviceSchema
+      .prefault({})
+      .describe("How the GPU is used; WebGPU itself prefers the fastest."),
     output: outputSchema.prefault({}).describe("Where the run's files go."),
   })
   .superRefine((run, context) => {

@@ -1,12 +1,7 @@
 import { z } from "zod";
 
-/** Which GPU a run uses, and how much of it. */
+/** How a run uses its GPU. */
 export const deviceSchema = z.strictObject({
-  adapter: z
-    .string()
-    .nullable()
-    .default(null)
-    .describe("Part of the name of the GPU to use; null takes the fastest that WebGPU offers."),
   tier: z
     .enum(["auto", "T0", "T1", "T2"])
     .default("auto")
@@ -16,5 +11,5 @@ export const deviceSchema = z.strictObject({
     ),
 });
 
-/** Which GPU a run uses, checked. */
+/** How a run uses its GPU, checked. */
 export type DeviceConfig = z.output<typeof deviceSchema>;
