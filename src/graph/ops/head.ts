@@ -29,7 +29,9 @@ function* tiles(to: Lowering, h: Tensor, weight: Tensor, tile: Tensor): Generato
   const [block] = to.chunks(tile);
   // At least 64 rows, so that the row offsets of bindings are aligned; a small limit narrows the tile.
   const tileRows = Math.max(64, block!.capacity - (block!.capacity % 64));
-  const tileCols = Math.min(tile.width, Math.floor((block!.capacity * tile.width) / tileRows));
+  const room = Math.floor((block!.capacity * tile.width) / tileRows);
+  // Likewise for the weight's rows, of any storage: 64 rows of whole words are 256 bytes.
+  const tileCols = room < tile.width ? Math.max(64, room - (room % 64)) : tile.width;
   for (const chunk of to.chunks(h)) {
     for (let firstRow = 0; firstRow < chunk.capacity; firstRow += tileRows) {
       const rows = (environment: Environment) =>
