@@ -104,10 +104,19 @@ export async function restoreTrainingState(
 async function restoreWeights(folder: string, weights: ModelWeights): Promise<void> {
   const [first] = weights.adapters.values();
   if (first !== undefined) {
-    for (const [layer, { a, b }] of await readAdapters(folder, weights, first.a.value.rows)) {
-      const adapter = weights.adapters.get(layer)!;
-      adapter.a.value.upload(a);
-      adapter.b.value.upload(b);
+    const stored = await readAdapters(folder, weights, first.a.value.rows);
+    for (const layer of new Set([...weights.adapters.keys(), ...stored.keys()])) {
+      const [adapter, factors] = [weights.adapters.get(layer), stored.get(layer)];
+      if (adapter === undefined || factors === undefined) {
+        const where = factors === undefined ? "the run has" : "the checkpoint has";
+        throw new CheckpointError(
+          "other-adapters",
+          `${folder}: only ${where} an adapter on ${layer}.`,
+          { hint: "Resume with the target_modules that the run was started with." },
+        );
+      }
+      adapter.a.value.upload(factors.a);
+      adapter.b.value.upload(factors.b);
     }
     return;
   }

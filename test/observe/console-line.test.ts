@@ -56,6 +56,17 @@ describe("console line", () => {
     );
   });
 
+  it("counts weights that a storage rounds, and says nothing of one that does not", () => {
+    const { events, state } = watch();
+    const counts = { parameters: 3_400_000_000, trained: 29_900_000 };
+    report(events, "model", { ...counts, storage: "f32", inexact: 0 });
+    expect(state.text).toBe("");
+    report(events, "model", { ...counts, storage: "f16s", inexact: 17 });
+    expect(state.text).toBe(
+      "3400.0M weights, 29.9M trained; frozen matrices in f16s, 17 weights inexact\n",
+    );
+  });
+
   it("redraws one line at most ten times a second, and the last step always", () => {
     const { events, state, step } = watch({ live: true });
     for (let number = 1; number <= 39; number++) {

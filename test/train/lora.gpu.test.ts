@@ -112,6 +112,12 @@ describe("adapters in a GRPO step", () => {
     expect(changedWeights(saved, await allWeights(other))).toEqual([]);
     expect(fresh.step).toBe(1);
     again.close();
+    const fewer = await open({ lora: { ...lora, target_modules: ["q_proj"] } });
+    const { model: less, optimizer: none } = fewer.setup;
+    await expect(
+      restoreTrainingState(folder, { model: less, optimizer: none }),
+    ).rejects.toMatchObject({ code: "other-adapters" });
+    fewer.close();
     bench.close();
   });
 
@@ -129,6 +135,21 @@ describe("adapters in a GRPO step", () => {
     expect(await logProbs(bench, loaded, 1)).toEqual(want);
     loaded.weights.destroy();
     bench.close();
+  });
+
+  it("gradient checkpointing recomputes the same bits", async () => {
+    const gradients = [];
+    for (const gradient_checkpointing of [false, true]) {
+      const bench = await open({ gradient_checkpointing, tune_mm_vision: true });
+      await bench.step(0);
+      gradients.push(await bench.gradients());
+      bench.close();
+    }
+    const [plain, recomputed] = gradients;
+    expect(changedWeights(plain!, recomputed!)).toEqual([]);
+    const norms = [...plain!.values()].map((values) => Math.hypot(...values));
+    // B is zero, so A has no gradient yet: one factor of two.
+    expect(norms.filter((norm) => norm > 0)).toHaveLength(norms.length / 2);
   });
 
   it("a target that names no layer, or only frozen ones, is an error with the layers' names", async () => {
