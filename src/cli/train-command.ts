@@ -36,6 +36,11 @@ function runName(configPath: string): string {
   return baseName(configPath).replace(/\.ya?ml$/, "");
 }
 
+/** A word of a command as a POSIX shell takes it. */
+function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
 async function chooseFolder(config: RunConfig, options: RunOptions): Promise<string> {
   if (config.output.run_dir !== null) return config.output.run_dir;
   const name = runName(options.config);
@@ -118,7 +123,7 @@ export async function trainCommand(argv: string[], engine: TrainEngine): Promise
   stream.write(plan(config, folder, resume?.state.step ?? 0));
 
   const facts: RunFacts = {
-    command: ["node", "train.js", ...argv].join(" "),
+    command: ["node", "train.js", ...argv].map(shellWord).join(" "),
     versions: programVersions(),
     commit: sourceCommit(),
     seed: config.train.seed,

@@ -153,6 +153,16 @@ describe("train command", () => {
     expect(await readdir(root)).toEqual(["file"]);
   });
 
+  it("records the command so that a shell takes it again", async () => {
+    await run("f", engine(), "train.lora={r: 4}");
+    const facts = JSON.parse(await readFile(join(root, "f", "run.json"), "utf8")) as object;
+    expect(facts).toMatchObject({
+      command: expect.stringMatching(
+        /^node train\.js configs\/tiny\.yaml .* 'train\.lora=\{r: 4\}'$/,
+      ) as string,
+    });
+  });
+
   it("prints the resolved configuration", async () => {
     const never: TrainEngine = () => Promise.reject(new Error("was called"));
     expect(await run("e", never, "--print-config")).toBe(0);
