@@ -1,7 +1,13 @@
 import { ConfigError } from "../core/errors.ts";
 import { Random } from "../core/random.ts";
 import { clipContents } from "../data/tiny/clip.ts";
-import { alignmentLabels, clipTree, textTree, type Teacher } from "../data/tiny/sft.ts";
+import {
+  alignmentLabels,
+  clipTree,
+  textTree,
+  type Teacher,
+  type TinyTree,
+} from "../data/tiny/sft.ts";
 import type { TinyIds } from "../data/tiny/words.ts";
 import type { Branch, Tree } from "../models/qwen2-5-omni/packed.ts";
 import { IGNORE } from "../models/qwen2-5-omni/packed.ts";
@@ -13,6 +19,8 @@ export interface WeightedTree {
   tree: Tree;
   sample?: Sample;
   weights: number[];
+  /** What each of these tokens says, for the metrics: `alignment`, `letter`, `text_letter` ... */
+  parts: string[];
 }
 
 /**
@@ -41,6 +49,10 @@ function textPrompt(ids: readonly number[]): Tree["prompt"] {
 
 const labelled = (labels: ArrayLike<number>): number =>
   Array.from(labels).filter((label) => label !== IGNORE).length;
+
+/** The roles of the predicted tokens of branches, in the order of the packed loss rows. */
+const rolesOf = (branches: TinyTree["branches"], prefix = ""): string[] =>
+  branches.flatMap(({ roles }) => roles.flatMap((role) => (role ? [`${prefix}${role}`] : [])));
 
 const branchLabels = (branches: readonly Branch[]): number =>
   branches.reduce((sum, { labels }) => sum + labelled(labels), 0);
@@ -88,6 +100,10 @@ export function sftTrees(
       ...Array<number>(labelled(tree.promptLabels)).fill((stage.alignment?.weight ?? 0) / aligned),
       ...Array<number>(branchLabels(tree.branches)).fill(1 / answers),
     ],
+    parts: [
+      ...Array<string>(labelled(tree.promptLabels)).fill("alignment"),
+      ...rolesOf(tree.branches),
+    ],
   }));
   if (stage.text_only === null) return trees;
   const { sequences, weight } = stage.text_only;
@@ -97,6 +113,7 @@ export function sftTrees(
     trees.push({
       tree: { prompt: textPrompt(promptIds), branches },
       weights: Array<number>(branchLabels(branches)).fill(weight / letters),
+      parts: rolesOf(branches, "text_"),
     });
   }
   return trees;

@@ -59,7 +59,11 @@ export class SftTask implements TrainingTask {
       cursor.stage++;
       await this.#trainer.startStage();
     }
-    const { loss, gradNorm, learningRate, tokens } = done;
-    return { tokens, metrics: { loss, grad_norm: gradNorm, learning_rate: learningRate } };
+    const { loss, gradNorm, learningRate, tokens, parts } = done;
+    const metrics: Record<string, number> = {
+      ...{ loss, grad_norm: gradNorm, learning_rate: learningRate },
+    };
+    for (const [part, value] of Object.entries(parts)) metrics[`sft/${part}`] = value;
+    return { tokens, metrics };
   }
 }

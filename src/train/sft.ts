@@ -34,6 +34,8 @@ export interface SftStep {
   learningRate: number;
   tokens: number;
   flops: number;
+  /** Mean cross-entropy by what the tokens say, such as `letter`. */
+  parts: Record<string, number>;
 }
 
 /** Supervised training of the whole model on the tiny task, one stage after the other. */
@@ -94,6 +96,7 @@ export class SftTrainer {
     let loss = 0;
     let tokens = 0;
     let flops = 0;
+    const sums = new Map<string, { total: number; count: number }>();
     for (const pass of passes) {
       const weights = Float32Array.from(pass.flatMap((entry) => entry.weights));
       const feed = mergeFeeds(
@@ -104,12 +107,25 @@ export class SftTrainer {
       const plan = await this.#pass.run(feed);
       const [sum] = await plan.read("terms", 1);
       loss += sum!;
+      const parts = pass.flatMap((entry) => entry.parts);
+      const out = await plan.read("logProbs", parts.length);
+      parts.forEach((part, row) => {
+        const mean = sums.get(part) ?? { total: 0, count: 0 };
+        mean.total -= out[3 * row]!;
+        mean.count++;
+        sums.set(part, mean);
+      });
       tokens += feed.sizes["tokens"]!;
       flops += plan.report(feed.sizes, feed.scalars).flops;
     }
     const learningRate = learningRateAt(stage, step, stage.steps);
     await this.#optimizer.update(learningRate);
-    return { loss, tokens, flops, learningRate, gradNorm: await this.#optimizer.gradientNorm() };
+    const parts = [...sums].map(([part, { total, count }]) => [part, total / count] as const);
+    return {
+      ...{ loss, tokens, flops, learningRate },
+      gradNorm: await this.#optimizer.gradientNorm(),
+      parts: Object.fromEntries(parts),
+    };
   }
 }
 

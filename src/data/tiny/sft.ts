@@ -4,13 +4,11 @@
  * teacher whose errors GRPO removes.
  */
 import { DataError } from "../../core/errors.ts";
-import { Random } from "../../core/random.ts";
-import { clipContents, drawContents, SLOT_SECONDS, SLOTS, type ClipContents } from "./clip.ts";
+import type { Random } from "../../core/random.ts";
+import { IGNORE } from "../../models/qwen2-5-omni/packed.ts";
+import { drawContents, SLOT_SECONDS, SLOTS, type ClipContents } from "./clip.ts";
 import { KINDS, letterOfSlot, makeQuestion, thoughtWords, type Question } from "./questions.ts";
 import { LETTERS, ORDINALS, type TinyIds } from "./words.ts";
-
-/** The target of a position that carries no loss. */
-export const IGNORE = -100;
 
 /** What a completion token says; losses are reported by role. */
 export type Role = "plain" | "slot" | "word" | "letter";
@@ -42,32 +40,10 @@ export interface Teacher {
 /** The teacher of stage 1. */
 export const PERFECT_TEACHER: Teacher = { late: [0, 0, 0, 0], forget: 0 };
 
-/** The teacher of stage 2: wrong more often than right for half of the questions. */
-export const CARELESS_TEACHER: Teacher = { late: [0.3, 0.3, 0.7, 0.7], forget: 0.1 };
-
 /** A completion with the role of each token. */
 export interface Completion {
   ids: number[];
   roles: Role[];
-}
-
-/**
- * The prompt up to and including the clip: 73 ids of which 66 are placeholders.
- *
- * media: the ids of the clip's placeholders in the order of the model's processor.
- */
-export function clipPromptIds(ids: TinyIds, media: readonly number[]): number[] {
-  const { imStart, user, newline, visionBos, visionEos, audioBos, audioEos } = ids.tags;
-  return [imStart, user, newline, visionBos, audioBos, ...media, audioEos, visionEos];
-}
-
-/** The order of a clip's 66 placeholders: 8 video, 25 audio, twice, for chunks of one second. */
-export function clipPlaceholders(ids: TinyIds): number[] {
-  const chunk = [
-    ...Array.from({ length: 8 }, () => ids.tags.video),
-    ...Array.from({ length: 25 }, () => ids.tags.audio),
-  ];
-  return [...chunk, ...chunk];
 }
 
 /** The 23 ids after the clip: question, options, end of turn, start of the answer. */
@@ -107,7 +83,7 @@ export function completionIds(
 /**
  * The four questions of a clip as branches, loss on completion tokens only.
  *
- * promptIds: what `clipPromptIds` gives; the same for every clip.
+ * promptIds: the prompt up to and including the clip; the same for every clip.
  */
 export function clipTree(
   contents: ClipContents,
@@ -203,47 +179,4 @@ export function textTree(ids: TinyIds, random: Random): TinyTree {
       };
     }),
   };
-}
-
-/** One clip of a supervised batch. */
-export interface ClipExample {
-  /** Index of the clip for `makeClip`. */
-  clipIndex: number;
-  tree: TinyTree;
-  /** Labels of the prompt's own positions: see `alignmentLabels`. */
-  alignment: number[];
-}
-
-/** Where the examples of a supervised run come from. */
-export interface ExampleSource {
-  /** Seed of the run, which decides clips and questions. */
-  runSeed: number;
-  /** Seed of the clip generator. */
-  clipSeed: number;
-  /** Clips to draw from, with replacement. */
-  clips: number;
-}
-
-/** The clips of optimizer step `step`: a function of the source and the step only. */
-export function clipBatch(
-  source: ExampleSource,
-  step: number,
-  count: number,
-  ids: TinyIds,
-  teacher: Teacher = PERFECT_TEACHER,
-): ClipExample[] {
-  const random = new Random(source.runSeed, "data", step, 0);
-  const promptIds = clipPromptIds(ids, clipPlaceholders(ids));
-  return Array.from({ length: count }, () => {
-    const clipIndex = random.integer(source.clips);
-    const contents = clipContents(source.clipSeed, clipIndex);
-    const tree = clipTree(contents, ids, promptIds, random, teacher);
-    return { clipIndex, tree, alignment: alignmentLabels(contents, ids, promptIds) };
-  });
-}
-
-/** The text-only trees of optimizer step `step`. */
-export function textBatch(runSeed: number, step: number, count: number, ids: TinyIds): TinyTree[] {
-  const random = new Random(runSeed, "data", step, 1);
-  return Array.from({ length: count }, () => textTree(ids, random));
 }

@@ -5,25 +5,24 @@ import { clipContents } from "../../../src/data/tiny/clip.ts";
 import { KINDS, makeQuestion } from "../../../src/data/tiny/questions.ts";
 import {
   alignmentLabels,
-  CARELESS_TEACHER,
-  clipBatch,
-  clipPlaceholders,
-  clipPromptIds,
   clipTree,
   completionIds,
-  IGNORE,
   questionIds,
-  textBatch,
   textTree,
+  type Teacher,
 } from "../../../src/data/tiny/sft.ts";
+import { IGNORE } from "../../../src/models/qwen2-5-omni/packed.ts";
 import { tinyIds } from "../../../src/data/tiny/words.ts";
 import { Tokenizer } from "../../../src/text/tokenizer.ts";
+import { clipPlaceholders, clipPromptIds } from "../../helpers/tiny-prompt.ts";
 
 const folder = new URL("../../../assets/tiny/", import.meta.url);
 const tokenizer = Tokenizer.fromJson(readFileSync(new URL("tokenizer.json", folder), "utf8"));
 const ids = tinyIds((text) => tokenizer.encode(text));
 const prompt = clipPromptIds(ids, clipPlaceholders(ids));
 const contents = clipContents(1, 0);
+/** The teacher of the warm start's second stage. */
+const CARELESS_TEACHER: Teacher = { late: [0.3, 0.3, 0.7, 0.7], forget: 0.1 };
 
 describe("tinyIds", () => {
   test("refuses a tokenizer that splits a word", () => {
@@ -208,27 +207,4 @@ describe("textTree", () => {
 test("questionIds and the prompt's pieces are 96 tokens", () => {
   const question = makeQuestion(contents, "see", new Random(8, "data"));
   expect([...prompt, ...questionIds(ids, question)]).toHaveLength(96);
-});
-
-describe("batches", () => {
-  const source = { runSeed: 4, clipSeed: 1, clips: 8000 };
-
-  test("depend on the run's seed and the step, not on what was drawn before", () => {
-    const batch = clipBatch(source, 7, 32, ids);
-    expect(batch).toHaveLength(32);
-    expect(clipBatch(source, 7, 32, ids)).toEqual(batch);
-    expect(clipBatch(source, 8, 32, ids)).not.toEqual(batch);
-    expect(clipBatch({ ...source, runSeed: 5 }, 7, 32, ids)).not.toEqual(batch);
-    expect(textBatch(4, 7, 64, ids)).toEqual(textBatch(4, 7, 64, ids));
-    expect(textBatch(4, 8, 64, ids)).not.toEqual(textBatch(4, 7, 64, ids));
-  });
-
-  test("label each clip with its own contents", () => {
-    for (const { clipIndex, tree, alignment } of clipBatch(source, 1, 32, ids)) {
-      const own = clipContents(source.clipSeed, clipIndex);
-      expect(alignment).toEqual(alignmentLabels(own, ids, tree.promptIds));
-      const named = tree.branches[0]!.labels[tree.branches[0]!.roles.indexOf("word")]!;
-      expect(own.colours.map((colour) => ids.word(colour))).toContain(named);
-    }
-  });
 });
