@@ -1,16 +1,3 @@
-/** Element types of tensors as the host and safetensors see them. */
-export type DType = "f32" | "f16" | "bf16" | "u32" | "i32" | "u8";
-
-/** Bytes of one element. */
-export const DTYPE_BYTES: Record<DType, number> = {
-  f32: 4,
-  f16: 2,
-  bf16: 2,
-  u32: 4,
-  i32: 4,
-  u8: 1,
-};
-
 const floatView = new Float32Array(1);
 const bitsView = new Uint32Array(floatView.buffer);
 

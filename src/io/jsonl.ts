@@ -1,4 +1,4 @@
-import { appendLine, fileSource, writeFileAtomic } from "#io";
+import { fileSource } from "#io";
 import { DataError } from "../core/errors.ts";
 import type { ByteSource } from "./byte-source.ts";
 
@@ -74,16 +74,4 @@ function parseLine(bytes: Uint8Array, line: number, name: string): unknown {
       cause,
     });
   }
-}
-
-/** Writes values as a JSON Lines file in one piece: it appears when it is complete. */
-export async function writeJsonl(path: string, values: Iterable<unknown>): Promise<void> {
-  let text = "";
-  for (const value of values) text += `${JSON.stringify(value)}\n`;
-  await writeFileAtomic(path, text);
-}
-
-/** Adds one value as a line at the end of a JSON Lines file. */
-export async function appendJsonl(path: string, value: unknown): Promise<void> {
-  await appendLine(path, JSON.stringify(value));
 }

@@ -15,7 +15,6 @@ const SOFTWARE: Readonly<Record<string, Record<string, number | boolean>>> = {
   rope: { WG: 8, ROWS: 4 },
   "rope-decode": { WG: 8, ROWS: 4 },
   "gather-rows": { WG: 8, ROWS: 4 },
-  "scatter-rows": { WG: 8, ROWS: 4 },
   "bucket-sum": { WG: 8, ROWS: 4 },
   "add-rows": { WG: 8, ROWS: 4 },
   "pool-rows": { WG: 8, ROWS: 4 },

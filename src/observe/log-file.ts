@@ -1,4 +1,4 @@
-/** A log that grows at its end: a file, or memory in a page or a test. */
+/** A log that grows at its end: a file, or memory where there are none. */
 export interface LogFile {
   /** Length so far, in bytes. */
   readonly bytes: number;
@@ -16,38 +16,6 @@ export interface LogFile {
  * @param keepBytes - on resume, the length to cut the log back to; undefined for a new run.
  */
 export type OpenLog = (name: string, keepBytes: number | undefined) => LogFile;
-
-/** A log in memory. */
-export interface MemoryLog extends LogFile {
-  /** Everything appended so far. */
-  content(): Uint8Array;
-}
-
-/** Makes a log in memory, which starts with `initial`. */
-export function memoryLog(initial: Uint8Array = new Uint8Array()): MemoryLog {
-  const parts = [initial.slice()];
-  let bytes = initial.length;
-  return {
-    get bytes() {
-      return bytes;
-    },
-    append(added) {
-      parts.push(added.slice());
-      bytes += added.length;
-    },
-    flush() {},
-    close() {},
-    content() {
-      const whole = new Uint8Array(bytes);
-      let offset = 0;
-      for (const part of parts) {
-        whole.set(part, offset);
-        offset += part.length;
-      }
-      return whole;
-    },
-  };
-}
 
 const encoder = new TextEncoder();
 

@@ -24,30 +24,6 @@ export function gatherRows(
 }
 
 /**
- * Rows written by index, the transpose of `gatherRows`: y[index[i] - first] += scale * source[i]
- * where that row exists.
- *
- * source: [index.length, cols]; y: [dstRows, cols], its target rows zero unless the call accumulates.
- */
-export function scatterRows(
-  source: Float64Array,
-  index: Uint32Array,
-  y: Float64Array,
-  cols: number,
-  first = 0,
-  scale = 1,
-): void {
-  const dstRows = y.length / cols;
-  index.forEach((row, i) => {
-    if (row < first || row >= first + dstRows) return;
-    for (let c = 0; c < cols; c++) {
-      const at = (row - first) * cols + c;
-      y[at] = y[at]! + scale * source[i * cols + c]!;
-    }
-  });
-}
-
-/**
  * Gradient of an embedding table: adds every row of dy to the table's row of its token.
  *
  * dy: [tokens.length, cols]; table: [tableRows, cols], which holds the tokens from `first` on.
@@ -59,7 +35,14 @@ export function embeddingBackward(
   cols: number,
   first = 0,
 ): void {
-  scatterRows(dy, tokens, table, cols, first);
+  const tableRows = table.length / cols;
+  tokens.forEach((token, i) => {
+    if (token < first || token >= first + tableRows) return;
+    for (let c = 0; c < cols; c++) {
+      const at = (token - first) * cols + c;
+      table[at] = table[at]! + dy[i * cols + c]!;
+    }
+  });
 }
 
 /** Rows plus rows of a table: x[i] + table[index[i]]; x: [index.length, cols]. */

@@ -84,19 +84,3 @@ export function computeAdvantages(
   result.zeroStdFraction = levelGroups / groups;
   return result;
 }
-
-/**
- * The reward of one completion: the weighted sum of the parts that apply.
- *
- * A part that is NaN does not apply; the sum is NaN only when none does (TRL's nansum).
- */
-export function weightedReward(parts: readonly number[], weights: readonly number[]): number {
-  let sum = 0;
-  let applied = false;
-  parts.forEach((part, index) => {
-    if (Number.isNaN(part)) return;
-    applied = true;
-    sum += part * weights[index]!;
-  });
-  return applied ? sum : NaN;
-}

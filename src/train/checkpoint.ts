@@ -10,7 +10,7 @@ import { readAdapters, writeAdapters } from "../models/adapter-folder.ts";
 import { ModelWeights } from "../models/weights.ts";
 import { canonicalName } from "../models/qwen2-5-omni/weight-names.ts";
 import type { AdamW } from "./optimizer.ts";
-import { parseState, stateText, type TrainerState } from "./state.ts";
+import { stateText, type TrainerState } from "./state.ts";
 
 /** Files of the base checkpoint that a saved model needs beside its weights. */
 const COMPANIONS = [
@@ -129,10 +129,4 @@ async function restoreWeights(folder: string, weights: ModelWeights): Promise<vo
   } finally {
     await store.close();
   }
-}
-
-/** The state that a checkpoint folder holds. */
-export async function readTrainingState(folder: string): Promise<TrainerState> {
-  const path = joinPath(folder, STATE_FILE);
-  return parseState(await readText(path), path);
 }

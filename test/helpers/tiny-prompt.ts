@@ -1,3 +1,4 @@
+import { thoughtWords, type Question } from "../../src/data/tiny/questions.ts";
 import type { TinyIds } from "../../src/data/tiny/words.ts";
 
 /**
@@ -17,4 +18,10 @@ export function clipPlaceholders(ids: TinyIds): number[] {
     ...Array.from({ length: 25 }, () => ids.tags.audio),
   ];
   return [...chunk, ...chunk];
+}
+
+/** The perfect completion of a question, without the end token. */
+export function completionText(question: Question): string {
+  const thought = thoughtWords(question).map((word) => ` ${word}`);
+  return `<think>${thought.join("")}</think><answer>${question.letter}</answer>`;
 }

@@ -1,10 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { Random } from "../../src/core/random.ts";
 import { addRowsKernel } from "../../src/kernels/add-rows.ts";
 import { bucketSumKernel } from "../../src/kernels/bucket-sum.ts";
 import { gatherRowsKernel } from "../../src/kernels/gather-rows.ts";
 import { poolRowsKernel } from "../../src/kernels/pool-rows.ts";
-import { scatterRowsKernel } from "../../src/kernels/scatter-rows.ts";
 import {
   addRows,
   embeddingBackward,
@@ -12,7 +10,6 @@ import {
   NO_ROW,
   poolRows,
   poolRowsBackward,
-  scatterRows,
 } from "../../src/reference/rows.ts";
 import { combinations, f64, fuzz, periodicF32, zeros } from "../helpers/cases.ts";
 import {
@@ -48,19 +45,6 @@ function holedIndex(rows: number, first: number, tableRows: number): Uint32Array
 describe("the float64 definitions", () => {
   const dy = f64(randomF32(12, 1));
   const dot = (y: Float64Array) => y.reduce((sum, value, i) => sum + value * dy[i]!, 0);
-
-  it("scatter-rows is the gradient of gather-rows, and gather-rows that of scatter-rows", () => {
-    const index = Uint32Array.of(2, NO_ROW, 0, 6);
-    const source = f64(randomF32(15, 2));
-    const gathered = (at: Float64Array) => {
-      const y = new Float64Array(12);
-      gatherRows(at, index, y, 3, 1, 0.5);
-      return dot(y);
-    };
-    const dsource = new Float64Array(15);
-    scatterRows(dy, index, dsource, 3, 1, 0.5);
-    compare("dsource", dsource, differences(gathered, source), 1e-16);
-  });
 
   it("the embedding's gradient sums over equal tokens", () => {
     const tokens = Uint32Array.of(2, 0, 2, 2);
@@ -129,31 +113,6 @@ describe.each(combinations(gatherRowsKernel.tunables))("gather-rows with %o", (c
       expected: { y },
       absolute: 0,
     });
-  });
-});
-
-describe.each(combinations(scatterRowsKernel.tunables))("scatter-rows with %o", (consts) => {
-  it.each(shapes)("equals float64 for %i rows of %i into %i", async (rows, cols, extra) => {
-    const [first, dstRows] = [3, Math.min(rows + extra, 70_000)];
-    const source = periodicF32(rows * cols, 1);
-    // Distinct by construction: a permutation of more rows than the call holds.
-    const index = Uint32Array.from(new Random(rows, "data").permutation(rows + extra + 9))
-      .subarray(0, rows)
-      .map((row, i) => (i % 5 === 3 ? NO_ROW : row));
-    const before = periodicF32(dstRows * cols, 2);
-    const hit = new Uint8Array(dstRows);
-    for (const row of index) if (row >= first && row - first < dstRows) hit[row - first] = 1;
-    for (const ACCUMULATE of [false, true]) {
-      const y = f64(before).map((v, i) => (ACCUMULATE || !hit[Math.floor(i / cols)] ? v : 0));
-      scatterRows(f64(source), index, y, cols, first, 0.5);
-      await checkKernel(device(), scatterRowsKernel, {
-        consts: { ...consts, ACCUMULATE },
-        buffers: { source, index, y: before },
-        params: { rows, cols, first, dstRows, scale: 0.5 },
-        expected: { y },
-        nmse: 1e-13,
-      });
-    }
   });
 });
 
@@ -234,8 +193,8 @@ describe.each(combinations(poolRowsKernel.tunables))("pool-rows with %o", (const
 });
 
 it("launches nothing for no rows", () => {
-  for (const kernel of [gatherRowsKernel, scatterRowsKernel, addRowsKernel, poolRowsKernel]) {
-    const params = { rows: 0, cols: 64, first: 0, srcRows: 1, dstRows: 1, scale: 1 };
+  for (const kernel of [gatherRowsKernel, addRowsKernel, poolRowsKernel]) {
+    const params = { rows: 0, cols: 64, first: 0, srcRows: 1, scale: 1 };
     for (const consts of combinations(kernel.tunables)) {
       expect(kernel.grid(params, consts)[0]).toBe(0);
     }

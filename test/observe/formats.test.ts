@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { crc32c, maskedCrc32c } from "../../src/observe/crc32c.ts";
-import { memoryLog } from "../../src/observe/log-file.ts";
 import { type ModelCard, modelCard } from "../../src/observe/model-card.ts";
 import { metricPoints, parseMetricRows, rewardCurve } from "../../src/observe/reward-curve.ts";
 import { lineChart, niceTicks } from "../../src/observe/svg-chart.ts";
 import { tfFileVersion, tfScalars } from "../../src/observe/tfevents.ts";
 import { TraceLog } from "../../src/observe/trace.ts";
+import { memoryLog } from "../helpers/memory-log.ts";
 
 const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
 

@@ -6,11 +6,12 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CheckpointError } from "../../src/core/errors.ts";
 import { Events } from "../../src/core/events.ts";
 import { report } from "../../src/core/run-events.ts";
-import { appendJsonLine, type LogFile, memoryLog } from "../../src/observe/log-file.ts";
+import { appendJsonLine, type LogFile } from "../../src/observe/log-file.ts";
 import { METRICS, metricInfo, MetricMeter } from "../../src/observe/metrics.ts";
 import { logsIn, openLogFile } from "../../src/observe/node.ts";
 import { LOG_FILES, type LogPosition, RunLogs } from "../../src/observe/run-logs.ts";
 import { rolloutMetrics } from "../../src/train/rollout-metrics.ts";
+import { memoryLog } from "../helpers/memory-log.ts";
 
 const encoder = new TextEncoder();
 const text = (log: { content(): Uint8Array }): string => new TextDecoder().decode(log.content());

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { computeAdvantages, weightedReward } from "../../src/train/advantages.ts";
+import { computeAdvantages } from "../../src/train/advantages.ts";
 
 const rounded = (values: Float64Array): number[] => [...values].map((v) => Number(v.toFixed(6)));
 
@@ -70,13 +70,5 @@ describe("advantages", () => {
   it("refuses what is not whole groups", () => {
     expect(() => computeAdvantages([1, 2, 3], 2, "group")).toThrow(RangeError);
     expect(() => computeAdvantages([1], 1, "group")).toThrow(RangeError);
-  });
-});
-
-describe("weighted reward", () => {
-  it("sums what applies", () => {
-    expect(weightedReward([1, 0.5], [0.2, 0.8])).toBeCloseTo(0.6, 15);
-    expect(weightedReward([1, NaN], [0.2, 0.8])).toBe(0.2);
-    expect(weightedReward([NaN, NaN], [1, 1])).toBeNaN();
   });
 });

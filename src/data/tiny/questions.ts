@@ -88,9 +88,3 @@ export function thoughtWords(question: Question, slot = question.slot): string[]
 export function letterOfSlot(question: Question, slot: number): Letter {
   return LETTERS[question.options.indexOf(question.wordOfSlot[slot]!)]!;
 }
-
-/** The perfect completion, without the end token. */
-export function completionText(question: Question): string {
-  const thought = thoughtWords(question).map((word) => ` ${word}`);
-  return `<think>${thought.join("")}</think><answer>${question.letter}</answer>`;
-}

@@ -7,14 +7,14 @@ import { describe, expect, test } from "vitest";
 import { Random } from "../../../src/core/random.ts";
 import { clipContents } from "../../../src/data/tiny/clip.ts";
 import { TinyDataset } from "../../../src/data/tiny/dataset.ts";
-import { completionText, makeQuestion } from "../../../src/data/tiny/questions.ts";
+import { makeQuestion } from "../../../src/data/tiny/questions.ts";
 import { completionIds, questionIds } from "../../../src/data/tiny/sft.ts";
 import { tinyIds } from "../../../src/data/tiny/words.ts";
 import { parseOmniConfig } from "../../../src/models/qwen2-5-omni/config.ts";
 import { initialWeights } from "../../../src/models/qwen2-5-omni/init.ts";
 import { ChatTemplate, findChatTemplate } from "../../../src/text/chat-template.ts";
 import { Tokenizer } from "../../../src/text/tokenizer.ts";
-import { clipPlaceholders, clipPromptIds } from "../../helpers/tiny-prompt.ts";
+import { clipPlaceholders, clipPromptIds, completionText } from "../../helpers/tiny-prompt.ts";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
 const read = (name: string): string => readFileSync(join(root, "assets/tiny", name), "utf8");
