@@ -7,6 +7,7 @@ import { tunablesFor } from "../kernels/tunables.ts";
 import { evaluate, type Environment } from "./extent.ts";
 import { rootOf, type Dispatch, type Graph, type Lowering, type Tensor } from "./graph.ts";
 import { planMemory, type MemoryPlan } from "./memory.ts";
+import { timeLaunches, type PlanProfile } from "./profile.ts";
 import type { HostArray } from "./storage.ts";
 
 /** Exact figures of one plan: what it holds and what one replay at given sizes does. */
@@ -198,8 +199,44 @@ export class Plan {
     scalars: Environment["scalars"] = {},
     options: RunOptions = {},
   ): Promise<void> {
+    const environment = { sizes, scalars };
+    const grids = this.#prepare(environment);
+    this.#running = true;
+    try {
+      await this.#encode(grids, environment, options.repeat ?? 1);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  /**
+   * Replays once with the clock of the GPU around every launch: slower than `run`, the same bits.
+   *
+   * @throws {DeviceError} `no-timestamps` on a device that has no clock, and whatever `run` throws.
+   */
+  async profile(
+    sizes: Environment["sizes"],
+    scalars: Environment["scalars"] = {},
+  ): Promise<PlanProfile> {
+    const environment = { sizes, scalars };
+    const grids = this.#prepare(environment);
+    const timed = this.#launches.map(({ op, dispatch, pipeline, group }, index) => {
+      const flops = dispatch.flops?.(environment) ?? 0;
+      const offset = index * PARAM_STRIDE;
+      return { op, pipeline, group, offset, grid: grids[index]!, flops, work: LAUNCH_WORK + flops };
+    });
+    this.#running = true;
+    try {
+      return await timeLaunches(this.#device, this.label, timed);
+    } finally {
+      this.#running = false;
+    }
+  }
+
+  /** Checks that a replay is possible, writes its parameters and returns the grids. */
+  #prepare(environment: Environment): Grid[] {
     this.#assertResting();
-    for (const [name, size] of Object.entries(sizes)) {
+    for (const [name, size] of Object.entries(environment.sizes)) {
       const limit = this.#capacity[name];
       if (limit !== undefined && size > limit) {
         throw new ShapeError(
@@ -208,7 +245,6 @@ export class Plan {
         );
       }
     }
-    const environment = { sizes, scalars };
     for (const [tensor, rows] of this.#written) {
       const needed = evaluate(tensor.rows, environment);
       if (rows >= needed) continue;
@@ -219,12 +255,7 @@ export class Plan {
     }
     const grids = this.#evaluate(environment);
     this.#device.write(this.#arena, 0, new Uint8Array(this.#params.buffer));
-    this.#running = true;
-    try {
-      await this.#encode(grids, environment, options.repeat ?? 1);
-    } finally {
-      this.#running = false;
-    }
+    return grids;
   }
 
   /** Encodes and submits all launches, `repeat` times over. */
