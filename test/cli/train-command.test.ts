@@ -177,7 +177,7 @@ describe("eval command", () => {
 
   it("prints one object with --json", async () => {
     const code = await evalCommand(["configs/tiny.yaml", "--json"], async (config, { events }) => {
-      expect(config.eval.questions).toBe(192);
+      expect(config.eval.questions).toBe(300);
       const detail = { step: 0, when: "after", control: null, questions: 8, scores } as const;
       report(events, "evaluation", detail);
       return found;
