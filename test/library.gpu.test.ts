@@ -30,6 +30,7 @@ describe("train and evaluate as functions", () => {
 
   it("train takes rewards of the program's own and gives the model away", async () => {
     const metrics: Record<string, unknown> = {};
+    const spans: unknown[] = [];
     let handed = 0;
     const runFolder = join(work, "run");
     const result = await train(config, {
@@ -37,6 +38,7 @@ describe("train and evaluate as functions", () => {
       rewards: [{ reward: parity, weight: 1 }],
       onEvent: ({ kind, data }) => {
         if (kind === "step") Object.assign(metrics, data["metrics"]);
+        if (kind === "span") spans.push([data["name"], data["step"]]);
       },
       onTrained: (model, processor) => {
         handed = model.weights.trained.length + processor.padId;
@@ -45,6 +47,12 @@ describe("train and evaluate as functions", () => {
     expect(result).toMatchObject({ steps: 1, stopped: false });
     expect(result.controls.blank).toBeDefined();
     expect(handed).toBeGreaterThan(0);
+    // A span is told when it ends, so the step comes after its parts.
+    const parts = ["rollout", "rewards", "training pass", "optimizer", "gradient norm"];
+    expect(spans).toEqual([
+      ["evaluation", 0],
+      ...[...parts, "step", "checkpoint", "evaluation", "evaluation"].map((name) => [name, 1]),
+    ]);
     // The program's reward is the only one where the configuration names none.
     expect(metrics).toHaveProperty(["rewards/even/mean"]);
     expect(metrics).not.toHaveProperty(["rewards/correct/mean"]);

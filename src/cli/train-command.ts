@@ -134,6 +134,7 @@ export async function trainCommand(argv: string[], engine: TrainEngine): Promise
     open: logsIn(folder),
     rollouts: config.output.rollouts,
     tensorboard: config.output.tensorboard,
+    trace: config.output.trace,
     loggingSteps: config.train.logging_steps,
     now: () => Date.now() / 1000,
     ...(resume && { resumeAt: resume.state.logs }),

@@ -25,6 +25,10 @@ export const outputSchema = z.strictObject({
     .default(true)
     .describe("Whether every completion is written to rollouts.jsonl."),
   tensorboard: z.boolean().default(true).describe("Whether TensorBoard events are written."),
+  trace: z
+    .boolean()
+    .default(false)
+    .describe("Whether trace.json says where every step's time went, for ui.perfetto.dev."),
 });
 
 /** A whole run, section by section; each section's schema lives with its owner. */

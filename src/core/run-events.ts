@@ -47,6 +47,15 @@ export interface RunEvents {
   device: Record<string, string>;
   /** A checkpoint is whole on disk. */
   checkpoint: { step: number; folder: string };
+  /** A stretch of a step's work is over: what a trace draws. */
+  span: {
+    /** Such as `rollout`, `training pass`, `optimizer`. */
+    name: string;
+    step: number;
+    /** Milliseconds since 1970, with fractions; never goes back within a session. */
+    startMs: number;
+    durationMs: number;
+  };
   /** Something that the user should know and that stops nothing. */
   warning: { code: string; message: string };
   /** The run is over: all its steps, or a stop that the user asked for. */
@@ -63,4 +72,18 @@ export function report<Kind extends RunEventKind>(
   data: RunEvents[Kind],
 ): void {
   events.emit(kind, data);
+}
+
+/** Does a stretch of a step's work and reports how long the host was at it, waits included. */
+export async function reportSpan<T>(
+  events: Events,
+  name: string,
+  step: number,
+  work: () => T | Promise<T>,
+): Promise<T> {
+  const started = performance.now();
+  const result = await work();
+  const durationMs = performance.now() - started;
+  report(events, "span", { name, step, startMs: performance.timeOrigin + started, durationMs });
+  return result;
 }

@@ -97,6 +97,7 @@ const CONTENTS = `| file | holds |
 | \`rollouts.jsonl\` | every completion with its rewards |
 | \`events.jsonl\` | evaluations and warnings |
 | \`tb/\` | the metrics for TensorBoard |
+| \`trace.json\` | with \`output.trace\`: where the time went, for ui.perfetto.dev |
 | \`checkpoint-NNNNN/\` | a state from which the run continues bit for bit |`;
 
 /**

@@ -3,6 +3,7 @@ import type { RunEvents } from "../core/run-events.ts";
 import { appendJsonLine, type LogFile, type OpenLog } from "./log-file.ts";
 import { MetricMeter } from "./metrics.ts";
 import { tfFileVersion, tfScalars } from "./tfevents.ts";
+import { TraceLog } from "./trace.ts";
 
 /** Names of the logs inside a run folder. */
 export const LOG_FILES = {
@@ -14,6 +15,8 @@ export const LOG_FILES = {
   events: "events.jsonl",
   /** The rows of metrics.jsonl for TensorBoard. */
   tensorboard: "tb/events.out.tfevents.0000000000.aubade",
+  /** Where the time of every step went, for ui.perfetto.dev. */
+  trace: "trace.json",
 } as const;
 
 /** Where the logs of a run stand: what a checkpoint stores of them. */
@@ -32,6 +35,7 @@ export interface RunLogsOptions {
   open: OpenLog;
   rollouts: boolean;
   tensorboard: boolean;
+  trace: boolean;
   /** Steps that one row of metrics covers. */
   loggingSteps: number;
   /** Seconds since 1970, for TensorBoard's clock. */
@@ -51,6 +55,7 @@ export class RunLogs {
   readonly #logs = new Map<string, LogFile>();
   readonly #meter = new MetricMeter();
   readonly #options: RunLogsOptions;
+  readonly #trace: TraceLog | undefined;
   #failure: unknown;
 
   constructor(options: RunLogsOptions) {
@@ -58,6 +63,7 @@ export class RunLogs {
     const names: string[] = [LOG_FILES.metrics, LOG_FILES.events];
     if (options.rollouts) names.push(LOG_FILES.rollouts);
     if (options.tensorboard) names.push(LOG_FILES.tensorboard);
+    if (options.trace) names.push(LOG_FILES.trace);
     for (const name of names) {
       const keep = options.resumeAt && (options.resumeAt.bytes[name] ?? 0);
       this.#logs.set(name, options.open(name, keep));
@@ -65,6 +71,7 @@ export class RunLogs {
     if (options.resumeAt) this.#meter.restore(options.resumeAt.pending);
     const board = this.#logs.get(LOG_FILES.tensorboard);
     if (board?.bytes === 0) board.append(tfFileVersion(options.now()));
+    if (options.trace) this.#trace = new TraceLog(this.#logs.get(LOG_FILES.trace)!);
   }
 
   /** The listener for the run's events; never raises. */
@@ -87,10 +94,17 @@ export class RunLogs {
     } else if (kind === "rollout") {
       const log = this.#logs.get(LOG_FILES.rollouts);
       if (log) appendJsonLine(log, data);
+    } else if (kind === "span") {
+      this.#span(data as RunEvents["span"]);
     } else if (!NOT_LOGGED.has(kind)) {
       if (kind === "evaluation") this.#evaluation(data as RunEvents["evaluation"]);
       appendJsonLine(this.#logs.get(LOG_FILES.events)!, { kind, ...data });
     }
+  }
+
+  #span({ name, step, startMs, durationMs }: RunEvents["span"]): void {
+    const [startUs, durationUs] = [startMs * 1000, durationMs * 1000];
+    this.#trace?.span({ name, startUs, durationUs, args: { step } });
   }
 
   #evaluation({ step, control, scores }: RunEvents["evaluation"]): void {
@@ -122,6 +136,11 @@ export class RunLogs {
 
   /** Closes all logs. */
   close(): void {
+    try {
+      if (this.#failure === undefined) this.#trace?.end();
+    } catch {
+      // The format allows the end to be missing, and another error may be on its way.
+    }
     for (const log of this.#logs.values()) log.close();
     this.#logs.clear();
   }

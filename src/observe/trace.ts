@@ -1,20 +1,18 @@
 import { appendJsonLine, type LogFile } from "./log-file.ts";
 
-/** A stretch of work on one track of a trace. */
+/** A stretch of work in a trace. */
 export interface Span {
   name: string;
   /** Start, in microseconds on the clock of the trace. */
   startUs: number;
   /** Length, in microseconds. */
   durationUs: number;
-  /** Whose work it is; each is a row in the viewer. */
-  track: "host" | "gpu";
   /** Details that the viewer shows on a click. */
   args?: Record<string, unknown>;
 }
 
-const PROCESS = 1;
-const TRACKS = { host: 1, gpu: 2 } as const;
+/** Every event is of one process and one thread: the run's. */
+const PLACE = { pid: 1, tid: 1 };
 const encoder = new TextEncoder();
 
 /**
@@ -28,13 +26,12 @@ const encoder = new TextEncoder();
 export class TraceLog {
   readonly #log: LogFile;
 
+  /** Begins a trace; one that was cut back to whole lines is gone on with. */
   constructor(log: LogFile) {
     this.#log = log;
     if (log.bytes > 0) return;
     log.append(encoder.encode("[\n"));
-    for (const [track, tid] of Object.entries(TRACKS)) {
-      this.#event({ name: "thread_name", ph: "M", pid: PROCESS, tid, args: { name: track } });
-    }
+    this.#event({ name: "thread_name", ph: "M", ...PLACE, args: { name: "run" } });
   }
 
   #event(event: Record<string, unknown>): void {
@@ -42,22 +39,13 @@ export class TraceLog {
   }
 
   /** Adds a stretch of work. */
-  span(span: Span): void {
-    const { name, startUs, durationUs, track, args = {} } = span;
-    const place = { pid: PROCESS, tid: TRACKS[track] };
-    this.#event({ name, ph: "X", ts: startUs, dur: durationUs, ...place, args });
+  span({ name, startUs, durationUs, args = {} }: Span): void {
+    this.#event({ name, ph: "X", ts: startUs, dur: durationUs, ...PLACE, args });
   }
 
-  /** Adds values over time, drawn as a filled curve. */
-  counter(name: string, timeUs: number, values: Record<string, number>): void {
-    this.#event({ name, ph: "C", ts: timeUs, pid: PROCESS, args: values });
-  }
-
-  /** Ends the trace as strict JSON. */
-  close(): void {
-    const end = { name: "end", ph: "M", pid: PROCESS, args: {} };
-    appendJsonLine(this.#log, end);
+  /** Ends the trace as strict JSON; the log stays open. */
+  end(): void {
+    appendJsonLine(this.#log, { name: "end", ph: "M", pid: PLACE.pid, args: {} });
     this.#log.append(encoder.encode("]\n"));
-    this.#log.close();
   }
 }

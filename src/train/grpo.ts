@@ -1,6 +1,6 @@
 import { AubadeError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
-import { report } from "../core/run-events.ts";
+import { report, reportSpan } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
 import type { TinyRow } from "../data/tiny/dataset.ts";
 import { asCompletion } from "../eval/evaluate.ts";
@@ -51,10 +51,14 @@ export interface GrpoSetup {
 }
 
 /** One group after its rollout. */
-interface Group {
+interface Rollout {
   row: TinyRow;
   sample: Sample;
   completions: GeneratedCompletion[];
+}
+
+/** One group with its rewards. */
+interface Group extends Rollout {
   scores: Score[];
 }
 
@@ -124,9 +128,12 @@ export class GrpoTrainer {
     rate: number,
     step: number,
   ): Promise<GrpoStep> {
-    const { train, optimizer } = this.#setup;
+    const { train, optimizer, events } = this.#setup;
+    const span = <T>(name: string, work: () => T | Promise<T>) =>
+      reportSpan(events, name, step, work);
     const started = performance.now();
-    const groups = await this.#rollout(rows, draw);
+    const rolled = await span("rollout", () => this.#rollout(rows, draw));
+    const groups = await span("rewards", () => this.#score(rolled, draw));
     const rolloutS = (performance.now() - started) / 1000;
     this.#record(groups, step, draw);
     const flat = groups.flatMap(({ scores }) => scores);
@@ -136,16 +143,16 @@ export class GrpoTrainer {
     const sums: Record<string, number> = {};
     let tokens = 0;
     for (let iteration = 0; iteration < train.num_iterations; iteration++) {
-      const measured = await this.#accumulate(trees, iteration === 0);
+      const measured = await span("training pass", () => this.#accumulate(trees, iteration === 0));
       if (iteration === 0) this.#checkParity(measured.sums, measured.worst);
       for (const [name, value] of Object.entries(measured.sums)) {
         sums[name] = (sums[name] ?? 0) + value / train.num_iterations;
       }
       if (iteration === 0) sums["worst"] = measured.worst;
       tokens += measured.tokens;
-      await optimizer.update(rate);
+      await span("optimizer", () => optimizer.update(rate));
     }
-    const gradNorm = await optimizer.gradientNorm();
+    const gradNorm = await span("gradient norm", () => optimizer.gradientNorm());
     const completions = groups.flatMap((group) => group.completions);
     const sampled = completions.reduce((sum, { ids }) => sum + ids.length, 0);
     const count = sums["tokens"]!;
@@ -175,8 +182,8 @@ export class GrpoTrainer {
     };
   }
 
-  async #rollout(rows: readonly TinyRow[], draw: number): Promise<Group[]> {
-    const { loader, generator, train, rollout, processor } = this.#setup;
+  async #rollout(rows: readonly TinyRow[], draw: number): Promise<Rollout[]> {
+    const { loader, generator, train, rollout } = this.#setup;
     const samples = await loader.loadAll(rows);
     const requests = samples.map((sample) => ({
       sample,
@@ -192,12 +199,15 @@ export class GrpoTrainer {
       maxNewTokens: rollout.max_completion_length,
       seed: train.seed,
     });
-    return rows.map((row, i) => ({
-      row,
-      sample: samples[i]!,
-      completions: generated[i]!,
-      scores: generated[i]!.map((completion, index) =>
-        this.#reward(asCompletion(processor, completion, { index, draw }), row),
+    return rows.map((row, i) => ({ row, sample: samples[i]!, completions: generated[i]! }));
+  }
+
+  #score(rolled: readonly Rollout[], draw: number): Group[] {
+    const { processor } = this.#setup;
+    return rolled.map((group) => ({
+      ...group,
+      scores: group.completions.map((completion, index) =>
+        this.#reward(asCompletion(processor, completion, { index, draw }), group.row),
       ),
     }));
   }

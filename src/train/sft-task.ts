@@ -24,7 +24,7 @@ export class SftTask implements TrainingTask {
     const all = Array.from({ length: data.clips }, (_, index) => index);
     const dataset = await openDataset("train", data, all, data.folder, events);
     const trainer = await SftTrainer.create({
-      ...{ model, processor, dataset },
+      ...{ model, processor, dataset, events },
       clipSeed: data.seed,
       seed: train.seed,
       maxTokensPerPass: train.max_tokens_per_pass,

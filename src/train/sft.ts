@@ -1,4 +1,6 @@
+import type { Events } from "../core/events.ts";
 import { Random } from "../core/random.ts";
+import { reportSpan } from "../core/run-events.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import type { TinyDataset } from "../data/tiny/dataset.ts";
 import { tinyIds, type TinyIds } from "../data/tiny/words.ts";
@@ -25,6 +27,7 @@ export interface SftSetup {
   maxTokensPerPass: number;
   gradientCheckpointing: boolean;
   optimizer: AdamWSettings;
+  events: Events;
 }
 
 /** What one supervised step did. */
@@ -81,10 +84,13 @@ export class SftTrainer {
    * @param step step within the stage, from 0; @param draw steps before it over all stages.
    */
   async step(stage: SftStage, step: number, draw: number): Promise<SftStep> {
-    const { model, dataset, seed, clipSeed, maxTokensPerPass } = this.#setup;
+    const { model, dataset, seed, clipSeed, maxTokensPerPass, events } = this.#setup;
+    const span = <T>(name: string, work: () => T | Promise<T>) =>
+      reportSpan(events, name, draw + 1, work);
     const order = new Random(seed, "data", draw);
     const clips = Array.from({ length: stage.clips_per_step }, () => order.integer(dataset.length));
-    const samples = await this.#loader.loadAll(clips.map((clip) => dataset.row(clip)));
+    const wanted = clips.map((clip) => dataset.row(clip));
+    const samples = await span("clips", () => this.#loader.loadAll(wanted));
     for (const sample of samples) checkLedger(sample, model.config);
     const trees = sftTrees(
       this.#ids,
@@ -104,9 +110,11 @@ export class SftTrainer {
         model.treeFeed(pass.map(({ tree }) => tree)),
         { inputs: { "loss.weight": weights }, sizes: {}, scalars: { inverseTemperature: 1 } },
       );
-      const plan = await this.#pass.run(feed);
-      const [sum] = await plan.read("terms", 1);
-      loss += sum!;
+      const { plan, sum } = await span("training pass", async () => {
+        const ran = await this.#pass.run(feed);
+        return { plan: ran, sum: (await ran.read("terms", 1))[0]! };
+      });
+      loss += sum;
       const parts = pass.flatMap((entry) => entry.parts);
       const out = await plan.read("logProbs", parts.length);
       parts.forEach((part, row) => {
@@ -119,11 +127,11 @@ export class SftTrainer {
       flops += plan.report(feed.sizes, feed.scalars).flops;
     }
     const learningRate = learningRateAt(stage, step, stage.steps);
-    await this.#optimizer.update(learningRate);
+    await span("optimizer", () => this.#optimizer.update(learningRate));
     const parts = [...sums].map(([part, { total, count }]) => [part, total / count] as const);
+    const gradNorm = await span("gradient norm", () => this.#optimizer.gradientNorm());
     return {
-      ...{ loss, tokens, flops, learningRate },
-      gradNorm: await this.#optimizer.gradientNorm(),
+      ...{ loss, tokens, flops, learningRate, gradNorm },
       parts: Object.fromEntries(parts),
     };
   }

@@ -1,4 +1,4 @@
-import { report, type Scores } from "../core/run-events.ts";
+import { report, reportSpan, type Scores } from "../core/run-events.ts";
 import { HeldOut } from "../eval/held-out.ts";
 import { openRunDevice } from "../gpu/run-device.ts";
 import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
@@ -103,7 +103,7 @@ class Run {
     const cursor = this.#cursor;
     const { save_steps: saveSteps } = this.#settings.train;
     if (cursor.step === 0 && this.#before === null) {
-      this.#before = (await this.#heldOut.ask(0, "before", null))?.scores ?? null;
+      this.#before = (await this.#ask(0, "before", null))?.scores ?? null;
     }
     report(events, "start", { step: cursor.step, totalSteps });
     let saved = cursor.step;
@@ -111,7 +111,9 @@ class Run {
     if (saved > 0) await this.#evaluate();
     while (cursor.step < totalSteps && !stop.aborted) {
       const started = performance.now();
-      const { metrics, tokens } = await this.#task.step(cursor);
+      const { metrics, tokens } = await reportSpan(events, "step", cursor.step + 1, () =>
+        this.#task.step(cursor),
+      );
       this.#numTokens += tokens;
       const timed = {
         ...metrics,
@@ -138,9 +140,9 @@ class Run {
     };
     if (saved !== cursor.step) await this.#save();
     if (stopped) return result;
-    result.after = (await this.#heldOut.ask(cursor.step, "after", null))?.scores ?? null;
+    result.after = (await this.#ask(cursor.step, "after", null))?.scores ?? null;
     for (const control of this.#settings.eval.controls) {
-      const asked = await this.#heldOut.ask(cursor.step, "after", control);
+      const asked = await this.#ask(cursor.step, "after", control);
       if (asked !== undefined) result.controls[control] = asked.scores;
     }
     return { ...result, seconds: this.#seconds };
@@ -152,7 +154,12 @@ class Run {
     const { eval_steps: every } = this.#settings.train;
     if (every === 0 || step % every !== 0 || step >= this.#task.totalSteps) return;
     this.#logsBefore = this.#options.logs?.position();
-    await this.#heldOut.ask(step, "during", null);
+    await this.#ask(step, "during", null);
+  }
+
+  #ask(...question: Parameters<HeldOut["ask"]>): ReturnType<HeldOut["ask"]> {
+    const work = () => this.#heldOut.ask(...question);
+    return reportSpan(this.#options.events, "evaluation", question[0], work);
   }
 
   async #save(): Promise<void> {
@@ -160,7 +167,7 @@ class Run {
     if (runFolder === undefined) return;
     const { task, model, output } = this.#settings;
     const { step, stage, draw, samplesConsumed } = this.#cursor;
-    const folder = await saveCheckpoint(runFolder, step, output.keep_last, (path) =>
+    const write = (path: string) =>
       writeTrainingState(
         path,
         { model: this.#model, base: model.path, optimizer: this.#task.optimizer },
@@ -172,7 +179,9 @@ class Run {
           before: this.#before,
           logs: this.#logsBefore ?? logs?.position() ?? { bytes: {}, pending: {} },
         },
-      ),
+      );
+    const folder = await reportSpan(events, "checkpoint", step, () =>
+      saveCheckpoint(runFolder, step, output.keep_last, write),
     );
     report(events, "checkpoint", { step, folder });
   }

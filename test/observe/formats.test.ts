@@ -35,14 +35,14 @@ describe("trace", () => {
   it("is JSON at its end, and all but the bracket before", () => {
     const log = memoryLog();
     const trace = new TraceLog(log);
-    trace.span({ name: "rollout", startUs: 0, durationUs: 1500, track: "host", args: { step: 1 } });
-    trace.counter("memory", 10, { bytes: 5 });
+    trace.span({ name: "rollout", startUs: 0, durationUs: 1500, args: { step: 1 } });
+    trace.span({ name: "optimizer", startUs: 1500, durationUs: 5 });
     const early = new TextDecoder().decode(log.content());
-    expect(JSON.parse(`${early.trimEnd().slice(0, -1)}]`)).toHaveLength(4);
-    trace.close();
+    expect(JSON.parse(`${early.trimEnd().slice(0, -1)}]`)).toHaveLength(3);
+    trace.end();
     const events = JSON.parse(new TextDecoder().decode(log.content())) as { ph: string }[];
-    expect(events.map((event) => event.ph)).toEqual(["M", "M", "X", "C", "M"]);
-    expect(events[2]).toMatchObject({ ts: 0, dur: 1500, pid: 1, tid: 1, args: { step: 1 } });
+    expect(events.map((event) => event.ph)).toEqual(["M", "X", "X", "M"]);
+    expect(events[1]).toMatchObject({ ts: 0, dur: 1500, pid: 1, tid: 1, args: { step: 1 } });
   });
 });
 

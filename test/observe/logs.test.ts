@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CheckpointError } from "../../src/core/errors.ts";
 import { Events } from "../../src/core/events.ts";
-import { report } from "../../src/core/run-events.ts";
+import { report, reportSpan } from "../../src/core/run-events.ts";
 import { appendJsonLine, type LogFile } from "../../src/observe/log-file.ts";
 import { METRICS, metricInfo, MetricMeter } from "../../src/observe/metrics.ts";
 import { logsIn, openLogFile } from "../../src/observe/node.ts";
@@ -67,6 +67,7 @@ describe("run logs", () => {
       open: logsIn(root),
       rollouts: true,
       tensorboard: true,
+      trace: true,
       loggingSteps: 2,
       now: () => 1000,
       ...(resumeAt && { resumeAt }),
@@ -145,6 +146,7 @@ describe("run logs", () => {
       open,
       rollouts: false,
       tensorboard: false,
+      trace: false,
       loggingSteps: 1,
       now: () => 0,
     });
@@ -155,6 +157,51 @@ describe("run logs", () => {
     step(events, 3);
     expect(() => logs.check()).toThrow("Full.");
     expect(() => logs.position()).toThrow("Full.");
+  });
+
+  it("traces spans, cut back on resume, as JSON that Perfetto opens", async () => {
+    const open = (resumeAt?: LogPosition) => {
+      const events = new Events();
+      const logs = new RunLogs({
+        open: logsIn(root),
+        ...{ rollouts: false, tensorboard: false, trace: true, loggingSteps: 1 },
+        now: () => 0,
+        ...(resumeAt && { resumeAt }),
+      });
+      events.listen(logs.listen);
+      return { events, logs };
+    };
+    const first = open();
+    const before = performance.timeOrigin + performance.now();
+    expect(await reportSpan(first.events, "rollout", 1, () => 7)).toBe(7);
+    const kept = first.logs.position();
+    const failed = reportSpan(first.events, "broken", 2, () => Promise.reject(new Error("no")));
+    await expect(failed).rejects.toThrow("no");
+    await reportSpan(first.events, "lost", 2, () => {});
+    first.logs.close();
+    const second = open(kept);
+    const wait = () => new Promise((resolve) => setTimeout(resolve, 5));
+    await reportSpan(second.events, "step", 2, async () => {
+      await reportSpan(second.events, "optimizer", 2, wait);
+    });
+    second.logs.close();
+    type TraceEvent = { name: string; ph: string; ts: number; dur: number; args: object };
+    const trace = JSON.parse(readFileSync(join(root, LOG_FILES.trace), "utf8")) as TraceEvent[];
+    expect(trace.map(({ name, ph }) => [name, ph])).toEqual([
+      ["thread_name", "M"],
+      ["rollout", "X"],
+      ["optimizer", "X"],
+      ["step", "X"],
+      ["end", "M"],
+    ]);
+    const [, rollout, optimizer, whole] = trace;
+    expect(rollout).toMatchObject({ pid: 1, tid: 1, args: { step: 1 } });
+    expect(rollout!.ts).toBeGreaterThanOrEqual(before * 1000);
+    expect(optimizer!.dur).toBeGreaterThan(4000);
+    // Nested in time, which is how the viewer stacks them; times of 1e15 us have steps of 0.25.
+    expect(optimizer!.ts).toBeGreaterThanOrEqual(whole!.ts);
+    expect(optimizer!.ts + optimizer!.dur).toBeLessThanOrEqual(whole!.ts + whole!.dur + 1);
+    expect(readFileSync(join(root, LOG_FILES.events), "utf8")).toBe("");
   });
 
   it("a metric that was not measured is left out", () => {
