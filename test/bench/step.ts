@@ -1,0 +1,113 @@
+/**
+ * Times one training pass of GRPO on the tiny model, launch by launch on the clock of the GPU.
+ *
+ * `npm run bench -- step [prompts] [completions] [tokens of a completion]`, by default 16 8 12. Weights,
+ * words and media features are random: times do not depend on them. One line a kernel, the slowest
+ * first; a first replay, which warms up, is not counted. Rates count matrix products and attention.
+ */
+import { fileURLToPath } from "node:url";
+import { Random } from "../../src/core/random.ts";
+import { openDevice } from "../../src/gpu/device.ts";
+import { scalar } from "../../src/graph/extent.ts";
+import { policyLoss } from "../../src/graph/ops/loss.ts";
+import type { PlanProfile } from "../../src/graph/profile.ts";
+import { Storage } from "../../src/graph/storage.ts";
+import { mergeFeeds } from "../../src/models/qwen2-5-omni/feed.ts";
+import { OmniModel } from "../../src/models/qwen2-5-omni/model.ts";
+import { storedFeatures } from "../../src/models/qwen2-5-omni/network.ts";
+import { completionBranch, type Tree } from "../../src/models/qwen2-5-omni/packed.ts";
+import { trainingPass } from "../../src/train/pass.ts";
+import { randomF32 } from "../helpers/random-data.ts";
+
+/** A tiny prompt: its tokens, and the rows of pictures and of sound among them. */
+const PROMPT = { tokens: 100, vision: 16, audio: 50 };
+const WORDS = 60;
+const COLUMNS = ["old", "reference", "advantage", "weight"] as const;
+
+function makeTree(random: Random, completions: number, length: number): Tree {
+  const words = (count: number) => Array.from({ length: count }, () => random.integer(WORDS));
+  const rows = (first: number, count: number) =>
+    Uint32Array.from({ length: count }, (_, i) => first + i);
+  const { tokens, vision, audio } = PROMPT;
+  return {
+    prompt: {
+      inputIds: Uint32Array.from(words(tokens)),
+      positions: new Int32Array(3 * tokens).map((_, i) => i % tokens),
+      nextPos: tokens,
+      visionRows: rows(5, vision),
+      audioRows: rows(5 + vision, audio),
+    },
+    branches: Array.from({ length: completions }, () => completionBranch(words(length))),
+  };
+}
+
+function table({ launches, kernels }: PlanProfile): string {
+  const total = kernels.reduce((sum, { ms }) => sum + ms, 0);
+  const line = (name: string, count: number, ms: number, flops: number) => {
+    const rate = flops === 0 ? "" : (flops / ms / 1e6).toFixed(1);
+    const share = ((100 * ms) / total).toFixed(1);
+    const cells = [String(count).padStart(8), ms.toFixed(3).padStart(10), share.padStart(7)];
+    return `${name.padEnd(24)} ${cells.join(" ")} ${rate.padStart(9)}`;
+  };
+  const flops = launches.reduce((sum, launch) => sum + launch.flops, 0);
+  return [
+    `${"kernel".padEnd(24)} launches         ms       %   GFLOP/s`,
+    ...kernels.map((each) => line(each.kernel, each.launches, each.ms, each.flops)),
+    line("all", launches.length, total, flops),
+  ].join("\n");
+}
+
+const [prompts = 16, completions = 8, length = 12] = process.argv.slice(2).map(Number);
+const device = await openDevice();
+const model = await OmniModel.initialise(
+  device,
+  fileURLToPath(new URL("../../assets/tiny", import.meta.url)),
+  1,
+  { trains: (name) => /^(model|lm_head)\./.test(name) },
+);
+const random = new Random(1, "data");
+const trees = Array.from({ length: prompts }, () => makeTree(random, completions, length));
+const features = (name: "vision" | "audio") => {
+  const rows = prompts * PROMPT[name];
+  const storage = new Storage(device, name, rows, model.config.text.hiddenSize);
+  storage.upload(randomF32(rows * storage.width, 2));
+  return storage;
+};
+const stored = { vision: features("vision"), audio: features("audio") };
+const pass = trainingPass(
+  model,
+  "grpo",
+  (graph, out, rows) => {
+    const column = (name: string) => graph.input(`policy.${name}`, rows, 1);
+    return policyLoss(
+      graph,
+      {
+        out,
+        ...{ old: column("old"), reference: column("reference") },
+        ...{ advantage: column("advantage"), weight: column("weight") },
+      },
+      { epsilonLow: 0.2, epsilonHigh: 0.2, beta: scalar("beta"), entropyCoef: 0 },
+    );
+  },
+  { features: (graph) => storedFeatures(graph, model.config, stored) },
+);
+const lossRows = prompts * completions * length;
+const columns = COLUMNS.map((name, i) => [`policy.${name}`, randomF32(lossRows, i, -1, 0)]);
+const feed = mergeFeeds(model.treeFeed(trees, { vision: 0, audio: 0 }), {
+  inputs: Object.fromEntries(columns) as Record<string, Float32Array>,
+  sizes: {},
+  scalars: { inverseTemperature: 1, beta: 0 },
+});
+const plan = await pass.run(feed);
+await device.idle();
+const started = performance.now();
+await plan.run(feed.sizes, feed.scalars);
+await device.idle();
+const wall = performance.now() - started;
+const profile = await plan.profile(feed.sizes, feed.scalars);
+
+const { adapter, tier } = device.capabilities;
+console.log(`${adapter}, tier ${tier}: ${prompts} prompts x ${completions} x ${length} tokens`);
+console.log(`${feed.sizes["tokens"]} tokens in one pass; ${wall.toFixed(1)} ms without timestamps`);
+console.log(table(profile));
+device.close();
