@@ -7,7 +7,7 @@ import { parseRunOptions } from "../../src/cli/options.ts";
 import type { RunSummary } from "../../src/cli/run-report.ts";
 import { trainCommand, type TrainEngine } from "../../src/cli/train-command.ts";
 import { ConfigError } from "../../src/core/errors.ts";
-import { report } from "../../src/core/run-events.ts";
+import { report, reportSpan } from "../../src/core/run-events.ts";
 import { saveCheckpoint } from "../../src/train/checkpoint-folder.ts";
 import { stateText, type TrainerState } from "../../src/train/state.ts";
 
@@ -63,6 +63,7 @@ function engine(interruptAt = Infinity, breakAt = Infinity): TrainEngine {
     };
     while (step < totalSteps && !stop.aborted) {
       step++;
+      await reportSpan(events, "rewards", step, () => {});
       report(events, "rollout", { step, text: "A" });
       report(events, "step", { step, totalSteps, metrics: { reward: step / 10, correct: 0.5 } });
       logs.check();
@@ -142,6 +143,19 @@ describe("train command", () => {
     expect(await run("d", engine(), "--resume")).toBe(0);
     const rows = (await readFile(join(root, "d", "rollouts.jsonl"), "utf8")).trim().split("\n");
     expect(rows.map((row) => (JSON.parse(row) as { step: number }).step)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it("output.trace leaves a whole trace, also across a stop and a resume", async () => {
+    const traced = async (): Promise<unknown[]> => {
+      const text = await readFile(join(root, "t", "trace.json"), "utf8");
+      const events = JSON.parse(text) as { name: string; args: { step?: number } }[];
+      return events.map(({ name, args }) => (args.step === undefined ? name : [name, args.step]));
+    };
+    const spans = [1, 2, 3, 4, 5].map((step) => ["rewards", step]);
+    expect(await run("t", engine(3), "output.trace=true")).toBe(0);
+    expect(await traced()).toEqual(["thread_name", ...spans.slice(0, 3), "end"]);
+    expect(await run("t", engine(), "output.trace=true", "--resume")).toBe(0);
+    expect(await traced()).toEqual(["thread_name", ...spans, "end"]);
   });
 
   it("refuses what cannot work before any work", async () => {
