@@ -76,11 +76,9 @@ describe.skipIf(!able)("the private software driver", () => {
     }
     expect(messages.match(/fetching a software driver, once/g)).toHaveLength(1);
     expect(messages).toContain("waiting for another aubade");
-    expect(readdirSync(join(folder, "aubade")).sort()).toEqual([
-      "adapter.json",
-      "driver",
-      "shaders",
-    ]);
+    // Mesa makes its shader cache when it first has a whole shader to write, which may be later.
+    const left = readdirSync(join(folder, "aubade")).filter((name) => name !== "shaders");
+    expect(left.sort()).toEqual(["adapter.json", "driver"]);
     expect(readdirSync(join(folder, "aubade/driver"))).toHaveLength(1);
     console.log(messages);
   }, 300_000);
