@@ -65,7 +65,8 @@ export class GrpoTask implements TrainingTask {
     const loader = new SampleLoader(processor);
     await checkBudget(loader, processor, dataset.row(order.at(0)), settings);
     const optimizer = await AdamW.create(model.device, model.weights.trained, train);
-    const reference = train.beta > 0 ? await loadReference(model, settings) : undefined;
+    const measured = train.beta > 0 || train.measure_kl;
+    const reference = measured ? await loadReference(model, settings) : undefined;
     const trainer = new GrpoTrainer({
       model,
       processor,

@@ -36,8 +36,8 @@ const BANNED_MASS = 1e-3;
 export interface GrpoSetup {
   model: OmniModel;
   /**
-   * The starting policy, for a KL term; absent at beta 0. The model itself when only its adapters
-   * train: they are switched off for it.
+   * The starting policy, for a KL term or its measurement; absent where neither is asked for. The
+   * model itself when only its adapters train: they are switched off for it.
    */
   reference?: OmniModel;
   processor: Processor;
@@ -128,7 +128,7 @@ export class GrpoTrainer {
     rate: number,
     step: number,
   ): Promise<GrpoStep> {
-    const { train, optimizer, events } = this.#setup;
+    const { train, optimizer, events, reference } = this.#setup;
     const span = <T>(name: string, work: () => T | Promise<T>) =>
       reportSpan(events, name, step, work);
     const started = performance.now();
@@ -167,7 +167,7 @@ export class GrpoTrainer {
       tokens,
       metrics: {
         loss: sums["loss"]!,
-        kl: train.beta > 0 ? sums["kl"]! / count : NaN,
+        kl: reference === undefined ? NaN : sums["kl"]! / count,
         entropy: sums["entropy"]! / count,
         "clip_ratio/region_mean": (sums["clipped_low"]! + sums["clipped_high"]!) / count,
         "clip_ratio/low_mean": sums["clipped_low"]! / count,
@@ -273,7 +273,7 @@ export class GrpoTrainer {
         weight: perToken((i) => weights[i]!),
       };
     });
-    if (reference !== undefined && train.beta > 0) await this.#scoreReference(reference, trees);
+    if (reference !== undefined) await this.#scoreReference(reference, trees);
     return trees;
   }
 

@@ -103,6 +103,13 @@ export const trainSchema = z.strictObject({
     .min(0)
     .default(0)
     .describe("Weight of the KL term (k3) against the starting policy; 0 needs no reference."),
+  measure_kl: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Whether the KL against the starting policy is measured at beta 0 too, where it steers " +
+        "nothing: one more forward pass a step, the same bits.",
+    ),
   epsilon: z.number().min(0).max(1).default(0.2).describe("Lower clip of the ratio: 1 - epsilon."),
   epsilon_high: z
     .number()
