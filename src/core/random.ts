@@ -118,3 +118,16 @@ export class Random {
     return order;
   }
 }
+
+/**
+ * A 32-bit FNV-1a hash of a text's UTF-8 bytes: how names become part of a random key.
+ *
+ * Source: Fowler, Noll and Vo, draft-eastlake-fnv.
+ */
+export function hash32(text: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of new TextEncoder().encode(text)) {
+    hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  }
+  return hash;
+}

@@ -1,4 +1,4 @@
-import { Random } from "../core/random.ts";
+import { hash32, Random } from "../core/random.ts";
 import { defineReward, type Reward } from "./reward.ts";
 
 /**
@@ -8,16 +8,7 @@ import { defineReward, type Reward } from "./reward.ts";
  */
 export function randomReward(seed: number): Reward {
   return defineReward("random", ({ draw, index }, row) => {
-    const place = new Random(seed, "data", hash(row.id), hash(`${draw}/${index}`));
+    const place = new Random(seed, "data", hash32(row.id), hash32(`${draw}/${index}`));
     return place.integer(2);
   });
-}
-
-/** FNV-1a over UTF-16 units (Fowler, Noll and Vo, draft-eastlake-fnv). */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (let at = 0; at < text.length; at++) {
-    value = Math.imul(value ^ text.charCodeAt(at), 0x01000193);
-  }
-  return value >>> 0;
 }

@@ -1,4 +1,5 @@
 import { DataError } from "../core/errors.ts";
+import { hash32 } from "../core/random.ts";
 import { Plan } from "../graph/plan.ts";
 import { GrowingPlan } from "../graph/growing-plan.ts";
 import { sampleParams } from "../kernels/sample-draw.ts";
@@ -92,15 +93,6 @@ export interface GeneratedCompletion {
 
 /** Decode steps between two looks at whether all completions have ended. */
 const STEPS_BETWEEN_CHECKS = 32;
-
-/** A 32-bit FNV-1a hash: the part of the random key that names the sample. */
-export function sampleKey(id: string): number {
-  let hash = 0x811c9dc5;
-  for (const byte of new TextEncoder().encode(id)) {
-    hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  }
-  return hash;
-}
 
 /**
  * Generates completions for groups: media and prompt once, then all completions together.
@@ -247,7 +239,7 @@ export class Generator {
     requests.forEach(({ sample, generations, draw }, i) => {
       const bits = new Uint32Array(words);
       for (const id of sample.inputIds) bits[id >>> 5]! |= 1 << (id & 31);
-      const key = sampleKey(sample.row);
+      const key = hash32(sample.row);
       for (let completion = 0; completion < generations; completion++, row++) {
         info.set([key, completion, draw, options.temperature === 0 ? 1 : 0], row * 4);
         range.set([starts[i]!, starts[i]! + sample.inputIds.length], row * 2);

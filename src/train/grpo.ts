@@ -17,7 +17,12 @@ import { checkLedger, type Sample } from "../models/qwen2-5-omni/sample.ts";
 import { ADAPTER_SCALAR } from "../nn/layers.ts";
 import { formatReward } from "../reward/format.ts";
 import { accuracyReward } from "../reward/lenient-answer.ts";
-import { combineRewards, type Score, type WeightedReward } from "../reward/reward.ts";
+import {
+  combineRewards,
+  type Completion,
+  type Score,
+  type WeightedReward,
+} from "../reward/reward.ts";
 import type { GeneratedCompletion, Generator } from "../rollout/generator.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
 import { computeAdvantages } from "./advantages.ts";
@@ -57,8 +62,10 @@ interface Rollout {
   completions: GeneratedCompletion[];
 }
 
-/** One group with its rewards. */
+/** One group as it was decoded, with its rewards. */
 interface Group extends Rollout {
+  /** The completions as rewards see them. */
+  said: Completion[];
   scores: Score[];
 }
 
@@ -107,7 +114,7 @@ function policyTrace(graph: Graph, out: Tensor, rows: Extent, train: TrainConfig
  */
 export class GrpoTrainer {
   readonly #setup: GrpoSetup;
-  readonly #reward: (completion: Parameters<typeof accuracyReward.score>[0], row: TinyRow) => Score;
+  readonly #reward: (completion: Completion, row: TinyRow) => Score;
   #pass: GrowingPlan | undefined;
   #scoring: GrowingPlan | undefined;
   #planned: unknown;
@@ -163,7 +170,7 @@ export class GrpoTrainer {
         lengths: completions.map(({ ids }) => ids.length),
         ended: completions.map(({ finished }) => finished),
       },
-      ...this.#judge(groups, draw),
+      ...this.#judge(groups),
       tokens,
       metrics: {
         loss: sums["loss"]!,
@@ -204,38 +211,27 @@ export class GrpoTrainer {
 
   #score(rolled: readonly Rollout[], draw: number): Group[] {
     const { processor } = this.#setup;
-    return rolled.map((group) => ({
-      ...group,
-      scores: group.completions.map((completion, index) =>
-        this.#reward(asCompletion(processor, completion, { index, draw }), group.row),
-      ),
-    }));
+    return rolled.map((group) => {
+      const said = group.completions.map((completion, index) =>
+        asCompletion(processor, completion, { index, draw }),
+      );
+      return { ...group, said, scores: said.map((text) => this.#reward(text, group.row)) };
+    });
   }
 
   /** Correctness by the lenient parser and format, which are separate from the reward. */
-  #judge(groups: readonly Group[], draw: number): { correct: boolean[]; formatted: boolean[] } {
-    const { processor } = this.#setup;
-    const judged = groups.flatMap(({ row, completions }) =>
-      completions.map((generated, index) => {
-        const completion = asCompletion(processor, generated, { index, draw });
-        return {
-          correct: accuracyReward.score(completion, row) === 1,
-          formatted: formatReward.score(completion, row) === 1,
-        };
-      }),
-    );
-    return {
-      correct: judged.map(({ correct }) => correct),
-      formatted: judged.map(({ formatted }) => formatted),
-    };
+  #judge(groups: readonly Group[]): { correct: boolean[]; formatted: boolean[] } {
+    const judge = (reward: typeof accuracyReward) =>
+      groups.flatMap(({ row, said }) => said.map((text) => reward.score(text, row) === 1));
+    return { correct: judge(accuracyReward), formatted: judge(formatReward) };
   }
 
   #record(groups: readonly Group[], step: number, draw: number): void {
-    const { events, processor } = this.#setup;
+    const { events } = this.#setup;
     let banned = 0;
-    for (const { row, completions, scores } of groups) {
+    for (const { row, completions, said, scores } of groups) {
       completions.forEach((generated, index) => {
-        const { text, finished } = asCompletion(processor, generated, { index, draw });
+        const { text, finished } = said[index]!;
         banned = Math.max(banned, ...generated.bannedMass);
         const { total, components } = scores[index]!;
         report(events, "rollout", {
