@@ -41,3 +41,20 @@ export function fromF16(bits: number): number {
   if (exponent === 31) return fraction ? NaN : sign * Infinity;
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
+
+let halfTable: Uint32Array<ArrayBuffer> | undefined;
+
+/** The float32 bits of all 65,536 IEEE binary16 patterns, with their NaN payloads; made once. */
+export function halfWords(): Uint32Array<ArrayBuffer> {
+  if (halfTable !== undefined) return halfTable;
+  halfTable = new Uint32Array(0x10000);
+  for (let bits = 0; bits < halfTable.length; bits++) {
+    if ((bits & 0x7c00) === 0x7c00) {
+      halfTable[bits] = ((bits & 0x8000) << 16) | 0x7f800000 | ((bits & 0x3ff) << 13);
+      continue;
+    }
+    floatView[0] = fromF16(bits);
+    halfTable[bits] = bitsView[0]!;
+  }
+  return halfTable;
+}

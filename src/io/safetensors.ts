@@ -1,4 +1,5 @@
 import { fileSource, readText, exists } from "#io";
+import { bf16ToF32, f16ToF32 } from "../core/convert16.ts";
 import { CheckpointError, ShapeError } from "../core/errors.ts";
 import type { ByteSource } from "./byte-source.ts";
 import { baseName, joinPath } from "./path.ts";
@@ -196,32 +197,15 @@ function toF32(
   file: string,
 ): Float32Array<ArrayBuffer> {
   if (info.dtype === "F32") return new Float32Array(bytes.buffer);
-  if (info.dtype === "BF16") return widenBf16(new Uint16Array(bytes.buffer));
-  if (info.dtype === "F16") return widenF16(new Uint16Array(bytes.buffer));
+  if (info.dtype === "BF16" || info.dtype === "F16") {
+    const bits = new Uint16Array(bytes.buffer);
+    const values = new Float32Array(bits.length);
+    if (info.dtype === "BF16") bf16ToF32(bits, values);
+    else f16ToF32(bits, values);
+    return values;
+  }
   throw new ShapeError(
     "not-floating",
     `${file}: tensor "${info.name}" is ${info.dtype}; only F32, F16 and BF16 are read as float32.`,
   );
-}
-
-/** Widens bfloat16 bits to float32, exactly. */
-export function widenBf16(bits: Uint16Array): Float32Array<ArrayBuffer> {
-  const words = new Uint32Array(bits.length);
-  for (let i = 0; i < bits.length; i++) words[i] = bits[i]! << 16;
-  return new Float32Array(words.buffer);
-}
-
-/** Widens IEEE binary16 bits to float32, exactly; NaN payloads are kept. */
-export function widenF16(bits: Uint16Array): Float32Array<ArrayBuffer> {
-  const words = new Uint32Array(bits.length);
-  const floats = new Float32Array(words.buffer);
-  for (let i = 0; i < bits.length; i++) {
-    const h = bits[i]!;
-    const sign = (h & 0x8000) << 16;
-    const exponent = h & 0x7c00;
-    if (exponent === 0) floats[i] = (h & 0x8000 ? -1 : 1) * (h & 0x3ff) * 2 ** -24;
-    else if (exponent === 0x7c00) words[i] = sign | 0x7f800000 | ((h & 0x3ff) << 13);
-    else words[i] = sign | (((h & 0x7fff) << 13) + 0x38000000);
-  }
-  return floats;
 }

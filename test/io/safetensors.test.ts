@@ -2,12 +2,11 @@ import { mkdtemp, readFile, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { fromF16 } from "../../src/core/dtype.ts";
 import { CheckpointError, ShapeError } from "../../src/core/errors.ts";
 import { Random } from "../../src/core/random.ts";
 import { bytesSource } from "../../src/io/byte-source.ts";
 import type { SafetensorsDType } from "../../src/io/safetensors-header.ts";
-import { openCheckpoint, openSafetensors, widenF16 } from "../../src/io/safetensors.ts";
+import { openCheckpoint, openSafetensors } from "../../src/io/safetensors.ts";
 import { encodeSafetensors, writeSafetensors } from "../../src/io/safetensors-writer.ts";
 
 const golden = new URL("../golden/io/", import.meta.url);
@@ -79,12 +78,6 @@ describe("reading what Python wrote", () => {
     await writeSafetensors(path, lazy, { format: "pt" });
     expect(new Uint8Array(await readFile(path))).toEqual(file);
     expect(await readdir(folder)).toEqual(["streamed.safetensors"]);
-  });
-
-  it("widens all 65536 half floats as their definition says", () => {
-    const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
-    const floats = widenF16(all);
-    for (let i = 0; i < 65536; i++) expect(Object.is(floats[i], fromF16(i))).toBe(true);
   });
 
   it("reads a part of a tensor and refuses one beyond its end", async () => {
