@@ -17,6 +17,7 @@ const SOFTWARE: Readonly<Record<string, Record<string, number | boolean>>> = {
   "gather-rows": { WG: 8, ROWS: 4 },
   "bucket-sum": { WG: 8, ROWS: 4 },
   "add-rows": { WG: 8, ROWS: 4 },
+  "copy-columns": { WG: 8, ROWS: 4 },
   "pool-rows": { WG: 8, ROWS: 4 },
   "conv-pack": { WG: 8, ROWS: 4 },
   "conv-pack-backward": { WG: 8, ROWS: 4 },
