@@ -29,7 +29,7 @@ function joined(rows: number, parts: readonly (readonly [Float32Array, number])[
   ).flat();
 }
 
-/** Traces a split whose parts are kept and, but for one left out, seeded; its gradient is kept as dx. */
+/** Traces a split; parts are kept and, but for one left out, seeded; dx is kept. */
 function splitGraph(graph: Graph, x: Tensor, widths: readonly number[], leftOut?: number): Tensor {
   const parts = splitColumns(graph, x, widths);
   parts.forEach((part, i) => graph.keep(`part${i}`, part));
@@ -63,7 +63,7 @@ describe("splitColumns", () => {
     plan.destroy();
   });
 
-  it("has the gradient that central differences have, of a view and of shared gradients", async () => {
+  it("has the gradient of central differences, of a view and of shared gradients", async () => {
     const rows = 6;
     const graph = new Graph();
     // A view of rows half as long, as the heads of a projection are.
