@@ -1,11 +1,24 @@
 import { DataError } from "../core/errors.ts";
+import { makeClip } from "./clip.ts";
 import { decodeAudio, type DecodeAudioOptions } from "./decode-audio.ts";
+import { decodeImage } from "./decode-image.ts";
 import { decodeVideo, type DecodeVideoOptions } from "./decode-video.ts";
 import { qwenFrames } from "./frames.ts";
-import type { AudioClip, FrameChoice, MediaSource, VideoClip } from "./types.ts";
+import {
+  type AudioClip,
+  type DecodeOptions,
+  type Frame,
+  type FrameChoice,
+  type MediaSource,
+  sourceName,
+  type VideoClip,
+} from "./types.ts";
 
 /** The fewest samples at 16 kHz that give an audio tower one token: 3 mel frames. */
 export const MIN_AUDIO_SAMPLES = 321;
+
+/** Pictures per second of a list that states none. */
+const PICTURES_FPS = 2;
 
 /** How to load a video. */
 export interface LoadVideoOptions extends DecodeVideoOptions {
@@ -20,6 +33,63 @@ export interface LoadVideoOptions extends DecodeVideoOptions {
  */
 export function loadVideo(source: MediaSource, options: LoadVideoOptions = {}): Promise<VideoClip> {
   return decodeVideo(source, options.frames ?? qwenFrames(), options);
+}
+
+/**
+ * Loads a picture file: PNG, JPEG, WebP or the first picture of a GIF.
+ *
+ * @throws {DataError} see `decodeImage`.
+ */
+export function loadImage(source: MediaSource, options: DecodeOptions = {}): Promise<Frame> {
+  return decodeImage(source, options);
+}
+
+/** How to load a list of pictures as a video. */
+export interface LoadPicturesOptions extends DecodeVideoOptions {
+  /** Pictures per second. Default 2, as in qwen-vl-utils. */
+  fps?: number;
+}
+
+/**
+ * Loads a list of picture files as the frames of a clip; the last is repeated to an even number.
+ *
+ * The repeated one counts as a frame of the clip. `transform` gets that even number; qwen-vl-utils
+ * resizes these frames as it does images (`pil`), and newer releases put the limits of videos on
+ * them. A path that is named twice is decoded once.
+ *
+ * @throws {DataError} `media-empty-video` for an empty list, `media-bad-fps`, `media-size-change`
+ *   when the pictures differ in size after `transform`, else see `decodeImage`.
+ * Source: fetch_video of qwen-vl-utils, the branch for lists.
+ */
+export async function loadPictures(
+  sources: readonly MediaSource[],
+  { fps = PICTURES_FPS, transform, ...options }: LoadPicturesOptions = {},
+): Promise<VideoClip> {
+  const [first] = sources;
+  if (first === undefined) {
+    throw new DataError("media-empty-video", "A video is given as a list of no pictures.", {
+      hint: "Name at least one picture file.",
+    });
+  }
+  const file = `${sourceName(first)} and ${sources.length - 1} more`;
+  if (!(fps > 0 && Number.isFinite(fps))) {
+    throw new DataError("media-bad-fps", `${file}: ${fps} pictures per second are no frame rate.`);
+  }
+  const totalFrames = sources.length + (sources.length % 2);
+  const decoded = new Map<MediaSource, Frame>();
+  const frames = new Map<number, Frame>();
+  for (let i = 0; i < totalFrames; i++) {
+    const source = sources[Math.min(i, sources.length - 1)]!;
+    let frame = decoded.get(source);
+    if (!frame) {
+      const picture = await decodeImage(source, options);
+      frame = transform?.(picture, totalFrames) ?? picture;
+      decoded.set(source, frame);
+    }
+    frames.set(i, { ...frame, timestamp: i / fps });
+  }
+  const info = { totalFrames, fps, durationS: totalFrames / fps };
+  return makeClip(file, info, [...frames.keys()], frames);
 }
 
 /**

@@ -1,4 +1,7 @@
-/* The media platform in Node: files, folders and URLs; FFmpeg through @mediabunny/server. */
+/*
+ * The media platform in Node: files, folders and URLs; FFmpeg through @mediabunny/server, pictures
+ * through sharp.
+ */
 import { readdir, readFile, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
@@ -7,8 +10,10 @@ import { BlobSource, BufferSource, FilePathSource, type Source } from "mediabunn
 import { DataError } from "../core/errors.ts";
 import { registerServerDecoders } from "./server-decoders.ts";
 import type { MediaFolder } from "./frame-folder.ts";
+import type { PictureFormat, Pixels } from "./pixels.ts";
+import { decodeWithSharp } from "./sharp-decoder.ts";
 import type { MediaSource } from "./types.ts";
-import { urlSource } from "./url-source.ts";
+import { fetchBytes, urlSource } from "./url-source.ts";
 
 /** FFmpeg's AV_LOG_QUIET. */
 const LOG_QUIET = -8;
@@ -32,6 +37,38 @@ export async function openSource(source: MediaSource): Promise<Source> {
     });
   }
   return new FilePathSource(path);
+}
+
+/**
+ * All bytes of a medium.
+ *
+ * @throws {DataError} `media-missing` when the path or URL names nothing, `media-unreadable`.
+ */
+export async function readBytes(source: MediaSource): Promise<Uint8Array> {
+  if (typeof source !== "string") {
+    const { data } = source;
+    return data instanceof Uint8Array ? data : new Uint8Array(await data.arrayBuffer());
+  }
+  if (/^https?:/i.test(source)) return fetchBytes(source);
+  const path = localPath(source);
+  if ((await statOrThrow(path)).isDirectory()) {
+    throw new DataError("media-unreadable", `${source} is a folder where a picture is needed.`);
+  }
+  return readFile(path);
+}
+
+/**
+ * Decodes a picture file.
+ *
+ * @throws {DataError} `media-decoder-missing` when sharp is not installed.
+ * @throws {Error} of the decoder when the bytes are damaged.
+ */
+export function decodePicture(
+  bytes: Uint8Array,
+  _format: PictureFormat,
+  file: string,
+): Promise<Pixels> {
+  return decodeWithSharp(bytes, file);
 }
 
 /**

@@ -1,9 +1,45 @@
-/* A small PNG reader: 8-bit grey, RGB, palette and RGBA, not interlaced. Source: W3C PNG, 3rd ed. */
+/*
+ * A PNG reader: all colour types and depths but 16-bit grey, interlaced or not. Alpha follows
+ * `to_rgb` of qwen-vl-utils on Pillow's modes: RGBA is composited on white; 8-bit grey with alpha,
+ * palettes and a transparent colour lose their alpha. 16 bits keep their upper byte, as in Pillow.
+ * Source: W3C PNG, 3rd edition.
+ */
 import { DataError } from "../core/errors.ts";
+import { onWhite } from "./pixels.ts";
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
-/** Channels of the colour types 0 (grey), 2 (RGB), 3 (palette), 4 (grey + alpha), 6 (RGBA). */
-const CHANNELS: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 };
+
+const GREY = 0;
+const PALETTE = 3;
+const GREY_ALPHA = 4;
+const RGBA = 6;
+/** Channels and bits per channel of each colour type (2 is RGB). */
+const COLOUR_TYPES: Record<number, { channels: number; depths: number[] }> = {
+  [GREY]: { channels: 1, depths: [1, 2, 4, 8, 16] },
+  2: { channels: 3, depths: [8, 16] },
+  [PALETTE]: { channels: 1, depths: [1, 2, 4, 8] },
+  [GREY_ALPHA]: { channels: 2, depths: [8, 16] },
+  [RGBA]: { channels: 4, depths: [8, 16] },
+};
+
+/** Pixels of one pass: every dx-th from x0 in every dy-th row from y0. */
+interface Pass {
+  x0: number;
+  y0: number;
+  dx: number;
+  dy: number;
+}
+
+const WHOLE: Pass[] = [{ x0: 0, y0: 0, dx: 1, dy: 1 }];
+const ADAM7: Pass[] = [
+  { x0: 0, y0: 0, dx: 8, dy: 8 },
+  { x0: 4, y0: 0, dx: 8, dy: 8 },
+  { x0: 0, y0: 4, dx: 4, dy: 8 },
+  { x0: 2, y0: 0, dx: 4, dy: 4 },
+  { x0: 0, y0: 2, dx: 2, dy: 4 },
+  { x0: 1, y0: 0, dx: 2, dy: 2 },
+  { x0: 0, y0: 1, dx: 1, dy: 2 },
+];
 
 /** What the chunks of a PNG hold. */
 interface PngParts {
@@ -11,38 +47,32 @@ interface PngParts {
   height: number;
   depth: number;
   colourType: number;
+  channels: number;
   interlaced: boolean;
   palette: Uint8Array | null;
   data: Uint8Array<ArrayBuffer>;
 }
 
 /**
- * Decodes a PNG to RGB. Alpha is composited on white, as qwen-omni-utils does; a palette's
- * transparency is ignored.
+ * Decodes a PNG to RGB.
  *
  * @param file - The name for messages.
  * @throws {DataError} `media-corrupt` when the bytes are no PNG or are damaged,
- *   `media-pixel-format` for 1, 2, 4 or 16 bits per channel and for interlaced pictures.
+ *   `media-pixel-format` for 16-bit grey, which Pillow would turn white.
  */
 export async function decodePng(
   bytes: Uint8Array,
   file: string,
 ): Promise<{ width: number; height: number; rgb: Uint8Array }> {
   const png = readChunks(bytes, file);
-  const channels = CHANNELS[png.colourType];
-  if (png.depth !== 8 || png.interlaced || channels === undefined) {
-    throw new DataError(
-      "media-pixel-format",
-      `${file} is a PNG with ${png.depth} bits per channel${png.interlaced ? ", interlaced" : ""}.`,
-      { hint: "Save it as plain 8-bit RGB." },
-    );
+  if (png.colourType === GREY && png.depth === 16) {
+    throw new DataError("media-pixel-format", `${file} is a PNG with 16 bits of grey.`, {
+      hint: "Save it with 8 bits: the reference preparation clips such values instead of scaling.",
+    });
   }
-  const rowBytes = png.width * channels;
   const raw = await inflate(png.data, file);
-  if (raw.length !== png.height * (rowBytes + 1))
-    throw damaged(file, "its picture data is cut off");
-  const pixels = unfilter(raw, png.height, rowBytes, channels, file);
-  return { width: png.width, height: png.height, rgb: toRgb(pixels, png, file) };
+  const { width, height } = png;
+  return { width, height, rgb: toRgb(readSamples(raw, png, file), png, file) };
 }
 
 function readChunks(bytes: Uint8Array, file: string): PngParts {
@@ -55,7 +85,10 @@ function readChunks(bytes: Uint8Array, file: string): PngParts {
     const length = view.getUint32(at);
     const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8));
     const body = bytes.subarray(at + 8, at + 8 + length);
-    if (body.length < length) throw damaged(file, "it ends in the middle");
+    if (at + 12 + length > bytes.length) throw damaged(file, "it ends in the middle");
+    if (crc32(bytes.subarray(at + 4, at + 8 + length)) !== view.getUint32(at + 8 + length)) {
+      throw damaged(file, `the checksum of its chunk ${type} is wrong`);
+    }
     if (type === "IHDR") header = body;
     else if (type === "PLTE") palette = body;
     else if (type === "IDAT") parts.push(body);
@@ -63,21 +96,43 @@ function readChunks(bytes: Uint8Array, file: string): PngParts {
   }
   if (!header || header.length < 13 || parts.length === 0) throw damaged(file, "it has no picture");
   const size = new DataView(header.buffer, header.byteOffset);
+  const [depth, colourType] = [header[8]!, header[9]!];
+  const type = COLOUR_TYPES[colourType];
+  if (!type?.depths.includes(depth)) {
+    throw damaged(file, `no PNG has ${depth} bits of colour type ${colourType}`);
+  }
+  return {
+    width: size.getUint32(0),
+    height: size.getUint32(4),
+    depth,
+    colourType,
+    channels: type.channels,
+    interlaced: header[12] !== 0,
+    palette,
+    data: joined(parts),
+  };
+}
+
+const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
+  let crc = byte;
+  for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? 0xedb88320 ^ (crc >>> 1) : crc >>> 1;
+  return crc;
+});
+
+function crc32(bytes: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (const byte of bytes) crc = CRC_TABLE[(crc ^ byte) & 255]! ^ (crc >>> 8);
+  return ~crc >>> 0;
+}
+
+function joined(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   const data = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
     data.set(part, at);
     at += part.length;
   }
-  return {
-    width: size.getUint32(0),
-    height: size.getUint32(4),
-    depth: header[8]!,
-    colourType: header[9]!,
-    interlaced: header[12] !== 0,
-    palette,
-    data,
-  };
+  return data;
 }
 
 async function inflate(data: Uint8Array<ArrayBuffer>, file: string): Promise<Uint8Array> {
@@ -89,7 +144,49 @@ async function inflate(data: Uint8Array<ArrayBuffer>, file: string): Promise<Uin
   }
 }
 
-/** Undoes the five row filters in place of the reader; `bpp` is the distance to the left pixel. */
+/** [height, width, channels] u8: the upper byte of 16 bits, the bare number of fewer than 8. */
+function readSamples(raw: Uint8Array, png: PngParts, file: string): Uint8Array {
+  const { width, height, depth, channels } = png;
+  const bits = channels * depth;
+  const passes = (png.interlaced ? ADAM7 : WHOLE)
+    .map(({ x0, y0, dx, dy }) => {
+      const columns = Math.ceil((width - x0) / dx);
+      return { x0, y0, dx, dy, columns, rows: Math.ceil((height - y0) / dy) };
+    })
+    .filter(({ columns, rows }) => columns > 0 && rows > 0);
+  const bytesOf = ({ columns, rows }: { columns: number; rows: number }) =>
+    rows * (Math.ceil((columns * bits) / 8) + 1);
+  if (raw.length !== passes.reduce((sum, pass) => sum + bytesOf(pass), 0)) {
+    throw damaged(file, "its picture data has the wrong length");
+  }
+  let at = 0;
+  let samples: Uint8Array | undefined;
+  for (const pass of passes) {
+    const part = raw.subarray(at, (at += bytesOf(pass)));
+    const rowBytes = Math.ceil((pass.columns * bits) / 8);
+    const rows = unfilter(part, pass.rows, rowBytes, Math.max(1, bits / 8), file);
+    if (depth === 8 && !png.interlaced) return rows;
+    samples ??= new Uint8Array(width * height * channels);
+    for (let y = 0; y < pass.rows; y++) {
+      for (let x = 0; x < pass.columns; x++) {
+        const to = ((pass.y0 + y * pass.dy) * width + pass.x0 + x * pass.dx) * channels;
+        for (let c = 0; c < channels; c++) {
+          samples[to + c] = sampleAt(rows, y * rowBytes, x * channels + c, depth);
+        }
+      }
+    }
+  }
+  if (!samples) throw damaged(file, "it has no pixels");
+  return samples;
+}
+
+function sampleAt(rows: Uint8Array, start: number, index: number, depth: number): number {
+  if (depth >= 8) return rows[start + (index * depth) / 8]!;
+  const bit = index * depth;
+  return (rows[start + (bit >> 3)]! >> (8 - depth - (bit & 7))) & ((1 << depth) - 1);
+}
+
+/** Undoes the five row filters; `bpp` is the distance to the left pixel in bytes. */
 function unfilter(raw: Uint8Array, height: number, rowBytes: number, bpp: number, file: string) {
   const out = new Uint8Array(height * rowBytes);
   for (let y = 0; y < height; y++) {
@@ -119,22 +216,23 @@ function predict(filter: number, left: number, above: number, corner: number): n
   return toAbove <= toCorner ? above : corner;
 }
 
-function toRgb(pixels: Uint8Array, png: PngParts, file: string): Uint8Array {
-  const { colourType, palette } = png;
-  if (colourType === 2) return pixels;
-  const channels = CHANNELS[colourType]!;
+function toRgb(samples: Uint8Array, png: PngParts, file: string): Uint8Array {
+  const { colourType, palette, channels, depth } = png;
+  if (colourType === 2) return samples;
+  if (colourType === PALETTE && !palette) throw damaged(file, "its palette is missing");
   const count = png.width * png.height;
   const rgb = new Uint8Array(count * 3);
-  if (colourType === 3 && !palette) throw damaged(file, "its palette is missing");
+  const scale = depth < 8 ? 255 / (2 ** depth - 1) : 1;
+  // Pillow calls 16-bit grey with alpha RGBA, and 8-bit LA, whose alpha `convert("RGB")` drops.
+  const translucent = colourType === RGBA || (colourType === GREY_ALPHA && depth === 16);
   for (let i = 0; i < count; i++) {
     const at = i * channels;
-    const alpha = colourType === 4 ? pixels[at + 1]! : colourType === 6 ? pixels[at + 3]! : 255;
     for (let c = 0; c < 3; c++) {
       const value =
-        colourType === 3
-          ? palette![pixels[at]! * 3 + c]!
-          : pixels[at + (colourType === 6 ? c : 0)]!;
-      rgb[i * 3 + c] = Math.floor((value * alpha + 255 * (255 - alpha) + 127) / 255);
+        colourType === PALETTE
+          ? (palette![samples[at]! * 3 + c] ?? 0)
+          : samples[colourType === RGBA ? at + c : at]! * scale;
+      rgb[i * 3 + c] = translucent ? onWhite(value, samples[at + channels - 1]!) : value;
     }
   }
   return rgb;

@@ -1,4 +1,5 @@
 import { UrlSource } from "mediabunny";
+import { AubadeError, DataError } from "../core/errors.ts";
 
 const RETRY_DELAYS_S = [0.5, 2];
 
@@ -6,4 +7,39 @@ const RETRY_DELAYS_S = [0.5, 2];
 export function urlSource(url: string): UrlSource {
   let failures = 0;
   return new UrlSource(url, { getRetryDelay: () => RETRY_DELAYS_S[failures++] ?? null });
+}
+
+/**
+ * All bytes behind a URL; a failing request is repeated twice.
+ *
+ * @throws {DataError} `media-missing` when the server has no such file, `media-unreadable`.
+ */
+export async function fetchBytes(url: string): Promise<Uint8Array> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const response = await fetch(url);
+      if (response.ok) return new Uint8Array(await response.arrayBuffer());
+      if (response.status >= 400 && response.status < 500) throw refused(url, response);
+      throw new Error(`the server answers ${response.status} ${response.statusText}`.trim());
+    } catch (cause) {
+      if (cause instanceof AubadeError) throw cause;
+      const delayS = RETRY_DELAYS_S[attempt];
+      if (delayS === undefined) {
+        const why = cause instanceof Error ? cause.message : String(cause);
+        throw new DataError("media-unreadable", `${url} cannot be fetched: ${why}.`, {
+          hint: "Check the connection and the address.",
+          cause,
+        });
+      }
+      await new Promise((resolve) => setTimeout(resolve, delayS * 1000));
+    }
+  }
+}
+
+function refused(url: string, { status, statusText }: Response): DataError {
+  return new DataError(
+    "media-missing",
+    `${url} cannot be fetched: the server answers ${`${status} ${statusText}`.trim()}.`,
+    { hint: "Check the address, and whether it needs a login." },
+  );
 }

@@ -1,0 +1,45 @@
+/*
+ * Picture files in Node, by way of sharp (libvips, an optional dependency). Its decoders are those
+ * of Pillow (libjpeg-turbo's code, libwebp): equal in every byte. Profiles are ignored and pictures
+ * are not turned, as in Pillow.
+ */
+import { DataError } from "../core/errors.ts";
+import type { Pixels } from "./pixels.ts";
+
+/**
+ * Decodes the first picture of a JPEG, WebP or GIF.
+ *
+ * @throws {DataError} `media-decoder-missing` when sharp is not installed.
+ * @throws {Error} of sharp when the bytes are damaged: warnings of its decoders count.
+ */
+export async function decodeWithSharp(bytes: Uint8Array, file: string): Promise<Pixels> {
+  const { default: sharp } = await importSharp(file);
+  const options = { ignoreIcc: true, failOn: "warning" } as const;
+  const { space } = await sharp(bytes, options).metadata();
+  const pipeline = sharp(bytes, options);
+  const { data, info } =
+    space === "cmyk"
+      ? await rawOf(pipeline.pipelineColourspace("cmyk").toColourspace("cmyk"))
+      : await rawOf(pipeline.toColourspace("srgb"));
+  const model = space === "cmyk" ? "cmyk" : info.channels === 4 ? "rgba" : "rgb";
+  if (data.length !== info.width * info.height * model.length) {
+    throw new Error(`its ${info.channels} channels of ${space} are not understood`);
+  }
+  return { width: info.width, height: info.height, model, data };
+}
+
+function rawOf(pipeline: import("sharp").Sharp) {
+  return pipeline.raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+}
+
+async function importSharp(file: string): Promise<typeof import("sharp")> {
+  try {
+    return await import("sharp");
+  } catch (cause) {
+    throw new DataError(
+      "media-decoder-missing",
+      `${file}: decoding JPEG, WebP and GIF in Node needs the package sharp, which is not here.`,
+      { hint: "Run: npm install sharp (or save the picture as PNG).", cause },
+    );
+  }
+}

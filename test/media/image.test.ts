@@ -1,0 +1,213 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { readFileSync } from "node:fs";
+import { inflateSync } from "node:zlib";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { DataError } from "../../src/core/errors.ts";
+import { withoutExif } from "../../src/media/jpeg.ts";
+import { loadImage, loadPictures } from "../../src/media/load.ts";
+import { sampledFps } from "../../src/media/frames.ts";
+import { bytesOf, maxDifference } from "./golden.ts";
+
+const FOLDER = "test/golden/media/images";
+
+interface Picture {
+  mode: string;
+  size: [number, number];
+  refused: boolean;
+  rgb: string;
+}
+
+const { files } = JSON.parse(readFileSync("test/golden/media/images.json", "utf8")) as {
+  files: Record<string, Picture>;
+};
+
+async function failure(promise: Promise<unknown>): Promise<{ code: string; message: string }> {
+  try {
+    await promise;
+  } catch (error) {
+    if (error instanceof DataError) return { code: error.code, message: error.message };
+    throw error;
+  }
+  throw new Error("it should have failed");
+}
+
+const read = (name: string) => new Uint8Array(readFileSync(`${FOLDER}/${name}`));
+const bytes = (name: string, data = read(name)) => ({ name, data });
+
+test.each(Object.entries(files).filter(([, { refused }]) => !refused))(
+  "%s has Pillow's pixels, every byte",
+  async (name, { size, rgb }) => {
+    const frame = await loadImage(`${FOLDER}/${name}`);
+    expect([frame.width, frame.height, frame.timestamp]).toEqual([...size, 0]);
+    // Measured: 0 for all formats; JPEG too, for sharp and Pillow share libjpeg-turbo's code.
+    expect(maxDifference(frame.rgb, inflateSync(bytesOf(rgb)))).toBe(0);
+  },
+);
+
+test("the golden pictures cover what they are meant to", () => {
+  const modes = new Set(Object.values(files).map(({ mode }) => mode));
+  expect([...modes].sort()).toEqual(["1", "CMYK", "I;16", "L", "LA", "P", "RGB", "RGBA"]);
+});
+
+test("16-bit grey is refused instead of turned white", async () => {
+  const { code, message } = await failure(loadImage(`${FOLDER}/grey-16.png`));
+  expect(code).toBe("media-pixel-format");
+  expect(message).toMatch(/grey-16\.png is a PNG with 16 bits of grey\. Save it with 8 bits/);
+});
+
+test("bytes, blobs and file URLs are sources too", async () => {
+  const want = (await loadImage(`${FOLDER}/420.jpg`)).rgb;
+  const url = pathToFileURL(`${FOLDER}/420.jpg`).href;
+  const blob = { name: "b", data: new Blob([read("420.jpg")]) };
+  for (const source of [bytes("420.jpg"), blob, url]) {
+    expect((await loadImage(source)).rgb).toEqual(want);
+  }
+  // The name is no evidence of the format.
+  const named = await loadImage(bytes("lie.png", read("420.jpg")));
+  expect(named.rgb).toEqual(want);
+});
+
+test("missing files, folders and other formats are named", async () => {
+  const missing = await failure(loadImage("nowhere/cat.jpg"));
+  expect(missing.code).toBe("media-missing");
+  expect(missing.message).toContain("nowhere/cat.jpg");
+  const bmp = new TextEncoder().encode("BM and so on");
+  for (const [source, text] of [
+    ["package.json", "package.json is no JPEG, PNG, WebP or GIF"],
+    ["src", "src is a folder"],
+    [{ name: "cat.bmp", data: bmp }, "cat.bmp is no JPEG, PNG, WebP or GIF. Convert"],
+    [{ name: "none.png", data: new Uint8Array(0) }, "none.png is empty"],
+  ] as const) {
+    const { code, message } = await failure(loadImage(source));
+    expect(code).toBe("media-unreadable");
+    expect(message).toContain(text);
+  }
+});
+
+test.each(["420.jpg", "422.jpg", "lossy.webp", "still.gif", "rgba.png", "rgb-interlaced.png"])(
+  "a %s that is cut off is an error that names it",
+  async (name) => {
+    const whole = read(name);
+    for (const share of [0.3, 0.6, 0.9]) {
+      const cut = whole.slice(0, Math.floor(whole.length * share));
+      const { code, message } = await failure(loadImage({ name, data: cut }));
+      expect(code).toBe("media-corrupt");
+      expect(message).toContain(`${name} cannot be decoded: `);
+    }
+  },
+);
+
+test("every flipped byte of a PNG is noticed", async () => {
+  const whole = read("palette2.png");
+  // The four bytes that name a chunk count too; the last chunk carries nothing.
+  for (let at = 8; at < whole.length - 12; at++) {
+    const bad = whole.slice();
+    bad[at]! ^= 4;
+    const { code } = await failure(loadImage({ name: "p.png", data: bad }));
+    expect(code, `byte ${at}`).toBe("media-corrupt");
+  }
+});
+
+test("a source that never answers is given up", async () => {
+  class Silent extends Blob {
+    override arrayBuffer(): Promise<ArrayBuffer> {
+      return new Promise(() => {});
+    }
+  }
+  const { code, message } = await failure(
+    loadImage({ name: "hung.jpg", data: new Silent() }, { timeoutS: 0.05 }),
+  );
+  expect(code).toBe("media-stalled");
+  expect(message).toMatch(/hung\.jpg: no progress for 0\.05 s while reading it/);
+});
+
+test("Exif is cut out of a JPEG and nothing else", () => {
+  const turned = read("turned.jpg");
+  const cut = withoutExif(turned);
+  const text = (data: Uint8Array) => Buffer.from(data).toString("latin1");
+  expect(text(turned)).toContain("Exif\0\0");
+  expect(text(cut)).not.toContain("Exif\0\0");
+  expect(turned.length - cut.length).toBeGreaterThan(10);
+  expect(text(turned).endsWith(text(cut).slice(40))).toBe(true);
+  const plain = read("420.jpg");
+  expect(withoutExif(plain)).toEqual(plain);
+  for (const length of [3, 7, 30, 200]) {
+    expect(withoutExif(plain.subarray(0, length))).toEqual(plain.subarray(0, length));
+  }
+});
+
+let server: Server;
+let url = "";
+let folder = "";
+const asked: string[] = [];
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "aubade-images-"));
+  server = createServer((request, response) => {
+    asked.push(request.url!);
+    if (request.url === "/420.jpg") response.end(read("420.jpg"));
+    else if (request.url === "/busy" && asked.filter((path) => path === "/busy").length < 2)
+      response.writeHead(503).end();
+    else if (request.url === "/busy") response.end(read("rgb.png"));
+    else response.writeHead(404).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+});
+afterAll(async () => {
+  server.close();
+  await rm(folder, { recursive: true });
+});
+
+test("pictures come over HTTP; a busy server is asked again, a missing file is not", async () => {
+  expect((await loadImage(`${url}/420.jpg`)).width).toBe(61);
+  expect((await loadImage(`${url}/busy`)).width).toBe(21);
+  const { code, message } = await failure(loadImage(`${url}/gone.png`));
+  expect(code).toBe("media-missing");
+  expect(message).toMatch(/gone\.png cannot be fetched: the server answers 404 Not Found/);
+  expect(asked).toEqual(["/420.jpg", "/busy", "/busy", "/gone.png"]);
+});
+
+test("a list of pictures is a clip, its last picture repeated to an even number", async () => {
+  const sources = ["rgb.png", "422.jpg", "lossless.webp"].map((name) => `${FOLDER}/${name}`);
+  const video = await loadPictures(sources);
+  expect([video.width, video.height, video.totalFrames, video.fps]).toEqual([21, 13, 4, 2]);
+  expect([video.durationS, video.indices]).toEqual([2, [0, 1, 2, 3]]);
+  expect(video.frames.map((frame) => frame.timestamp)).toEqual([0, 0.5, 1, 1.5]);
+  expect(video.frames[3]!.rgb).toBe(video.frames[2]!.rgb);
+  expect(video.frames[1]!.rgb).toEqual((await loadImage(sources[1]!)).rgb);
+  // What the positions see is the rate that was stated.
+  expect(sampledFps(video, video.frames.length)).toBe(2);
+  expect(video.file).toBe(`${FOLDER}/rgb.png and 2 more`);
+});
+
+test("a list may state its rate, repeat pictures and resize them", async () => {
+  const path = join(folder, "a.png");
+  await writeFile(path, read("rgb.png"));
+  const calls: number[] = [];
+  const video = await loadPictures([path, `${FOLDER}/420.jpg`, path, path], {
+    fps: 4,
+    transform: (frame, chosen) => {
+      calls.push(chosen);
+      return { ...frame, width: 1, height: 1, rgb: frame.rgb.slice(0, 3) };
+    },
+  });
+  expect([video.fps, video.durationS, video.frames.length]).toEqual([4, 1, 4]);
+  expect(calls).toEqual([4, 4]);
+  expect((await loadPictures([path])).frames).toHaveLength(2);
+});
+
+test("a list's faults are named", async () => {
+  expect((await failure(loadPictures([]))).code).toBe("media-empty-video");
+  const two = [`${FOLDER}/rgb.png`, `${FOLDER}/420.jpg`];
+  const sizes = await failure(loadPictures(two));
+  expect(sizes.code).toBe("media-size-change");
+  expect(sizes.message).toMatch(/rgb\.png and 1 more changes its size from 21 x 13 to 61 x 43/);
+  expect((await failure(loadPictures(two, { fps: 0 }))).code).toBe("media-bad-fps");
+  const missing = await failure(loadPictures([two[0]!, "nowhere.png"]));
+  expect(missing.message).toContain("nowhere.png cannot be opened");
+});
