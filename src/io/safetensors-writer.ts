@@ -2,11 +2,15 @@ import { openWriter } from "#io";
 import { ShapeError } from "../core/errors.ts";
 import { type SafetensorsDType, SAFETENSORS_BYTES } from "./safetensors-header.ts";
 
-/** A tensor to be written: its bytes, or a function that makes them when their turn comes. */
-export interface TensorToWrite {
+/** What the header of a file says about a tensor, but for its place. */
+export interface TensorHead {
   name: string;
   dtype: SafetensorsDType;
   shape: readonly number[];
+}
+
+/** A tensor to be written: its bytes, or a function that makes them when their turn comes. */
+export interface TensorToWrite extends TensorHead {
   /** Little-endian bytes in row-major order; any typed array will do. */
   data: ArrayBufferView | (() => ArrayBufferView | Promise<ArrayBufferView>);
 }
@@ -68,13 +72,19 @@ export async function writeSafetensors(
   await writer.commit();
 }
 
-function byteLength({ dtype, shape }: TensorToWrite): number {
+/** Bytes of a tensor in a file. */
+export function byteLength({ dtype, shape }: Pick<TensorHead, "dtype" | "shape">): number {
   return shape.reduce((product, size) => product * size, SAFETENSORS_BYTES[dtype]);
 }
 
 const DTYPE_ORDER = Object.keys(SAFETENSORS_BYTES);
 
-function sortTensors<T extends TensorToWrite>(tensors: T[]): T[] {
+/**
+ * Puts tensors into the order in which a file holds them: by descending dtype, then by name.
+ *
+ * @throws {ShapeError} when a name comes twice or is reserved.
+ */
+export function sortTensors<T extends TensorHead>(tensors: T[]): T[] {
   const rank = (tensor: T) => DTYPE_ORDER.indexOf(tensor.dtype);
   tensors.sort((a, b) => rank(b) - rank(a) || (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   const seen = new Set<string>();
@@ -89,8 +99,9 @@ function sortTensors<T extends TensorToWrite>(tensors: T[]): T[] {
   return tensors;
 }
 
-function encodeHeader(
-  sorted: readonly TensorToWrite[],
+/** The start of a file, up to the bytes of the first of the sorted tensors. */
+export function encodeHeader(
+  sorted: readonly TensorHead[],
   metadata: Readonly<Record<string, string>>,
 ): Uint8Array {
   // Text, not an object: an object would put names that look like integers first.
