@@ -33,7 +33,6 @@ assert transformers.__version__ == "4.57.6", transformers.__version__
 
 i32 = lambda x: torch.as_tensor(x, dtype=torch.int32).contiguous()
 nothing = lambda name: False
-everything = lambda name: True
 
 
 def randomise(named, seed, embedding=0.7):

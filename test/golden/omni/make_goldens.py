@@ -486,6 +486,49 @@ def case_two_texts(a, b):
     write("tiny-a-two-texts", store, checkpoint="tiny-a")
 
 
+def case_batch(a, b):
+    """Prompts of unequal length, padded on the left, with the gradients of their joint mean loss.
+
+    In the first one a silent video stands before a video with sound: see tiny-a-mixed.
+    """
+    media = [("video", (2, 2, 4), 1.0), words(94, 1), ("av", (2, 4, 4), 1.0, 70)]
+    cases = [Case(a, A, turn(A, 34, 3, media, 4, 12), 12), built(a, "text"), built(a, "audio"),
+             built(a, "av-slow")]
+    longest = max(c.ids.shape[1] for c in cases)
+    fill = lambda x, value: torch.nn.functional.pad(x, (longest - x.shape[-1], 0), value=value)
+    ids = torch.cat([fill(c.ids, A["pad"]) for c in cases])
+    labels = torch.cat([fill(c.labels, IGNORE) for c in cases])
+    mask = torch.cat([fill(torch.ones_like(c.ids), 0) for c in cases])
+    # Positions of padding are 1 in transformers; nothing attends to it.
+    positions = torch.cat([fill(c.reference_positions(a), 1) for c in cases], dim=1)
+    clips = [clip.float() for c in cases for clip in c.clips]
+    frames = max(clip.shape[1] for clip in clips)
+    pool = pixel_pool().float()
+    videos = [c for c in cases if c.video_grid is not None]
+    a.zero_grad(set_to_none=True)
+    out = a(input_ids=ids, attention_mask=mask, position_ids=positions, labels=labels,
+            pixel_values_videos=torch.cat([pool[slice(*c.video_range)] for c in videos]),
+            video_grid_thw=torch.cat([c.video_grid for c in videos]),
+            input_features=torch.stack([torch.nn.functional.pad(c, (0, frames - c.shape[1]))
+                                        for c in clips]),
+            feature_attention_mask=torch.stack([(torch.arange(frames) < c.shape[1]).long()
+                                                for c in clips]), use_cache=False)
+    out.loss.backward()
+    store = dict(loss=out.loss.detach().reshape(1),
+                 padded_length=torch.tensor([longest], dtype=torch.int32))
+    for i, case in enumerate(cases):
+        n = case.ids.shape[1]
+        alone = dict(case.kwargs(), position_ids=positions[:, i : i + 1, -n:])
+        with torch.no_grad():
+            logits = a(**alone, use_cache=False).logits[0]
+        assert torch.allclose(logits, out.logits[i, -n:], atol=5e-5)
+        rows = dict(case.inputs(), position_ids=positions[:, i, -n:].to(torch.int32),
+                    logits=out.logits[i, -n:])
+        store.update({f"{name}.{i}": value for name, value in rows.items()})
+    store.update(gradients(a, nothing))
+    write("tiny-a-batch", store, checkpoint="tiny-a")
+
+
 SFT_FULL = ["model.embed_tokens.weight", "model.layers.0.input_layernorm.weight",
             "model.layers.0.mlp.down_proj.weight", "model.layers.1.self_attn.q_proj.weight",
             "model.layers.1.self_attn.q_proj.bias", "model.layers.2.self_attn.k_proj.bias",
@@ -755,8 +798,8 @@ def noise(model, case):
 
 
 CASES = {name: single(name) for name in SINGLE}
-CASES.update({"two-texts": case_two_texts, "sft": case_sft, "greedy": case_greedy,
-              "b-av": case_b_av, "b-text": case_b_text, "b-tied": case_b_tied,
+CASES.update({"two-texts": case_two_texts, "batch": case_batch, "sft": case_sft,
+              "greedy": case_greedy, "b-av": case_b_av, "b-text": case_b_text, "b-tied": case_b_tied,
               "positions": case_positions, "windows": case_windows})
 
 
