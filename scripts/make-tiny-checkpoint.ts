@@ -11,8 +11,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SPACED_WORDS, TAGS } from "../src/data/tiny/words.ts";
 import { writeSafetensors } from "../src/io/safetensors-writer.ts";
-import { parseOmniConfig } from "../src/models/qwen2-5-omni/config.ts";
-import { initialWeights } from "../src/models/qwen2-5-omni/init.ts";
+import { parseModelConfig } from "../src/models/families.ts";
+import { initialWeights } from "../src/models/init.ts";
 import { OMNI_CHAT_TEMPLATE } from "../src/text/chat-template.ts";
 import { trainBpe } from "./train-bpe.ts";
 
@@ -228,6 +228,16 @@ const PREPROCESSOR_CONFIG = {
   temporal_patch_size: 2,
 };
 
+/** Video frames of the tiny task are smaller than those of films. */
+const VIDEO_PREPROCESSOR_CONFIG = {
+  do_resize: true,
+  merge_size: 2,
+  patch_size: 14,
+  size: { longest_edge: 768 * 28 * 28, shortest_edge: 56 * 56 },
+  temporal_patch_size: 2,
+  video_processor_type: "Qwen2VLVideoProcessor",
+};
+
 const GENERATION_CONFIG = {
   do_sample: false,
   eos_token_id: idOf("<|im_end|>"),
@@ -241,6 +251,7 @@ const files = {
   "config.json": modelConfig(),
   "generation_config.json": GENERATION_CONFIG,
   "preprocessor_config.json": PREPROCESSOR_CONFIG,
+  "video_preprocessor_config.json": VIDEO_PREPROCESSOR_CONFIG,
   "tokenizer.json": tokenizerFile(),
   "tokenizer_config.json": tokenizerConfig(),
 };
@@ -248,7 +259,7 @@ for (const [name, content] of Object.entries(files)) {
   await writeFile(join(folder, name), `${JSON.stringify(content, null, 2)}\n`);
 }
 if (seed !== undefined) {
-  const config = parseOmniConfig(JSON.stringify(modelConfig()));
+  const config = parseModelConfig(JSON.stringify(modelConfig()));
   const tensors = [...initialWeights(config, Number(seed))].map(([name, { shape, data }]) => ({
     name,
     dtype: "F32" as const,

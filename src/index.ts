@@ -18,15 +18,11 @@ export type { Capabilities, Tier } from "./gpu/capabilities.ts";
 export { evaluate, train, type RunHooks, type TrainHooks } from "./library.ts";
 export { loadAudio, loadVideo } from "./media/load.ts";
 export type { AudioClip, MediaSource, VideoClip } from "./media/types.ts";
-export { loadModel, type LoadOptions } from "./models/qwen2-5-omni/load.ts";
-export { loadMedium, type LoadedMedium } from "./models/qwen2-5-omni/media.ts";
-export type { OmniModel } from "./models/qwen2-5-omni/model.ts";
-export {
-  Processor,
-  type ProcessOptions,
-  type ProcessRequest,
-} from "./models/qwen2-5-omni/processor.ts";
-export type { Sample } from "./models/qwen2-5-omni/sample.ts";
+export { loadModel, type LoadOptions } from "./models/load.ts";
+export { loadMedium, type LoadedMedium } from "./models/process/media.ts";
+export type { Model } from "./models/model.ts";
+export { Processor, type ProcessOptions, type ProcessRequest } from "./models/process/processor.ts";
+export type { Sample } from "./models/process/sample.ts";
 export {
   defineReward,
   type Completion,

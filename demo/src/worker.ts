@@ -10,7 +10,7 @@ import {
   type Conversation,
   type LoadedMedium,
   type MediaPart,
-  type OmniModel,
+  type Model,
 } from "../../src/index.ts";
 import type { AnswerText, Ask, FromWorker, ToWorker } from "./messages.ts";
 
@@ -23,7 +23,7 @@ const MAX_FRAMES = 240;
 
 const post = (message: FromWorker) => postMessage(message);
 
-let ready: { model: OmniModel; processor: Processor } | undefined;
+let ready: { model: Model; processor: Processor } | undefined;
 let decoded: { data: Blob; conversation: Conversation; media: LoadedMedium[] } | undefined;
 let running: AbortController | undefined;
 let draw = 0;

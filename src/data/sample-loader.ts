@@ -1,7 +1,7 @@
-import type { LoadedMedium } from "../models/qwen2-5-omni/media.ts";
-import { loadMedium } from "../models/qwen2-5-omni/media.ts";
-import type { Processor, ProcessOptions } from "../models/qwen2-5-omni/processor.ts";
-import type { Sample } from "../models/qwen2-5-omni/sample.ts";
+import type { LoadedMedium } from "../models/process/media.ts";
+import { loadMedium } from "../models/process/media.ts";
+import type { Processor, ProcessOptions } from "../models/process/processor.ts";
+import type { Sample } from "../models/process/sample.ts";
 import { mediaParts, type Conversation, type MediaPart } from "../text/chat-template.ts";
 
 /** A row that can be made into a sample. */

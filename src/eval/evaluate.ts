@@ -2,7 +2,7 @@ import type { Events } from "../core/events.ts";
 import { report, type Scores } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
 import type { TinyRow } from "../data/tiny/dataset.ts";
-import type { Processor } from "../models/qwen2-5-omni/processor.ts";
+import type { Processor } from "../models/process/processor.ts";
 import { formatReward } from "../reward/format.ts";
 import { accuracyReward } from "../reward/lenient-answer.ts";
 import type { Completion } from "../reward/reward.ts";

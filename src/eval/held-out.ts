@@ -4,8 +4,8 @@ import type { DataConfig } from "../data/schema.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import type { TinyRow } from "../data/tiny/dataset.ts";
 import { openDataset } from "../data/tiny/open.ts";
-import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
-import type { Processor } from "../models/qwen2-5-omni/processor.ts";
+import type { Model } from "../models/model.ts";
+import type { Processor } from "../models/process/processor.ts";
 import { Generator, tokenFacts } from "../rollout/generator.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
 import { evaluate, type EvaluationResult } from "./evaluate.ts";
@@ -33,7 +33,7 @@ export class HeldOut {
 
   /** Makes the held-out clips that are not there yet, and sets generation up. */
   static async open(
-    model: OmniModel,
+    model: Model,
     processor: Processor,
     settings: HeldOutSettings,
     watcher: { events: Events; stop: AbortSignal },
@@ -48,7 +48,7 @@ export class HeldOut {
   }
 
   private constructor(
-    model: OmniModel,
+    model: Model,
     processor: Processor,
     settings: HeldOutSettings,
     { events, stop }: { events: Events; stop: AbortSignal },

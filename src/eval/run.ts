@@ -1,7 +1,7 @@
 import { openRunDevice } from "../gpu/run-device.ts";
 import type { DeviceConfig } from "../gpu/schema.ts";
-import { OmniModel } from "../models/qwen2-5-omni/model.ts";
-import { Processor } from "../models/qwen2-5-omni/processor.ts";
+import { Model } from "../models/model.ts";
+import { Processor } from "../models/process/processor.ts";
 import type { ModelConfig } from "../models/schema.ts";
 import { HeldOut, type HeldOutSettings } from "./held-out.ts";
 import type { EvalOptions, EvalResult } from "./run-interface.ts";
@@ -28,7 +28,7 @@ export async function evaluateRun(
   try {
     const processor = await Processor.load(settings.model.path);
     const { path, storage } = settings.model;
-    const model = await OmniModel.load(device, path, { trains: () => false, storage });
+    const model = await Model.load(device, path, { trains: () => false, storage });
     const heldOut = await HeldOut.open(model, processor, settings, options);
     const intact = await heldOut.ask(0, "after", null);
     const controls: EvalResult["controls"] = {};

@@ -87,6 +87,18 @@ export class ConfigReader {
     return this.#read(key, fallback, "true or false", (value) => typeof value === "boolean");
   }
 
+  /** A text. */
+  text(key: string, fallback?: string): string {
+    return this.#read(key, fallback, "a text", (value) => typeof value === "string");
+  }
+
+  /** A list of texts. */
+  texts(key: string, fallback?: string[]): string[] {
+    const isList = (value: unknown) =>
+      Array.isArray(value) && value.every((entry) => typeof entry === "string");
+    return this.#read(key, fallback, "a list of texts", isList);
+  }
+
   /** A whole number, or undefined when the key is missing. */
   optionalInteger(key: string): number | undefined {
     return this.has(key) ? this.integer(key) : undefined;

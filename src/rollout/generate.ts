@@ -1,7 +1,7 @@
 import { DataError } from "../core/errors.ts";
-import { loadMedium, type LoadedMedium } from "../models/qwen2-5-omni/media.ts";
-import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
-import type { Processor, ProcessOptions } from "../models/qwen2-5-omni/processor.ts";
+import { loadMedium, type LoadedMedium } from "../models/process/media.ts";
+import type { Model } from "../models/model.ts";
+import type { Processor, ProcessOptions } from "../models/process/processor.ts";
 import { mediaParts, type Conversation } from "../text/chat-template.ts";
 import {
   DEFAULT_SAMPLING,
@@ -49,7 +49,7 @@ export interface Answer extends GeneratedCompletion {
  * Plans and buffers per model, so that a second question compiles nothing, and the work that uses
  * them at present: questions take turns.
  */
-const generators = new WeakMap<OmniModel, { generator: Generator; turn: Promise<unknown> }>();
+const generators = new WeakMap<Model, { generator: Generator; turn: Promise<unknown> }>();
 
 /**
  * Decodes the media of a conversation, in the order of its parts.
@@ -78,7 +78,7 @@ export async function loadMedia(
  * const [answer] = await generate(model, processor, { conversation }, { maxNewTokens: 32 });
  */
 export async function generate(
-  model: OmniModel,
+  model: Model,
   processor: Processor,
   request: GenerateRequest,
   options: GenerateOptions = {},

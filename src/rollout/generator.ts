@@ -9,11 +9,11 @@ import {
   encodeGraph,
   prefillGraph,
   type DecodeSizes,
-} from "../models/qwen2-5-omni/decode.ts";
-import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
-import type { Processor } from "../models/qwen2-5-omni/processor.ts";
-import { packedFeed, packTrees } from "../models/qwen2-5-omni/packed.ts";
-import { checkLedger, type Sample } from "../models/qwen2-5-omni/sample.ts";
+} from "../models/decoder/decode.ts";
+import type { Model } from "../models/model.ts";
+import type { Processor } from "../models/process/processor.ts";
+import { packedFeed, packTrees } from "../models/decoder/packed.ts";
+import { checkLedger, type Sample } from "../models/process/sample.ts";
 import { mropeTable } from "../nn/rotary.ts";
 
 /** Facts of a tokenizer that generation needs. */
@@ -100,14 +100,14 @@ const STEPS_BETWEEN_CHECKS = 32;
  * Keeps its buffers and plans from call to call; they grow when a batch needs more.
  */
 export class Generator {
-  readonly #model: OmniModel;
+  readonly #model: Model;
   readonly #facts: TokenFacts;
   #buffers: DecodeBuffers | undefined;
   #encode: GrowingPlan | undefined;
   #prefill: GrowingPlan | undefined;
   #decode: Plan | undefined;
 
-  constructor(model: OmniModel, facts: TokenFacts) {
+  constructor(model: Model, facts: TokenFacts) {
     this.#model = model;
     this.#facts = facts;
   }

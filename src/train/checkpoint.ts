@@ -5,10 +5,9 @@ import { joinPath } from "../io/path.ts";
 import { openCheckpoint, openSafetensors } from "../io/safetensors.ts";
 import { bytesSource } from "../io/byte-source.ts";
 import { writeSafetensors, type TensorToWrite } from "../io/safetensors-writer.ts";
-import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
+import type { Model } from "../models/model.ts";
 import { readAdapters, writeAdapters } from "../models/adapter-folder.ts";
 import { ModelWeights } from "../models/weights.ts";
-import { canonicalName } from "../models/qwen2-5-omni/weight-names.ts";
 import type { AdamW } from "./optimizer.ts";
 import { stateText, type TrainerState } from "./state.ts";
 
@@ -33,14 +32,14 @@ function tensor(name: string, shape: readonly number[], storage: Storage): Tenso
 }
 
 /**
- * Writes a model in Hugging Face layout: f32 weights under `thinker.` and the base's other files.
+ * Writes a model in Hugging Face layout: f32 weights under the Hub's names and the base's other files.
  *
  * A model with adapters is written as PEFT does it: the adapters alone, for the base that they name.
  *
  * @param base folder of the checkpoint that the run started from.
  * @throws {CheckpointError} `disk-full`, `no-permission`.
  */
-export async function saveModel(model: OmniModel, base: string, folder: string): Promise<void> {
+export async function saveModel(model: Model, base: string, folder: string): Promise<void> {
   await makeFolder(folder);
   for (const name of COMPANIONS) {
     const text = await readText(joinPath(base, name)).catch((error: unknown) => {
@@ -51,7 +50,7 @@ export async function saveModel(model: OmniModel, base: string, folder: string):
   }
   if (model.weights.adapters.size > 0) return writeAdapters(model.weights, base, folder);
   const tensors = model.weights.distinct.map((parameter) => ({
-    name: `thinker.${parameter.name}`,
+    name: model.config.family.names.stored(parameter.name),
     dtype: "F32" as const,
     shape: parameter.shape,
     data: () => ModelWeights.read(parameter),
@@ -62,7 +61,7 @@ export async function saveModel(model: OmniModel, base: string, folder: string):
 /** Writes everything that a run goes on from: the model, the optimizer's moments and the state. */
 export async function writeTrainingState(
   folder: string,
-  { model, base, optimizer }: { model: OmniModel; base: string; optimizer: AdamW },
+  { model, base, optimizer }: { model: Model; base: string; optimizer: AdamW },
   state: TrainerState,
 ): Promise<void> {
   await saveModel(model, base, folder);
@@ -83,9 +82,9 @@ export async function writeTrainingState(
  */
 export async function restoreTrainingState(
   folder: string,
-  { model, optimizer }: { model: OmniModel; optimizer: AdamW },
+  { model, optimizer }: { model: Model; optimizer: AdamW },
 ): Promise<void> {
-  await restoreWeights(folder, model.weights);
+  await restoreWeights(folder, model);
   const path = joinPath(folder, OPTIMIZER_FILE);
   const saved = await openSafetensors(bytesSource(await readBytes(path), path), path);
   for (const [name, { m, v }] of optimizer.moments) {
@@ -101,7 +100,7 @@ export async function restoreTrainingState(
   optimizer.step = step;
 }
 
-async function restoreWeights(folder: string, weights: ModelWeights): Promise<void> {
+async function restoreWeights(folder: string, { weights, config }: Model): Promise<void> {
   const [first] = weights.adapters.values();
   if (first !== undefined) {
     const stored = await readAdapters(folder, weights, first.a.value.rows);
@@ -123,7 +122,7 @@ async function restoreWeights(folder: string, weights: ModelWeights): Promise<vo
   const store = await openCheckpoint(folder);
   try {
     for (const stored of store.tensors.keys()) {
-      const parameter = weights.parameters.get(canonicalName(stored) ?? "");
+      const parameter = weights.parameters.get(config.family.names.canonical(stored) ?? "");
       if (parameter !== undefined) ModelWeights.write(parameter, await store.readF32(stored));
     }
   } finally {

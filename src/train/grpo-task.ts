@@ -1,8 +1,8 @@
 import { SampleLoader } from "../data/sample-loader.ts";
 import { rowOrder, type TinyDataset } from "../data/tiny/dataset.ts";
 import { openDataset } from "../data/tiny/open.ts";
-import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
-import type { Processor } from "../models/qwen2-5-omni/processor.ts";
+import type { Model } from "../models/model.ts";
+import type { Processor } from "../models/process/processor.ts";
 import { Generator, tokenFacts } from "../rollout/generator.ts";
 import { GrpoTrainer } from "./grpo.ts";
 import { AdamW } from "./optimizer.ts";
@@ -53,7 +53,7 @@ export class GrpoTask implements TrainingTask {
 
   /** Makes the clips that the run will use, checks its rows, and sets the trainer up. */
   static async create(
-    model: OmniModel,
+    model: Model,
     processor: Processor,
     settings: RunSettings,
     { events, rewards }: Pick<TrainOptions, "events" | "rewards">,

@@ -8,12 +8,12 @@ import { scalar, type Extent } from "../graph/extent.ts";
 import type { Graph, Tensor } from "../graph/graph.ts";
 import type { GrowingPlan } from "../graph/growing-plan.ts";
 import { POLICY_TERMS, policyLoss } from "../graph/ops/loss.ts";
-import { mergeFeeds, type Feed } from "../models/qwen2-5-omni/feed.ts";
-import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
-import { storedFeatures } from "../models/qwen2-5-omni/network.ts";
-import { completionBranch, treeTokens, type Tree } from "../models/qwen2-5-omni/packed.ts";
-import type { Processor } from "../models/qwen2-5-omni/processor.ts";
-import { checkLedger, type Sample } from "../models/qwen2-5-omni/sample.ts";
+import { mergeFeeds, type Feed } from "../models/feed.ts";
+import type { Model } from "../models/model.ts";
+import { storedFeatures } from "../models/decoder/packed-decoder.ts";
+import { completionBranch, treeTokens, type Tree } from "../models/decoder/packed.ts";
+import type { Processor } from "../models/process/processor.ts";
+import { checkLedger, type Sample } from "../models/process/sample.ts";
 import { ADAPTER_SCALAR } from "../nn/layers.ts";
 import { formatReward } from "../reward/format.ts";
 import { accuracyReward } from "../reward/lenient-answer.ts";
@@ -39,12 +39,12 @@ const BANNED_MASS = 1e-3;
 
 /** What a GRPO trainer works with. */
 export interface GrpoSetup {
-  model: OmniModel;
+  model: Model;
   /**
    * The starting policy, for a KL term or its measurement; absent where neither is asked for. The
    * model itself when only its adapters train: they are switched off for it.
    */
-  reference?: OmniModel;
+  reference?: Model;
   processor: Processor;
   loader: SampleLoader;
   generator: Generator;
@@ -274,7 +274,7 @@ export class GrpoTrainer {
   }
 
   /** Log-probabilities of the batch under the starting policy. */
-  async #scoreReference(reference: OmniModel, trees: readonly PolicyTree[]): Promise<void> {
+  async #scoreReference(reference: Model, trees: readonly PolicyTree[]): Promise<void> {
     this.#scoring ??= scoringPass(reference, "reference");
     const scalars = { ...this.#scalars(), [ADAPTER_SCALAR]: 0 };
     for (const pass of this.#cut(trees)) {

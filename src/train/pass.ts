@@ -6,8 +6,8 @@ import { logProb } from "../graph/ops/head.ts";
 import type { TokenLoss } from "../graph/ops/loss.ts";
 import { columnSum } from "../graph/ops/reduce.ts";
 import { recompute } from "../graph/recompute.ts";
-import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
-import type { Features } from "../models/qwen2-5-omni/network.ts";
+import type { Model } from "../models/model.ts";
+import type { Features } from "../models/decoder/packed-decoder.ts";
 
 /** Traces a loss over the log-probabilities of predicted tokens. */
 export type LossTrace = (graph: Graph, out: Tensor, rows: Extent) => TokenLoss;
@@ -27,7 +27,7 @@ export interface PassOptions {
  * [lossRows, 3].
  */
 export function trainingPass(
-  model: OmniModel,
+  model: Model,
   label: string,
   loss: LossTrace,
   options: PassOptions = {},
@@ -55,7 +55,7 @@ export function trainingPass(
  *
  * Keeps `logProbs` [lossRows, 3]. Replay scalar `inverseTemperature`.
  */
-export function scoringPass(model: OmniModel, label: string): GrowingPlan {
+export function scoringPass(model: Model, label: string): GrowingPlan {
   return new GrowingPlan(model.device, label, () => {
     const graph = new Graph();
     const { rows, target, head } = model.predictedRows(graph);

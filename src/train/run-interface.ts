@@ -2,8 +2,8 @@ import type { DataConfig } from "../data/schema.ts";
 import type { TinyRow } from "../data/tiny/dataset.ts";
 import type { EvalConfig } from "../eval/schema.ts";
 import type { DeviceConfig } from "../gpu/schema.ts";
-import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
-import type { Processor } from "../models/qwen2-5-omni/processor.ts";
+import type { Model } from "../models/model.ts";
+import type { Processor } from "../models/process/processor.ts";
 import type { ModelConfig } from "../models/schema.ts";
 import type { WeightedReward } from "../reward/reward.ts";
 import type { RewardConfig } from "../reward/schema.ts";
@@ -48,7 +48,7 @@ export interface TrainOptions {
   /** Rewards besides those that the configuration names (GRPO). */
   rewards?: readonly WeightedReward<TinyRow>[];
   /** Given the trained model before its device is closed; not called after a stop. */
-  onTrained?: (model: OmniModel, processor: Processor) => void | Promise<void>;
+  onTrained?: (model: Model, processor: Processor) => void | Promise<void>;
   /** The checkpoint to continue from. */
   resume?: { folder: string; state: TrainerState };
 }

@@ -4,9 +4,9 @@ import { report } from "../core/run-events.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import type { TinyRow } from "../data/tiny/dataset.ts";
 import type { Device } from "../gpu/device.ts";
-import { OmniModel } from "../models/qwen2-5-omni/model.ts";
-import type { Processor } from "../models/qwen2-5-omni/processor.ts";
-import { adapterLayers, trains } from "../models/qwen2-5-omni/tuning.ts";
+import { Model } from "../models/model.ts";
+import type { Processor } from "../models/process/processor.ts";
+import { adapterLayers, trains } from "../models/tuning.ts";
 import { ModelWeights, type Training } from "../models/weights.ts";
 import { formatReward } from "../reward/format.ts";
 import { letterReward } from "../reward/letter.ts";
@@ -27,9 +27,9 @@ async function startingModel(
   device: Device,
   { model, train }: RunSettings,
   training: Training,
-): Promise<OmniModel> {
-  if (model.init === "weights") return OmniModel.load(device, model.path, training);
-  return OmniModel.initialise(device, model.path, train.seed, training);
+): Promise<Model> {
+  if (model.init === "weights") return Model.load(device, model.path, training);
+  return Model.initialise(device, model.path, train.seed, training);
 }
 
 /** Loads the model that a run trains, from a checkpoint or with new weights, and reports it. */
@@ -37,7 +37,7 @@ export async function loadRunModel(
   device: Device,
   settings: RunSettings,
   events: Events,
-): Promise<OmniModel> {
+): Promise<Model> {
   const model = await startingModel(device, settings, trainingOf(settings));
   const { weights } = model;
   report(events, "model", {
@@ -53,7 +53,7 @@ export async function loadRunModel(
  * The starting policy, for a KL term: the model itself with its adapters switched off, or a second
  * one that stays as the first began.
  */
-export async function loadReference(model: OmniModel, settings: RunSettings): Promise<OmniModel> {
+export async function loadReference(model: Model, settings: RunSettings): Promise<Model> {
   if (model.weights.adapters.size > 0) return model;
   const { storage } = settings.model;
   return startingModel(model.device, settings, { trains: () => false, storage });

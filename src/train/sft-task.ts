@@ -1,7 +1,7 @@
 import type { Events } from "../core/events.ts";
 import { openDataset } from "../data/tiny/open.ts";
-import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
-import type { Processor } from "../models/qwen2-5-omni/processor.ts";
+import type { Model } from "../models/model.ts";
+import type { Processor } from "../models/process/processor.ts";
 import type { AdamW } from "./optimizer.ts";
 import type { RunSettings } from "./run-interface.ts";
 import { SftTrainer } from "./sft.ts";
@@ -15,7 +15,7 @@ export class SftTask implements TrainingTask {
 
   /** Makes all clips, from which every step draws with replacement. */
   static async create(
-    model: OmniModel,
+    model: Model,
     processor: Processor,
     settings: RunSettings,
     events: Events,

@@ -6,11 +6,11 @@ import type { TinyDataset } from "../data/tiny/dataset.ts";
 import { tinyIds, type TinyIds } from "../data/tiny/words.ts";
 import { nllLoss } from "../graph/ops/loss.ts";
 import type { GrowingPlan } from "../graph/growing-plan.ts";
-import { mergeFeeds } from "../models/qwen2-5-omni/feed.ts";
-import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
-import { treeTokens } from "../models/qwen2-5-omni/packed.ts";
-import { checkLedger } from "../models/qwen2-5-omni/sample.ts";
-import type { Processor } from "../models/qwen2-5-omni/processor.ts";
+import { mergeFeeds } from "../models/feed.ts";
+import type { Model } from "../models/model.ts";
+import { treeTokens } from "../models/decoder/packed.ts";
+import { checkLedger } from "../models/process/sample.ts";
+import type { Processor } from "../models/process/processor.ts";
 import { AdamW, type AdamWSettings } from "./optimizer.ts";
 import { trainingPass } from "./pass.ts";
 import { learningRateAt } from "./schedule.ts";
@@ -19,7 +19,7 @@ import { cutPasses, sftTrees } from "./sft-batch.ts";
 
 /** What supervised training needs beside the model. */
 export interface SftSetup {
-  model: OmniModel;
+  model: Model;
   processor: Processor;
   dataset: TinyDataset;
   clipSeed: number;

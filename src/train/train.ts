@@ -1,8 +1,8 @@
 import { report, reportSpan, type Scores } from "../core/run-events.ts";
 import { HeldOut } from "../eval/held-out.ts";
 import { openRunDevice } from "../gpu/run-device.ts";
-import type { OmniModel } from "../models/qwen2-5-omni/model.ts";
-import { Processor } from "../models/qwen2-5-omni/processor.ts";
+import type { Model } from "../models/model.ts";
+import { Processor } from "../models/process/processor.ts";
 import { joinPath } from "../io/path.ts";
 import { saveCheckpoint } from "./checkpoint-folder.ts";
 import { restoreTrainingState, saveModel, writeTrainingState } from "./checkpoint.ts";
@@ -61,7 +61,7 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
 class Run {
   readonly #settings: RunSettings;
   readonly #options: TrainOptions;
-  readonly #model: OmniModel;
+  readonly #model: Model;
   readonly #task: TrainingTask;
   readonly #heldOut: HeldOut;
   readonly #cursor: Cursor;
@@ -75,7 +75,7 @@ class Run {
   constructor(
     settings: RunSettings,
     options: TrainOptions,
-    model: OmniModel,
+    model: Model,
     task: TrainingTask,
     heldOut: HeldOut,
     cursor: Cursor,

@@ -12,10 +12,10 @@ import { scalar } from "../../src/graph/extent.ts";
 import { policyLoss } from "../../src/graph/ops/loss.ts";
 import type { PlanProfile } from "../../src/graph/profile.ts";
 import { Storage } from "../../src/graph/storage.ts";
-import { mergeFeeds } from "../../src/models/qwen2-5-omni/feed.ts";
-import { OmniModel } from "../../src/models/qwen2-5-omni/model.ts";
-import { storedFeatures } from "../../src/models/qwen2-5-omni/network.ts";
-import { completionBranch, type Tree } from "../../src/models/qwen2-5-omni/packed.ts";
+import { mergeFeeds } from "../../src/models/feed.ts";
+import { Model } from "../../src/models/model.ts";
+import { storedFeatures } from "../../src/models/decoder/packed-decoder.ts";
+import { completionBranch, type Tree } from "../../src/models/decoder/packed.ts";
 import { trainingPass } from "../../src/train/pass.ts";
 import { randomF32 } from "../helpers/random-data.ts";
 
@@ -59,7 +59,7 @@ function table({ launches, kernels }: PlanProfile): string {
 
 const [prompts = 16, completions = 8, length = 12] = process.argv.slice(2).map(Number);
 const device = await openDevice();
-const model = await OmniModel.initialise(
+const model = await Model.initialise(
   device,
   fileURLToPath(new URL("../../assets/tiny", import.meta.url)),
   1,

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
 import { chunksOf } from "../../src/graph/chunks.ts";
 import { Graph } from "../../src/graph/graph.ts";
-import type { OmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
-import { tokenExtent } from "../../src/models/qwen2-5-omni/network.ts";
-import { loadGoldenModel, relativeL2 } from "../helpers/omni-golden.ts";
+import type { ModelConfig } from "../../src/models/config.ts";
+import { tokenExtent } from "../../src/models/decoder/packed-decoder.ts";
+import { loadGoldenModel, relativeL2 } from "../helpers/golden.ts";
 import {
   capacityOf,
   EVERYTHING,
@@ -17,7 +17,7 @@ import {
 
 const names = ["av-slow", "text", "image"];
 
-async function makeGroups(config: OmniConfig, length: number): Promise<Group[]> {
+async function makeGroups(config: ModelConfig, length: number): Promise<Group[]> {
   return Promise.all(
     names.map(async (name, i) => {
       const prompt = await goldenPrompt(`tiny-a-${name}`, config);
@@ -28,7 +28,7 @@ async function makeGroups(config: OmniConfig, length: number): Promise<Group[]> 
 
 describe("a training pass under small binding limits", () => {
   const devices: Device[] = [];
-  let config: OmniConfig;
+  let config: ModelConfig;
 
   async function open(chunkBytes?: number): Promise<Device> {
     const options = chunkBytes === undefined ? {} : { chunkBytes };

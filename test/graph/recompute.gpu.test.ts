@@ -8,16 +8,16 @@ import { columnSum } from "../../src/graph/ops/reduce.ts";
 import { planMemory } from "../../src/graph/memory.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { recompute } from "../../src/graph/recompute.ts";
-import { parseOmniConfig, type OmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
-import type { Feed } from "../../src/models/qwen2-5-omni/feed.ts";
-import { initialWeights } from "../../src/models/qwen2-5-omni/init.ts";
+import type { ModelConfig } from "../../src/models/config.ts";
+import { parseModelConfig } from "../../src/models/families.ts";
+import type { Feed } from "../../src/models/feed.ts";
+import { initialWeights } from "../../src/models/init.ts";
 import {
   lossExtent,
   lossRows,
   packedDecoder,
   towers,
-} from "../../src/models/qwen2-5-omni/network.ts";
-import { canonicalName } from "../../src/models/qwen2-5-omni/weight-names.ts";
+} from "../../src/models/decoder/packed-decoder.ts";
 import { ModelWeights, type WeightSource } from "../../src/models/weights.ts";
 import { Scope } from "../../src/nn/scope.ts";
 import { useDevice } from "../helpers/device.ts";
@@ -33,17 +33,17 @@ const LAYERS = 8;
 
 describe("recomputing the blocks of a decoder of eight layers", () => {
   const device = useDevice();
-  let config: OmniConfig;
+  let config: ModelConfig;
   let weights: ModelWeights;
   let feed: Feed;
   beforeAll(async () => {
     const path = new URL("../golden/omni/tiny-b/config.json", import.meta.url);
     const stored = JSON.parse(readFileSync(path, "utf8")) as Record<string, object>;
     stored["text_config"] = { ...stored["text_config"], num_hidden_layers: LAYERS };
-    config = parseOmniConfig(JSON.stringify(stored), "eight layers");
+    config = parseModelConfig(JSON.stringify(stored), "eight layers");
     const sources = new Map<string, WeightSource>();
     for (const [name, { shape, data }] of initialWeights(config, 1)) {
-      sources.set(canonicalName(name)!, { shape, read: () => data });
+      sources.set(name, { shape, read: () => data });
     }
     weights = await ModelWeights.load(device(), sources, EVERYTHING);
     // Text alone: the towers, whose layers are no blocks here, take no memory.

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/core/random.ts";
-import type { OmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
-import type { Feed } from "../../src/models/qwen2-5-omni/feed.ts";
+import type { ModelConfig } from "../../src/models/config.ts";
+import type { Feed } from "../../src/models/feed.ts";
 import type { ModelWeights } from "../../src/models/weights.ts";
 import { useDevice } from "../helpers/device.ts";
-import { loadGoldenModel } from "../helpers/omni-golden.ts";
+import { loadGoldenModel } from "../helpers/golden.ts";
 import {
   capacityOf,
   EVERYTHING,
@@ -18,7 +18,7 @@ import {
 
 describe("one plan for every mix of lengths", () => {
   const device = useDevice();
-  let config: OmniConfig;
+  let config: ModelConfig;
   let weights: ModelWeights;
   let feeds: Feed[];
   beforeAll(async () => {

@@ -9,10 +9,10 @@ import { nllLoss } from "../../src/graph/ops/loss.ts";
 import { rmsNorm } from "../../src/graph/ops/norm.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { Storage, type Parameter } from "../../src/graph/storage.ts";
-import type { OmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
-import type { Feed } from "../../src/models/qwen2-5-omni/feed.ts";
+import type { ModelConfig } from "../../src/models/config.ts";
+import type { Feed } from "../../src/models/feed.ts";
 import { useDevice } from "../helpers/device.ts";
-import { loadGoldenModel } from "../helpers/omni-golden.ts";
+import { loadGoldenModel } from "../helpers/golden.ts";
 import {
   capacityOf,
   EVERYTHING,
@@ -25,7 +25,9 @@ import {
 const device = useDevice();
 
 /** FLOPs of one training pass of the thinker: forward, and backward of every weight and input. */
-function trainingFlops({ text, vision, audio }: OmniConfig, { sizes, scalars }: Feed): number {
+function trainingFlops(config: ModelConfig, { sizes, scalars }: Feed): number {
+  const { text } = config;
+  const [vision, audio] = [config.vision!, config.audio!];
   const tokens = sizes["tokens"]!;
   const patches = 4 * sizes["cells"]!;
   const { frames, audioRows, audioFeatures } = sizes as Record<string, number>;

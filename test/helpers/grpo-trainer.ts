@@ -4,8 +4,8 @@ import { SampleLoader } from "../../src/data/sample-loader.ts";
 import type { TinyRow } from "../../src/data/tiny/dataset.ts";
 import { openDataset } from "../../src/data/tiny/open.ts";
 import type { Device } from "../../src/gpu/device.ts";
-import type { OmniModel } from "../../src/models/qwen2-5-omni/model.ts";
-import { Processor } from "../../src/models/qwen2-5-omni/processor.ts";
+import type { Model } from "../../src/models/model.ts";
+import { Processor } from "../../src/models/process/processor.ts";
 import { ModelWeights } from "../../src/models/weights.ts";
 import type { Reward } from "../../src/reward/reward.ts";
 import { Generator, tokenFacts } from "../../src/rollout/generator.ts";
@@ -79,7 +79,7 @@ export class TrainerBench {
 }
 
 /** All weights of a model, adapters included, by name. */
-export async function allWeights({ weights }: OmniModel): Promise<Map<string, Float32Array>> {
+export async function allWeights({ weights }: Model): Promise<Map<string, Float32Array>> {
   const values = new Map<string, Float32Array>();
   for (const parameter of [...weights.distinct, ...weights.adapterParameters]) {
     values.set(parameter.name, await ModelWeights.read(parameter));

@@ -6,26 +6,24 @@ import { logProb } from "../../src/graph/ops/head.ts";
 import { nllLoss } from "../../src/graph/ops/loss.ts";
 import { columnSum } from "../../src/graph/ops/reduce.ts";
 import { Plan } from "../../src/graph/plan.ts";
-import { audioFeed } from "../../src/models/qwen2-5-omni/audio.ts";
-import type { OmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
-import { mergeFeeds, type Feed } from "../../src/models/qwen2-5-omni/feed.ts";
+import type { ModelConfig } from "../../src/models/config.ts";
+import { mergeFeeds, type Feed } from "../../src/models/feed.ts";
 import {
   lossExtent,
   lossRows,
   packedDecoder,
   towers,
-} from "../../src/models/qwen2-5-omni/network.ts";
+} from "../../src/models/decoder/packed-decoder.ts";
 import {
   completionBranch,
   IGNORE,
   packedFeed,
   packTrees,
   type Tree,
-} from "../../src/models/qwen2-5-omni/packed.ts";
-import { visionFeed } from "../../src/models/qwen2-5-omni/vision.ts";
+} from "../../src/models/decoder/packed.ts";
 import type { ModelWeights } from "../../src/models/weights.ts";
 import { Scope } from "../../src/nn/scope.ts";
-import { GoldenCase, mediaPatches } from "./omni-golden.ts";
+import { GoldenCase, goldenClips, goldenPictures, goldenSample, towerFeeds } from "./golden.ts";
 
 /** Golden cases of tiny-a whose prompts are used as trees: every combination of modalities. */
 export const PROMPT_CASES = [
@@ -53,38 +51,22 @@ export interface GoldenPrompt {
 }
 
 /** The prompt of a golden case: its conversation without the labelled answer. */
-export async function goldenPrompt(name: string, config: OmniConfig): Promise<GoldenPrompt> {
+export async function goldenPrompt(name: string, config: ModelConfig): Promise<GoldenPrompt> {
   const golden = await GoldenCase.open(name);
-  const ids = Uint32Array.from(await golden.integers("input_ids"));
   const labels = await golden.integers("labels");
-  const positions = await golden.integers("position_ids");
   const length = labels.findIndex((label) => label >= 0);
-  const inputIds = ids.slice(0, length);
-  const kept = new Int32Array(3 * length);
-  for (let axis = 0; axis < 3; axis++) {
-    const from = axis * ids.length;
-    kept.set(positions.subarray(from, from + length), axis * length);
-  }
-  const rowsOf = (...wanted: number[]) =>
-    Uint32Array.from(inputIds.keys()).filter((row) => wanted.includes(inputIds[row]!));
-  const clips = [];
-  for (let i = 0; golden.has(`input_features.${i}`); i++) {
-    const mel = await golden.floats(`input_features.${i}`);
-    clips.push({ mel, frames: mel.length / config.audio.melBins });
-  }
-  const { patchDim } = config.vision;
-  const images = await mediaPatches(golden, "image", patchDim);
-  const videos = await mediaPatches(golden, "video", patchDim);
+  const { inputIds, positions, visionRows, audioRows } = await goldenSample(
+    golden,
+    config,
+    name,
+    length,
+    0,
+  );
+  const nextPos = Math.max(...positions) + 1;
   return {
-    prompt: {
-      inputIds,
-      positions: kept,
-      nextPos: Math.max(...kept) + 1,
-      visionRows: rowsOf(config.tokens.image, config.tokens.video),
-      audioRows: rowsOf(config.tokens.audio),
-    },
-    pictures: [...images, ...videos],
-    clips,
+    prompt: { inputIds, positions, nextPos, visionRows, audioRows },
+    pictures: await goldenPictures(golden, config),
+    clips: await goldenClips(golden, config),
   };
 }
 
@@ -106,18 +88,15 @@ export function randomGroup(prompt: GoldenPrompt, lengths: readonly number[], se
 
 /** What a pass over trees with media and per-row loss weights is fed. */
 export function treesFeed(
-  config: OmniConfig,
+  config: ModelConfig,
   groups: readonly GoldenPrompt[],
   trees: readonly Tree[],
   weights: readonly number[],
 ): Feed {
   return mergeFeeds(
-    visionFeed(
-      config.vision,
+    ...towerFeeds(
+      config,
       groups.flatMap(({ pictures }) => pictures),
-    ),
-    audioFeed(
-      config.audio,
       groups.flatMap(({ clips }) => clips),
     ),
     packedFeed(config, packTrees(trees)),
@@ -126,7 +105,7 @@ export function treesFeed(
 }
 
 /** Groups as packed trees: every prompt once. */
-export function packedGroups(config: OmniConfig, groups: readonly Group[]): Feed {
+export function packedGroups(config: ModelConfig, groups: readonly Group[]): Feed {
   const trees = groups.map(({ prompt, completions }) => ({
     prompt,
     branches: completions.map(completionBranch),
@@ -140,7 +119,7 @@ export function packedGroups(config: OmniConfig, groups: readonly Group[]): Feed
 }
 
 /** One completion of a group as a plain sequence without branches. */
-export function singleSequence(config: OmniConfig, group: Group, completion: number): Feed {
+export function singleSequence(config: ModelConfig, group: Group, completion: number): Feed {
   const { prompt } = group;
   const tokens = group.completions[completion]!;
   const length = prompt.inputIds.length;
@@ -188,7 +167,7 @@ export class TrainingPass {
   /** Traces and compiles; keeps `loss` [1, 2] and `logProbs` [lossRows, 3]. */
   static async compile(
     device: Device,
-    config: OmniConfig,
+    config: ModelConfig,
     weights: ModelWeights,
     capacity: Readonly<Record<string, number>>,
   ): Promise<TrainingPass> {

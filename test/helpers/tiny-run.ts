@@ -7,9 +7,9 @@ import { fileURLToPath } from "node:url";
 import { runSchema, type RunConfig } from "../../src/config/schema.ts";
 import { Events } from "../../src/core/events.ts";
 import { writeSafetensors } from "../../src/io/safetensors-writer.ts";
-import { parseOmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
+import { parseModelConfig } from "../../src/models/families.ts";
 import { metricInfo } from "../../src/observe/metrics.ts";
-import { initialWeights } from "../../src/models/qwen2-5-omni/init.ts";
+import { initialWeights } from "../../src/models/init.ts";
 
 const assets = fileURLToPath(new URL("../../assets/tiny", import.meta.url));
 
@@ -41,14 +41,14 @@ export class TinyWorkplace {
     for (const name of await readdir(assets)) {
       if (name.endsWith(".json")) await cp(join(assets, name), join(this.model, name));
     }
-    const config = parseOmniConfig(await readFile(join(this.model, "config.json"), "utf8"));
+    const config = parseModelConfig(await readFile(join(this.model, "config.json"), "utf8"));
     const weights = initialWeights(config, seed);
     const { hiddenSize } = config.text;
     const end = config.tokens.eos! * hiddenSize;
-    const head = weights.get("thinker.lm_head.weight")!.data;
+    const head = weights.get("lm_head.weight")!.data;
     for (let i = end; i < end + hiddenSize; i++) head[i]! *= 13;
     const tensors = [...weights].map(([name, { shape, data }]) => ({
-      ...{ name, shape, data },
+      ...{ name: config.family.names.stored(name), shape, data },
       dtype: "F32" as const,
     }));
     await writeSafetensors(join(this.model, "model.safetensors"), tensors, { format: "pt" });

@@ -13,16 +13,16 @@ import { columnSum } from "../../src/graph/ops/reduce.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import type { Parameter } from "../../src/graph/storage.ts";
 import { readAdapterConfig, readAdapters, writeAdapters } from "../../src/models/adapter-folder.ts";
-import type { Feed } from "../../src/models/qwen2-5-omni/feed.ts";
-import { OmniModel } from "../../src/models/qwen2-5-omni/model.ts";
+import type { Feed } from "../../src/models/feed.ts";
+import { Model } from "../../src/models/model.ts";
 import {
   lossExtent,
   lossRows,
   packedDecoder,
   towers,
-} from "../../src/models/qwen2-5-omni/network.ts";
+} from "../../src/models/decoder/packed-decoder.ts";
 import { useDevice } from "../helpers/device.ts";
-import { GoldenCase, goldenFeed, relativeL2 } from "../helpers/omni-golden.ts";
+import { GoldenCase, goldenFeed, relativeL2 } from "../helpers/golden.ts";
 
 const folder = fileURLToPath(new URL("../golden/lora/", import.meta.url));
 const baseFolder = fileURLToPath(new URL("../golden/omni/tiny-a", import.meta.url));
@@ -34,7 +34,7 @@ async function open(file: string): Promise<TensorStore> {
 
 describe("an adapter equals PEFT's", () => {
   const device = useDevice();
-  let model: OmniModel;
+  let model: Model;
   let golden: TensorStore;
   let base: GoldenCase;
   let plan: Plan;
@@ -45,7 +45,7 @@ describe("an adapter equals PEFT's", () => {
     copy = await mkdtemp(join(tmpdir(), "aubade-lora-"));
     golden = await open("lora-text.safetensors");
     base = await GoldenCase.open("tiny-a-text");
-    model = await OmniModel.load(device(), baseFolder);
+    model = await Model.load(device(), baseFolder);
     const { config, weights } = model;
     const adapter = await readAdapterConfig(join(folder, "adapter"));
     expect(adapter).toEqual({ base: "tiny-a", r: 4, scale: 2 });
@@ -58,7 +58,7 @@ describe("an adapter equals PEFT's", () => {
   });
   afterAll(() => rm(copy, { recursive: true, force: true }));
 
-  async function compile(of: OmniModel): Promise<{ plan: Plan; feed: Feed }> {
+  async function compile(of: Model): Promise<{ plan: Plan; feed: Feed }> {
     const graph = new Graph();
     const scope = of.scope(graph);
     const hidden = packedDecoder(scope, of.config, towers(scope, of.config));
@@ -130,11 +130,11 @@ describe("an adapter equals PEFT's", () => {
       base_model_name_or_path: baseFolder,
       target_modules: [...model.weights.adapters.keys()],
     });
-    const loaded = await OmniModel.load(device(), copy);
+    const loaded = await Model.load(device(), copy);
     expect(loaded.weights.trained).toEqual([]);
     expect(loaded.weights.adapters.size).toBe(9);
     await expect(
-      OmniModel.load(device(), copy, { trains: (name) => name === "model.norm.weight" }),
+      Model.load(device(), copy, { trains: (name) => name === "model.norm.weight" }),
     ).rejects.toMatchObject({ code: "adapter-of-adapter" });
     const graph = new Graph();
     const { rows, target, head: weight } = loaded.predictedRows(graph);

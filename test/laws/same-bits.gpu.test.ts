@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
-import type { OmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
-import type { Feed } from "../../src/models/qwen2-5-omni/feed.ts";
+import type { ModelConfig } from "../../src/models/config.ts";
+import type { Feed } from "../../src/models/feed.ts";
 import { useDevice } from "../helpers/device.ts";
-import { loadGoldenModel } from "../helpers/omni-golden.ts";
+import { loadGoldenModel } from "../helpers/golden.ts";
 import {
   capacityOf,
   EVERYTHING,
@@ -25,7 +25,7 @@ async function fingerprint(pass: TrainingPass, feeds: readonly Feed[]): Promise<
 const norm = (values: Float32Array): number => Math.hypot(...values);
 
 /** Trees of all modalities with unequal completions. */
-async function makeGroups(config: OmniConfig): Promise<Group[]> {
+async function makeGroups(config: ModelConfig): Promise<Group[]> {
   const names = ["text", "av", "image", "audio", "mixed", "video"];
   return Promise.all(
     names.map(async (name, i) =>
@@ -36,7 +36,7 @@ async function makeGroups(config: OmniConfig): Promise<Group[]> {
 
 describe("laws 6 and 8", () => {
   const device = useDevice();
-  let config: OmniConfig;
+  let config: ModelConfig;
   let groups: Group[];
   let pass: TrainingPass;
   const load = async (on: Device): Promise<TrainingPass> => {

@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { OmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
-import type { Feed } from "../../src/models/qwen2-5-omni/feed.ts";
-import { IGNORE, type Tree } from "../../src/models/qwen2-5-omni/packed.ts";
+import type { ModelConfig } from "../../src/models/config.ts";
+import type { Feed } from "../../src/models/feed.ts";
+import { IGNORE, type Tree } from "../../src/models/decoder/packed.ts";
 import type { ModelWeights } from "../../src/models/weights.ts";
 import { AdamW } from "../../src/train/optimizer.ts";
 import { useDevice } from "../helpers/device.ts";
-import { GoldenCase, loadGoldenModel, relativeL2 } from "../helpers/omni-golden.ts";
+import { GoldenCase, loadGoldenModel, relativeL2 } from "../helpers/golden.ts";
 import { capacityOf, TrainingPass, treesFeed } from "../helpers/omni-training.ts";
 
 /** The numbers of make_goldens.py `summary`: norm, sum, weighted sum and the first 64 values. */
@@ -20,7 +20,7 @@ function summary(values: Float32Array): { whole: number[]; first: Float32Array }
 
 describe("supervised training of text follows torch", () => {
   const device = useDevice();
-  let config: OmniConfig;
+  let config: ModelConfig;
   let weights: ModelWeights;
   let golden: GoldenCase;
   let feeds: Record<"joint" | "split", Feed[]>;

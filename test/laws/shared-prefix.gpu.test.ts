@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { OmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
+import type { ModelConfig } from "../../src/models/config.ts";
 import { useDevice } from "../helpers/device.ts";
-import { loadGoldenModel, relativeL2 } from "../helpers/omni-golden.ts";
+import { loadGoldenModel, relativeL2 } from "../helpers/golden.ts";
 import {
   capacityOf,
   EVERYTHING,
@@ -18,7 +18,7 @@ import {
 /** Loss and gradients of a pass, with the packed trees and one completion at a time. */
 async function compareWays(
   pass: TrainingPass,
-  config: OmniConfig,
+  config: ModelConfig,
   groups: readonly Group[],
 ): Promise<void> {
   const packed = await pass.run([packedGroups(config, groups)]);
@@ -48,7 +48,7 @@ describe.each([
   (model, cases) => {
     const device = useDevice();
     let pass: TrainingPass;
-    let config: OmniConfig;
+    let config: ModelConfig;
     const prompts = new Map<string, GoldenPrompt>();
     beforeAll(async () => {
       const loaded = await loadGoldenModel(device(), model, EVERYTHING);

@@ -4,11 +4,11 @@ import { Graph } from "../../src/graph/graph.ts";
 import { logProb } from "../../src/graph/ops/head.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { openCheckpoint } from "../../src/io/safetensors.ts";
-import { OmniModel } from "../../src/models/qwen2-5-omni/model.ts";
+import { Model } from "../../src/models/model.ts";
 import { ModelWeights } from "../../src/models/weights.ts";
-import { lossRows, packedDecoder, towers } from "../../src/models/qwen2-5-omni/network.ts";
+import { lossRows, packedDecoder, towers } from "../../src/models/decoder/packed-decoder.ts";
 import { useDevice } from "../helpers/device.ts";
-import { GoldenCase, goldenFeed, relativeL2 } from "../helpers/omni-golden.ts";
+import { GoldenCase, goldenFeed, relativeL2 } from "../helpers/golden.ts";
 
 const folder = fileURLToPath(new URL("../golden/omni/tiny-a", import.meta.url));
 const FROZEN = { trains: () => false };
@@ -21,7 +21,7 @@ describe.each([
   const device = useDevice(options);
 
   it("holds the checkpoint's own values, but for a count", async () => {
-    const model = await OmniModel.load(device(), folder, { ...FROZEN, storage: "f16s" });
+    const model = await Model.load(device(), folder, { ...FROZEN, storage: "f16s" });
     const store = await openCheckpoint(folder);
     let inexact = 0;
     let matrices = 0;
@@ -45,7 +45,7 @@ describe.each([
     const golden = await GoldenCase.open(`tiny-a-${name}`);
     const results = [];
     for (const storage of ["f32", "f16s"] as const) {
-      const model = await OmniModel.load(device(), folder, { ...FROZEN, storage });
+      const model = await Model.load(device(), folder, { ...FROZEN, storage });
       const graph = new Graph();
       const scope = model.scope(graph);
       const hidden = packedDecoder(scope, model.config, towers(scope, model.config));

@@ -3,12 +3,9 @@ import { describe, expect, it } from "vitest";
 import { CheckpointError } from "../../src/core/errors.ts";
 import { bytesSource } from "../../src/io/byte-source.ts";
 import { openSafetensors } from "../../src/io/safetensors.ts";
-import { type OmniConfig, parseOmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
-import {
-  canonicalName,
-  expectedTensors,
-  matchTensors,
-} from "../../src/models/qwen2-5-omni/weight-names.ts";
+import type { ModelConfig } from "../../src/models/config.ts";
+import { parseModelConfig } from "../../src/models/families.ts";
+import { matchTensors } from "../../src/models/match-tensors.ts";
 
 const golden = new URL("../golden/omni/", import.meta.url);
 const tinyText = await readFile(new URL("tiny-a/config.json", golden), "utf8");
@@ -16,7 +13,7 @@ const tinyJson = () => JSON.parse(tinyText);
 const rope = { mrope_section: [16, 24, 24], rope_type: "default", type: "default" };
 
 /** Released sizes as sparse files: what is left out are the defaults of the classes. */
-function released(size: "3B" | "7B"): OmniConfig {
+function released(size: "3B" | "7B"): ModelConfig {
   const hidden = size === "3B" ? 2048 : 3584;
   const text =
     size === "3B"
@@ -29,7 +26,7 @@ function released(size: "3B" | "7B"): OmniConfig {
           intermediate_size: 11008,
         }
       : {};
-  return parseOmniConfig(
+  return parseModelConfig(
     JSON.stringify({
       model_type: "qwen2_5_omni",
       thinker_config: {
@@ -42,9 +39,9 @@ function released(size: "3B" | "7B"): OmniConfig {
   );
 }
 
-describe("parseOmniConfig", () => {
+describe("parseModelConfig", () => {
   it("reads a bare thinker as transformers wrote it", () => {
-    const config = parseOmniConfig(tinyText);
+    const config = parseModelConfig(tinyText);
     expect(config.text).toEqual({
       vocabSize: 160,
       hiddenSize: 64,
@@ -59,7 +56,7 @@ describe("parseOmniConfig", () => {
       maxPositions: 4096,
     });
     expect(config.vision).toMatchObject({ depth: 4, headDim: 24, patchDim: 1176, windowSize: 56 });
-    expect(config.vision.fullAttentionBlocks).toEqual([1, 3]);
+    expect(config.vision!.fullAttentionBlocks).toEqual([1, 3]);
     expect(config.audio).toMatchObject({ width: 48, heads: 3, chunkFrames: 50, outputDim: 64 });
     expect(config.tokens).toEqual({
       audio: 143,
@@ -70,7 +67,6 @@ describe("parseOmniConfig", () => {
       visionStart: 146,
       visionEnd: 147,
       pad: 140,
-      bos: 141,
       eos: 142,
     });
     expect([config.positionIdPerSeconds, config.secondsPerChunk]).toEqual([25, 2]);
@@ -84,8 +80,12 @@ describe("parseOmniConfig", () => {
     delete json.vision_config.in_channels;
     json.audio_token_id = json.audio_token_index;
     delete json.audio_token_index;
-    const nested = JSON.stringify({ thinker_config: json, talker_config: {} });
-    expect(parseOmniConfig(nested)).toEqual(parseOmniConfig(tinyText));
+    const nested = JSON.stringify({
+      model_type: "qwen2_5_omni",
+      thinker_config: json,
+      talker_config: {},
+    });
+    expect(parseModelConfig(nested)).toEqual(parseModelConfig(tinyText));
   });
 
   it("fills what a file leaves out with the defaults of the classes", () => {
@@ -103,22 +103,31 @@ describe("parseOmniConfig", () => {
     ["sections", (j) => (j.text_config.rope_scaling.mrope_section = [1, 2, 3]), /that sum to 8/],
     ["yarn", (j) => (j.text_config.rope_scaling.rope_type = "yarn"), /rope_type is "yarn"/],
     ["an activation", (j) => (j.text_config.hidden_act = "gelu"), /hidden_act is "gelu"/],
-    ["another model", (j) => (j.model_type = "qwen2_5_vl"), /model_type is "qwen2_5_vl"/],
+    ["another model", (j) => (j.model_type = "qwen3_vl"), /describes qwen3_vl/],
     ["a table", (j) => (j.vision_config = []), /vision_config is \[\]; a table/],
-    ["widths", (j) => (j.vision_config.out_hidden_size = 8), /out_hidden_size is 8; text_config/],
+    [
+      "widths",
+      (j) => (j.vision_config.out_hidden_size = 8),
+      /out_hidden_size is 8; the decoder's hidden_size, 64/,
+    ],
   ];
   it.each(broken)("names the key: %s", (_, damage, message) => {
     const json = tinyJson();
     damage(json);
-    const parse = () => parseOmniConfig(JSON.stringify(json), "x/config.json");
+    const parse = () => parseModelConfig(JSON.stringify(json), "x/config.json");
     expect(parse).toThrow(CheckpointError);
     expect(parse).toThrow(message);
     expect(parse).toThrow(/^x\/config.json: /);
   });
 });
 
+const expectedTensors = (config: ModelConfig) => config.family.tensors(config);
+const match = (
+  ...[config, stored, folder]: [ModelConfig, Parameters<typeof matchTensors>[2], string]
+) => matchTensors(config.family.names, expectedTensors(config), stored, folder);
+
 describe("weight names", () => {
-  const elements = (config: OmniConfig, prefix = "") => {
+  const elements = (config: ModelConfig, prefix = "") => {
     let sum = 0;
     for (const [name, shape] of expectedTensors(config)) {
       if (name.startsWith(prefix)) sum += shape.reduce((product, size) => product * size, 1);
@@ -141,23 +150,25 @@ describe("weight names", () => {
 
   it.each(["tiny-a", "tiny-b"])("and shapes are those of transformers: %s", async (name) => {
     const bytes = await readFile(new URL(`${name}/model.safetensors`, golden));
-    const config = parseOmniConfig(await readFile(new URL(`${name}/config.json`, golden), "utf8"));
+    const config = parseModelConfig(await readFile(new URL(`${name}/config.json`, golden), "utf8"));
     const store = await openSafetensors(bytesSource(bytes), name);
     const stored = new Map([...store.tensors].map(([key, info]) => [key, [...info.shape]]));
     expect(expectedTensors(config)).toEqual(stored);
-    expect(matchTensors(config, store.tensors, name).size).toBe(stored.size);
+    expect(match(config, store.tensors, name).size).toBe(stored.size);
   });
 
-  const config = parseOmniConfig(tinyText);
+  const config = parseModelConfig(tinyText);
   const shapes = (prefix = "") =>
     new Map([...expectedTensors(config)].map(([name, shape]) => [prefix + name, { shape }]));
 
   it("drop the prefix of the thinker and pass over the speech half", () => {
-    expect(canonicalName("thinker.model.norm.weight")).toBe("model.norm.weight");
-    expect(canonicalName("talker.model.norm.weight")).toBeUndefined();
-    expect(canonicalName("token2wav.x")).toBeUndefined();
+    const { canonical, stored: storedName } = config.family.names;
+    expect(canonical("thinker.model.norm.weight")).toBe("model.norm.weight");
+    expect(storedName("model.norm.weight")).toBe("thinker.model.norm.weight");
+    expect(canonical("talker.model.norm.weight")).toBeUndefined();
+    expect(canonical("token2wav.x")).toBeUndefined();
     const stored = shapes("thinker.").set("talker.x", { shape: [1] });
-    const matched = matchTensors(config, stored, "x");
+    const matched = match(config, stored, "x");
     expect(matched.get("lm_head.weight")).toBe("thinker.lm_head.weight");
     expect(matched.size).toBe(expectedTensors(config).size);
   });
@@ -166,7 +177,7 @@ describe("weight names", () => {
     const stored = shapes();
     stored.delete("lm_head.weight");
     stored.delete("audio_tower.audio_bos_eos_token.weight");
-    const matched = matchTensors(config, stored, "x");
+    const matched = match(config, stored, "x");
     expect(matched.get("lm_head.weight")).toBe("model.embed_tokens.weight");
     expect(matched.has("audio_tower.audio_bos_eos_token.weight")).toBe(false);
   });
@@ -174,14 +185,18 @@ describe("weight names", () => {
   it("name what is missing, misshapen or unknown", () => {
     const missing = shapes();
     missing.delete("visual.blocks.1.attn.q.bias");
-    expect(() => matchTensors(config, missing, "x")).toThrow(/"visual.blocks.1.attn.q.bias"/);
+    expect(() => match(config, missing, "x")).toThrow(/blocks.1.attn.q.bias" is missing/);
     const wrong = shapes().set("model.norm.weight", { shape: [65] });
-    expect(() => matchTensors(config, wrong, "x")).toThrow(
-      /is \[65\]; config.json asks for \[64\]/,
-    );
+    expect(() => match(config, wrong, "x")).toThrow(/norm.weight" is \[65\] instead of \[64\]/);
     const unknown = shapes().set("visual.merger.mlp.3.bias", { shape: [1] });
-    expect(() => matchTensors(config, unknown, "x")).toThrow(
-      /"visual.merger.mlp.3.bias" has no pl/,
-    );
+    expect(() => match(config, unknown, "x")).toThrow(/"visual.merger.mlp.3.bias" has no pl/);
+    const twice = shapes().set("thinker.model.norm.weight", { shape: [64] });
+    expect(() => match(config, twice, "x")).toThrow(/"model.norm.weight" are the same tensor/);
+  });
+
+  it("name all problems in one error, and count those beyond a dozen", () => {
+    const damaged = shapes().set("model.norm.weight", { shape: [65] });
+    for (const name of [...damaged.keys()].slice(0, 20)) damaged.delete(name);
+    expect(() => match(config, damaged, "x")).toThrow(/is missing;.*; and 9 more\./);
   });
 });

@@ -1,25 +1,26 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { DataError } from "../../src/core/errors.ts";
+import type { ModelConfig } from "../../src/models/config.ts";
 import {
   audioTokens,
   convolvedRows,
   layoutAudio,
   melFrames,
-} from "../../src/models/qwen2-5-omni/audio-layout.ts";
+} from "../../src/models/towers/audio-layout.ts";
+import { layout as layoutOmni } from "../../src/models/qwen2-5-omni/positions.ts";
 import {
   type Grid,
-  layoutPrompt,
   type MediaTokens,
   type MediumShape,
-} from "../../src/models/qwen2-5-omni/positions.ts";
-import { layoutVision } from "../../src/models/qwen2-5-omni/vision-layout.ts";
+} from "../../src/models/process/prompt-layout.ts";
+import { layoutVision } from "../../src/models/towers/vision-layout.ts";
 
 type Segment =
   | { kind: "text"; ids: readonly number[] }
   | { kind: "image" | "video" | "audio" | "av"; grid?: Grid; seconds?: number; frames?: number };
 
-const OMNI: MediaTokens = {
+const OMNI: Required<MediaTokens> = {
   audio: 143,
   audioStart: 144,
   audioEnd: 145,
@@ -29,7 +30,17 @@ const OMNI: MediaTokens = {
   video: 150,
 };
 const shifted = (by: number) =>
-  Object.fromEntries(Object.entries(OMNI).map(([k, id]) => [k, id + by])) as unknown as MediaTokens;
+  Object.fromEntries(
+    Object.entries(OMNI).map(([k, id]) => [k, id + by]),
+  ) as unknown as Required<MediaTokens>;
+
+/** The constants of a released model; the layout reads nothing else. */
+const OMNI_CONFIG = {
+  positionIdPerSeconds: 25,
+  secondsPerChunk: 2,
+  vision: { mergeSize: 2 },
+} as ModelConfig;
+const CHUNKED = { chunkFrames: 200, tailFrames: 0, maxFrames: Infinity };
 
 function layout(segments: readonly Segment[], secondsPerChunk = 2, tokens = OMNI) {
   const ids: number[] = [];
@@ -53,8 +64,8 @@ function layout(segments: readonly Segment[], secondsPerChunk = 2, tokens = OMNI
       media.push({ kind: "video", file, grid, secondsPerGrid, ...sound });
     }
   }
-  const config = { positionIdPerSeconds: 25, secondsPerChunk, mergeSize: 2 };
-  const result = layoutPrompt(ids, media, tokens, config, "row 7");
+  const config = { ...OMNI_CONFIG, secondsPerChunk };
+  const result = layoutOmni(ids, media, tokens, config, "row 7");
   const length = result.inputIds.length;
   const [t, h, w] = [0, 1, 2].map((r) => [
     ...result.positions.subarray(r * length, (r + 1) * length),
@@ -224,9 +235,9 @@ describe("prompt layout: against transformers 4.57.6", () => {
 });
 
 describe("prompt layout: placeholders without media", () => {
-  const config = { positionIdPerSeconds: 25, secondsPerChunk: 2, mergeSize: 2 };
+  const config = OMNI_CONFIG;
   const run = (ids: number[], media: MediumShape[]) =>
-    layoutPrompt(ids, media, OMNI, config, "row 7");
+    layoutOmni(ids, media, OMNI, config, "row 7");
   const image: MediumShape = { kind: "image", file: "a.png", grid: [1, 2, 2] };
   const sound: MediumShape = {
     kind: "video",
@@ -267,9 +278,9 @@ describe("audio layout", () => {
   });
 
   it("cuts clips into chunks and pools pairs within a clip", () => {
-    const { chunks, clips, segments, pairs, rows, features } = layoutAudio([405, 3], 200);
+    const { chunks, clips, segments, pairs, rows, features } = layoutAudio([405, 3], CHUNKED);
     expect(
-      chunks.map(({ clip, frameStart, frames, rows: r }) => [clip, frameStart, frames, r]),
+      chunks.map(({ clip, frameStart, columns, rows: r }) => [clip, frameStart, columns, r]),
     ).toEqual([
       [0, 0, 200, 100],
       [0, 200, 200, 100],
@@ -286,12 +297,12 @@ describe("audio layout", () => {
     expect([rows, features, pairs.length]).toEqual([205, 102, 102]);
     expect([...pairs.subarray(99)]).toEqual([198, 200, 203]);
     for (let frames = 3; frames < 1500; frames++) {
-      expect(layoutAudio([frames], 200).features).toBe(audioTokens(frames));
+      expect(layoutAudio([frames], CHUNKED).features).toBe(audioTokens(frames));
     }
   });
 
   it("refuses a clip without a feature row", () => {
-    expect(() => layoutAudio([300, 2], 200)).toThrow(/audio clip 2 has 2 mel frames/);
+    expect(() => layoutAudio([300, 2], CHUNKED)).toThrow(/audio clip 2 has 2 mel frames/);
   });
 });
 

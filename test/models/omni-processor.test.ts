@@ -5,10 +5,10 @@ import { crc32 } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { CheckpointError, DataError } from "../../src/core/errors.ts";
 import type { AudioClip, Frame, VideoClip } from "../../src/media/types.ts";
-import { type LoadedMedium, loadMedium } from "../../src/models/qwen2-5-omni/media.ts";
-import { type ProcessOptions, Processor } from "../../src/models/qwen2-5-omni/processor.ts";
-import { parseProcessorConfig } from "../../src/models/qwen2-5-omni/processor-config.ts";
-import { checkLedger, type Sample } from "../../src/models/qwen2-5-omni/sample.ts";
+import { type LoadedMedium, loadMedium } from "../../src/models/process/media.ts";
+import { type ProcessOptions, Processor } from "../../src/models/process/processor.ts";
+import { processor as omni } from "../../src/models/qwen2-5-omni/processor.ts";
+import { checkLedger, type Sample } from "../../src/models/process/sample.ts";
 import { type ContentPart, type Conversation, mediaParts } from "../../src/text/chat-template.ts";
 
 const root = new URL("../../", import.meta.url);
@@ -325,18 +325,19 @@ describe("checkLedger", () => {
 
 describe("preprocessor files", () => {
   it("set the limits of pictures, in both spellings, and of videos", () => {
-    const config = parseProcessorConfig({
+    const config = omni.parseConfig({
       preprocessor: JSON.stringify({ min_pixels: 784, size: { longest_edge: 7840 } }),
       video: JSON.stringify({ size: { shortest_edge: 3136 }, fps: 4 }),
     });
     expect(config.image).toEqual({ minPixels: 784, maxPixels: 7840 });
-    expect(config.video).toEqual({ minPixels: 3136, maxPixels: 602112, totalPixels: 90316800 });
+    expect(config.video).toEqual({ minPixels: 3136, maxPixels: 602112 });
+    expect(config.asked.video).toEqual({ ...config.video, totalPixels: 90316800 });
     expect([config.fps, config.maxSamples]).toEqual([4, 4_800_000]);
   });
 
   it("name the key that is wrong", () => {
     const parse = (preprocessor: object) => () =>
-      parseProcessorConfig({ preprocessor: JSON.stringify(preprocessor) });
+      omni.parseConfig({ preprocessor: JSON.stringify(preprocessor) });
     expect(parse({ image_mean: [0.5] })).toThrow(/image_mean is \[0.5\]; one number for each/);
     expect(parse({ min_pixels: 9000, max_pixels: 100 })).toThrow(CheckpointError);
     expect(parse({ hop_length: 256 })).toThrow(/hop_length is 256; 160 is needed/);
@@ -353,8 +354,8 @@ describe("preprocessor files", () => {
 
 const clips = (path: string) => fileURLToPath(new URL(`../shared/clips/${path}`, root));
 const jfk = clips("jfk.flac");
-const omni = clips("daily-omni-mini/Videos/G_VTkkb34gw/G_VTkkb34gw_video.mp4");
-const absent = [jfk, omni].filter((path) => !existsSync(path));
+const film = clips("daily-omni-mini/Videos/G_VTkkb34gw/G_VTkkb34gw_video.mp4");
+const absent = [jfk, film].filter((path) => !existsSync(path));
 if (absent.length > 0) console.log(`skipped, for these files are absent: ${absent.join(", ")}`);
 
 async function processFile(part: ContentPart, options: ProcessOptions = {}) {
@@ -374,10 +375,10 @@ it.skipIf(absent.includes(jfk))("decodes and processes a real sound file", async
   expect(sample.audioRows.length).toBe(275);
 });
 
-it.skipIf(absent.includes(omni))(
+it.skipIf(absent.includes(film))(
   "decodes and processes a real video with its sound",
   async () => {
-    const part: ContentPart = { type: "video", video: omni, nframes: 6, use_audio_in_video: true };
+    const part: ContentPart = { type: "video", video: film, nframes: 6, use_audio_in_video: true };
     const { media, sample } = await processFile(part, {
       video: { minPixels: 28 * 28 * 4, maxPixels: 28 * 28 * 40 },
     });
@@ -388,7 +389,7 @@ it.skipIf(absent.includes(omni))(
     expect((h * w) / 4).toBeLessThanOrEqual(40);
     // Frames are kept at the size of the model, so that a cache of them is small.
     expect(medium!.kind === "video" && medium!.video.height).toBe(14 * h);
-    expect(sound).toMatchObject({ kind: "audio", file: omni, medium: 0 });
+    expect(sound).toMatchObject({ kind: "audio", file: film, medium: 0 });
     expect(Math.abs(sound!.seconds - pictures!.seconds)).toBeLessThan(0.2);
     expect(sound!.featureRows / sound!.seconds).toBeCloseTo(25, 0);
     expect(sample.patches.every(Number.isFinite)).toBe(true);

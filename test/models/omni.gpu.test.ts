@@ -6,16 +6,16 @@ import { logProb } from "../../src/graph/ops/head.ts";
 import { nllLoss } from "../../src/graph/ops/loss.ts";
 import { columnSum } from "../../src/graph/ops/reduce.ts";
 import { Plan } from "../../src/graph/plan.ts";
-import type { OmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
+import type { ModelConfig } from "../../src/models/config.ts";
 import {
   lossExtent,
   lossRows,
   packedDecoder,
   towers,
-} from "../../src/models/qwen2-5-omni/network.ts";
+} from "../../src/models/decoder/packed-decoder.ts";
 import type { ModelWeights } from "../../src/models/weights.ts";
 import { Scope } from "../../src/nn/scope.ts";
-import { GoldenCase, goldenFeed, loadGoldenModel, relativeL2 } from "../helpers/omni-golden.ts";
+import { GoldenCase, goldenFeed, loadGoldenModel, relativeL2 } from "../helpers/golden.ts";
 
 const CAPACITY = {
   tokens: 200,
@@ -30,7 +30,11 @@ const CAPACITY = {
 };
 
 /** The whole thinker with its loss and every gradient, as one plan. */
-async function trainPlan(device: Device, config: OmniConfig, weights: ModelWeights): Promise<Plan> {
+async function trainPlan(
+  device: Device,
+  config: ModelConfig,
+  weights: ModelWeights,
+): Promise<Plan> {
   const graph = new Graph();
   const scope = new Scope(graph, weights);
   const features = towers(scope, config);
@@ -39,8 +43,8 @@ async function trainPlan(device: Device, config: OmniConfig, weights: ModelWeigh
   const out = logProb(graph, rows, scope.weight("lm_head.weight"), target);
   const weight = graph.input("loss.weight", lossExtent(config), 1);
   const loss = nllLoss(graph, out, weight);
-  graph.keep("vision", features.vision);
-  graph.keep("audio", features.audio);
+  graph.keep("vision", features.vision!);
+  graph.keep("audio", features.audio!);
   for (const [name, tensor] of graph.annotations) graph.keep(name, tensor);
   graph.keep("loss", columnSum(graph, loss.terms));
   differentiate(graph, [[out, loss.gradient]]);
@@ -75,7 +79,7 @@ const CASES: Record<string, string[]> = {
 for (const [model, cases] of Object.entries(CASES)) {
   describe(`${model} equals transformers`, () => {
     let device: Device;
-    let config: OmniConfig;
+    let config: ModelConfig;
     let weights: ModelWeights;
     let plan: Plan;
     beforeAll(async () => {

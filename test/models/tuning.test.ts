@@ -1,16 +1,11 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { parseOmniConfig } from "../../src/models/qwen2-5-omni/config.ts";
-import {
-  adapterLayers,
-  trains,
-  tuningGroup,
-  type TuningGroups,
-} from "../../src/models/qwen2-5-omni/tuning.ts";
-import { expectedTensors } from "../../src/models/qwen2-5-omni/weight-names.ts";
+import { parseModelConfig } from "../../src/models/families.ts";
+import { adapterLayers, trains, tuningGroup, type TuningGroups } from "../../src/models/tuning.ts";
 
 const file = new URL("../golden/omni/tiny-a/config.json", import.meta.url);
-const tensors = expectedTensors(parseOmniConfig(readFileSync(file, "utf8")));
+const config = parseModelConfig(readFileSync(file, "utf8"));
+const tensors = config.family.tensors(config);
 const layers = [...tensors]
   .filter(([name, shape]) => shape.length === 2 && name.endsWith(".weight"))
   .map(([name]) => name.slice(0, -".weight".length));

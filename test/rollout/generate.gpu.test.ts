@@ -7,9 +7,9 @@ import { ROOT } from "../../src/cli/cache.ts";
 import { clipFileName } from "../../src/data/tiny/dataset.ts";
 import { prepareClips } from "../../src/data/tiny/node.ts";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
-import { loadModel } from "../../src/models/qwen2-5-omni/load.ts";
-import type { OmniModel } from "../../src/models/qwen2-5-omni/model.ts";
-import { Processor } from "../../src/models/qwen2-5-omni/processor.ts";
+import { loadModel } from "../../src/models/load.ts";
+import type { Model } from "../../src/models/model.ts";
+import { Processor } from "../../src/models/process/processor.ts";
 import { generate, loadMedia } from "../../src/rollout/generate.ts";
 import type { Conversation, MediaReference } from "../../src/text/chat-template.ts";
 
@@ -17,7 +17,7 @@ describe("generate", () => {
   let work = "";
   let path = "";
   let device: Device;
-  let model: OmniModel;
+  let model: Model;
   let processor: Processor;
 
   beforeAll(async () => {

@@ -2,19 +2,19 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { Extent } from "../../src/graph/extent.ts";
 import { policyLoss } from "../../src/graph/ops/loss.ts";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
-import { OmniModel } from "../../src/models/qwen2-5-omni/model.ts";
-import { storedFeatures } from "../../src/models/qwen2-5-omni/network.ts";
-import { completionBranch } from "../../src/models/qwen2-5-omni/packed.ts";
-import type { Sample } from "../../src/models/qwen2-5-omni/sample.ts";
+import { Model } from "../../src/models/model.ts";
+import { storedFeatures } from "../../src/models/decoder/packed-decoder.ts";
+import { completionBranch } from "../../src/models/decoder/packed.ts";
+import type { Sample } from "../../src/models/process/sample.ts";
 import { DEFAULT_SAMPLING, Generator, type TokenFacts } from "../../src/rollout/generator.ts";
 import { trainingPass } from "../../src/train/pass.ts";
-import { GoldenCase, goldenSample, loadGoldenModel } from "../helpers/omni-golden.ts";
+import { GoldenCase, goldenSample, loadGoldenModel } from "../helpers/golden.ts";
 
 const PROMPTS = ["text", "image", "av"] as const;
 
 describe("generation on a golden model", () => {
   let device: Device;
-  let model: OmniModel;
+  let model: Model;
   let greedy: GoldenCase;
   let samples: Sample[];
   let facts: TokenFacts;
@@ -23,7 +23,7 @@ describe("generation on a golden model", () => {
     const { config, weights } = await loadGoldenModel(device, "tiny-a", {
       trains: (name) => name.startsWith("model."),
     });
-    model = new OmniModel(device, config, weights);
+    model = new Model(device, config, weights);
     greedy = await GoldenCase.open("tiny-a-greedy");
     samples = [];
     for (const name of PROMPTS) {
@@ -35,7 +35,7 @@ describe("generation on a golden model", () => {
     const { audio, image, video } = config.tokens;
     const vocabSize = config.text.vocabSize;
     // No token ends a completion, so that all 32 golden tokens are made.
-    facts = { eosIds: [vocabSize], padId: 0, placeholderIds: [audio, image, video], vocabSize };
+    facts = { eosIds: [vocabSize], padId: 0, placeholderIds: [audio!, image!, video!], vocabSize };
   });
   afterAll(() => device?.close());
 

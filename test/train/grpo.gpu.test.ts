@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RunConfig } from "../../src/config/schema.ts";
 import { SampleLoader, type SampleRow } from "../../src/data/sample-loader.ts";
-import type { Sample } from "../../src/models/qwen2-5-omni/sample.ts";
+import type { Sample } from "../../src/models/process/sample.ts";
 import type { Reward } from "../../src/reward/reward.ts";
 import { Generator, tokenFacts } from "../../src/rollout/generator.ts";
 import { useDevice } from "../helpers/device.ts";
 import { allWeights, changedWeights, TrainerBench } from "../helpers/grpo-trainer.ts";
-import { relativeL2 } from "../helpers/omni-golden.ts";
+import { relativeL2 } from "../helpers/golden.ts";
 import { TinyWorkplace } from "../helpers/tiny-run.ts";
 
 describe("a GRPO step", () => {

@@ -3,14 +3,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openSafetensors } from "../../src/io/safetensors.ts";
 import { fileSource } from "#io";
-import { OmniModel } from "../../src/models/qwen2-5-omni/model.ts";
-import { Processor } from "../../src/models/qwen2-5-omni/processor.ts";
+import { Model } from "../../src/models/model.ts";
+import { Processor } from "../../src/models/process/processor.ts";
 import { restoreTrainingState, saveModel, writeTrainingState } from "../../src/train/checkpoint.ts";
 import { STATE_VERSION, type TrainerState } from "../../src/train/state.ts";
 import { scoringPass } from "../../src/train/pass.ts";
 import { loadRunModel } from "../../src/train/setup.ts";
-import { mergeFeeds } from "../../src/models/qwen2-5-omni/feed.ts";
-import { completionBranch } from "../../src/models/qwen2-5-omni/packed.ts";
+import { mergeFeeds } from "../../src/models/feed.ts";
+import { completionBranch } from "../../src/models/decoder/packed.ts";
 import { useDevice } from "../helpers/device.ts";
 import { allWeights, changedWeights, TrainerBench } from "../helpers/grpo-trainer.ts";
 import { recorded, TinyWorkplace } from "../helpers/tiny-run.ts";
@@ -27,7 +27,7 @@ describe("adapters in a GRPO step", () => {
     TrainerBench.open(device(), place.config({ train: { lora, ...train }, model }));
 
   /** Log-probabilities of a fixed completion, adapters on or off. */
-  async function logProbs({ setup, rows }: TrainerBench, of: OmniModel, adapter: number) {
+  async function logProbs({ setup, rows }: TrainerBench, of: Model, adapter: number) {
     const sample = await setup.loader.load(rows[0]!);
     const pass = scoringPass(of, "score");
     const feed = mergeFeeds(
@@ -71,7 +71,7 @@ describe("adapters in a GRPO step", () => {
     const bench = await open({ beta: 0.1 });
     const { model, reference } = bench.setup;
     expect(reference).toBe(model);
-    const base = await OmniModel.load(device(), place.model);
+    const base = await Model.load(device(), place.model);
     const want = await logProbs(bench, base, 1);
     expect(await logProbs(bench, model, 1)).toEqual(want);
     const before = await allWeights(model);
@@ -129,7 +129,7 @@ describe("adapters in a GRPO step", () => {
     const folder = place.path("saved");
     await saveModel(model, place.model, folder);
     expect((await Processor.load(folder)).tokenizer.vocabSize).toBeGreaterThan(300);
-    const loaded = await OmniModel.load(device(), folder);
+    const loaded = await Model.load(device(), folder);
     expect(loaded.weights.adapters.size).toBe(model.weights.adapters.size);
     expect(loaded.weights.adapters.has("audio_tower.layers.0.self_attn.q_proj")).toBe(true);
     expect(await logProbs(bench, loaded, 1)).toEqual(want);
@@ -201,7 +201,7 @@ describe("adapters in a GRPO step", () => {
     const want = await logProbs(bench, model, 1);
     const folder = place.path("f16s");
     await saveModel(model, place.model, folder);
-    const plain = await OmniModel.load(device(), folder);
+    const plain = await Model.load(device(), folder);
     expect(changedWeights(await allWeights(model), await allWeights(plain))).toEqual([]);
     const got = await logProbs(bench, plain, 1);
     got.forEach((value, i) => expect(Math.abs(value - want[i]!)).toBeLessThan(1e-6));

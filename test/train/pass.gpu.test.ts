@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
 import { nllLoss } from "../../src/graph/ops/loss.ts";
-import { OmniModel } from "../../src/models/qwen2-5-omni/model.ts";
+import { Model } from "../../src/models/model.ts";
 import { trainingPass } from "../../src/train/pass.ts";
-import { GoldenCase, goldenFeed, loadGoldenModel } from "../helpers/omni-golden.ts";
+import { GoldenCase, goldenFeed, loadGoldenModel } from "../helpers/golden.ts";
 
 describe("training pass", () => {
   let device: Device;
@@ -18,7 +18,7 @@ describe("training pass", () => {
       const { config, weights } = await loadGoldenModel(device, "tiny-a", {
         trains: (name) => !name.includes("audio_bos_eos"),
       });
-      const model = new OmniModel(device, config, weights);
+      const model = new Model(device, config, weights);
       const feed = await goldenFeed(await GoldenCase.open("tiny-a-av"), config);
       const pass = trainingPass(
         model,

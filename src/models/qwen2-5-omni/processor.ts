@@ -1,217 +1,45 @@
-import { exists, readText } from "#io";
-import { CheckpointError, DataError } from "../../core/errors.ts";
-import { joinPath } from "../../io/path.ts";
-import {
-  ChatTemplate,
-  type Conversation,
-  findChatTemplate,
-  mediaParts,
-  OMNI_CHAT_TEMPLATE,
-  type RenderOptions,
-} from "../../text/chat-template.ts";
-import { Tokenizer } from "../../text/tokenizer.ts";
-import { checkBudget, type PromptMeasure } from "./budget.ts";
+import { OMNI_CHAT_TEMPLATE } from "../../text/chat-template.ts";
 import { ConfigReader } from "../config-reader.ts";
-import { type OmniConfig, parseOmniConfig } from "./config.ts";
-import { type Controls, makeFeatures } from "./features.ts";
-import { type LoadedMedium, type MediaOptions, planMedium } from "./media.ts";
-import { layoutPrompt, type MediaTokens } from "./positions.ts";
-import { parseProcessorConfig, type ProcessorConfig } from "./processor-config.ts";
-import { checkLedger, makeLedger, type Sample } from "./sample.ts";
-
-/** A row: what is said, and the decoded media in the order of the conversation's parts. */
-export interface ProcessRequest {
-  /** The row's id, for messages. */
-  row: string;
-  conversation: Conversation;
-  media: readonly LoadedMedium[];
-}
-
-/** How a row is processed. */
-export interface ProcessOptions extends RenderOptions, MediaOptions, Controls {
-  /** Most tokens of a prompt; a longer one is an error, never cut. */
-  maxPromptTokens?: number | undefined;
-}
-
-/** The parts of a processor. */
-export interface ProcessorParts {
-  config: OmniConfig;
-  tokenizer: Tokenizer;
-  template: ChatTemplate;
-  media: ProcessorConfig;
-  /** Ids that end a turn; default: the configuration's, else `<|im_end|>`. */
-  eosIds?: readonly number[];
-}
+import type { FamilyProcessor } from "../family.ts";
+import {
+  ASKED,
+  parseLimits,
+  parsePictures,
+  parseSound,
+  positive,
+} from "../process/processor-config.ts";
+import { layout } from "./positions.ts";
 
 /**
- * Turns a conversation and its decoded media into what the model takes.
+ * The official processor puts its own limits on video frames, whatever `preprocessor_config.json`
+ * says of pictures; only a `video_preprocessor_config.json` changes them here.
  *
- * @example
- * const processor = await Processor.load("checkpoints/tiny");
- * const sample = processor.process({ row: "0", conversation, media });
+ * Source: transformers 4.57.6, Qwen2_5OmniProcessorKwargs; qwen-omni-utils f8bf58c.
  */
-export class Processor {
-  readonly config: OmniConfig;
-  readonly tokenizer: Tokenizer;
-  readonly template: ChatTemplate;
-  readonly media: ProcessorConfig;
-  /** Ids of placeholders and of the tokens around media. */
-  readonly tokens: MediaTokens;
-  /** Ids that end an answer. */
-  readonly eosIds: readonly number[];
-  /** Id that fills up shorter rows. */
-  readonly padId: number;
-
-  /**
-   * Loads the processor of a checkpoint folder (a path or a URL).
-   *
-   * The folder's own chat template goes before the built-in one.
-   *
-   * @throws {CheckpointError} that names the file and the key.
-   */
-  static async load(folder: string): Promise<Processor> {
-    const read = async (name: string) => {
-      const path = joinPath(folder, name);
-      return (await exists(path)) ? readText(path) : undefined;
+export const processor: FamilyProcessor = {
+  chatTemplate: OMNI_CHAT_TEMPLATE,
+  spellings: {
+    audio: "<|AUDIO|>",
+    image: "<|IMAGE|>",
+    video: "<|VIDEO|>",
+    audioStart: "<|audio_bos|>",
+    audioEnd: "<|audio_eos|>",
+    visionStart: "<|vision_bos|>",
+    visionEnd: "<|vision_eos|>",
+  },
+  parseConfig(files) {
+    const main = ConfigReader.parse(files.preprocessor ?? "{}", "preprocessor_config.json");
+    const video = ConfigReader.parse(files.video ?? "{}", "video_preprocessor_config.json");
+    main.only("feature_size", 128);
+    const limits = parseLimits(video, ASKED.video);
+    const totalPixels = video.size("total_pixels", ASKED.video.totalPixels);
+    return {
+      ...parsePictures(main),
+      asked: { image: ASKED.image, video: { ...limits, totalPixels } },
+      video: limits,
+      fps: positive(video, "fps", 2),
+      maxSamples: parseSound(main, 300),
     };
-    const config = parseOmniConfig(
-      await readText(joinPath(folder, "config.json")),
-      joinPath(folder, "config.json"),
-    );
-    const tokenizerPath = joinPath(folder, "tokenizer.json");
-    const tokenizerConfig = await read("tokenizer_config.json");
-    const jinja = await read("chat_template.jinja");
-    const json = await read("chat_template.json");
-    const template = findChatTemplate({ jinja, json, tokenizerConfig }) ?? OMNI_CHAT_TEMPLATE;
-    const eosIds = readEosIds(await read("generation_config.json"));
-    return new Processor({
-      config,
-      tokenizer: Tokenizer.fromJson(await readText(tokenizerPath), tokenizerConfig, tokenizerPath),
-      template: new ChatTemplate(template, `the chat template of ${folder}`),
-      media: parseProcessorConfig({
-        preprocessor: await read("preprocessor_config.json"),
-        video: await read("video_preprocessor_config.json"),
-      }),
-      ...(eosIds === undefined ? {} : { eosIds }),
-    });
-  }
-
-  /**
-   * Puts a processor together from its parts.
-   *
-   * @throws {CheckpointError} `token-mismatch` when tokenizer and configuration disagree.
-   */
-  constructor({ config, tokenizer, template, media, eosIds }: ProcessorParts) {
-    this.config = config;
-    this.tokenizer = tokenizer;
-    this.template = template;
-    this.media = media;
-    this.tokens = {
-      audio: agreedId(tokenizer, "<|AUDIO|>", config.tokens.audio),
-      image: agreedId(tokenizer, "<|IMAGE|>", config.tokens.image),
-      video: agreedId(tokenizer, "<|VIDEO|>", config.tokens.video),
-      audioStart: agreedId(tokenizer, "<|audio_bos|>", config.tokens.audioStart),
-      audioEnd: agreedId(tokenizer, "<|audio_eos|>", config.tokens.audioEnd),
-      visionStart: agreedId(tokenizer, "<|vision_bos|>", config.tokens.visionStart),
-      visionEnd: agreedId(tokenizer, "<|vision_eos|>", config.tokens.visionEnd),
-    };
-    this.eosIds = eosIds ?? [config.tokens.eos ?? tokenizer.id("<|im_end|>")];
-    this.padId = config.tokens.pad ?? tokenizer.id("<|endoftext|>");
-  }
-
-  /** Ids that stand for features; a sampler must never emit them. */
-  get placeholderIds(): number[] {
-    return [this.tokens.audio, this.tokens.image, this.tokens.video];
-  }
-
-  /**
-   * Counts the tokens of a row without touching a pixel or a sample.
-   *
-   * @throws {DataError} as {@link process}, budget included.
-   */
-  measure(request: ProcessRequest, options: ProcessOptions = {}): PromptMeasure {
-    return this.#lay(request, options).measure;
-  }
-
-  /**
-   * Makes the sample of a row. Nothing is ever cut from a prompt.
-   *
-   * @throws {DataError} `prompt-over-budget`, `placeholder-mismatch`, `ledger-mismatch` and those of
-   *   `planMedium`; each names the row and, where there is one, the file.
-   */
-  process(request: ProcessRequest, options: ProcessOptions = {}): Sample {
-    const { row, media } = request;
-    const { layout, planned } = this.#lay(request, options);
-    const features = makeFeatures(media, planned, this.config, this.media, options);
-    const { mergeSize } = this.config.vision;
-    const sample: Sample = {
-      row,
-      ...layout,
-      ...features,
-      grids: planned.flatMap(({ shape }) => (shape.kind === "audio" ? [] : [shape.grid])),
-      ledger: makeLedger(planned, media, layout.placeholders, mergeSize),
-      warnings: planned.flatMap(({ warnings }) =>
-        warnings.map(({ code, message }) => ({ code, message: `${row}: ${message}.` })),
-      ),
-    };
-    checkLedger(sample, this.config);
-    return sample;
-  }
-
-  #lay({ row, conversation, media }: ProcessRequest, options: ProcessOptions) {
-    const parts = mediaParts(conversation);
-    if (parts.length !== media.length) {
-      throw new DataError(
-        "media-mismatch",
-        `${row}: the conversation names ${parts.length} media but ${media.length} are given.`,
-        { hint: "Give one decoded medium for every part that needs one, in order." },
-      );
-    }
-    const planned = parts.map((part, i) => {
-      try {
-        return planMedium(part, media[i]!, this.config.vision, this.media, options);
-      } catch (error) {
-        throw error instanceof DataError ? named(row, error) : error;
-      }
-    });
-    const ids = this.tokenizer.encode(this.template.render(conversation, options));
-    const constants = { ...this.config, mergeSize: this.config.vision.mergeSize };
-    const shapes = planned.map(({ shape }) => shape);
-    const layout = layoutPrompt(ids, shapes, this.tokens, constants, row);
-    const [tokens, vision, audio] = [
-      layout.inputIds.length,
-      layout.visionRows.length,
-      layout.audioRows.length,
-    ];
-    const measure = { row, tokens, text: tokens - vision - audio, vision, audio };
-    checkBudget(measure, planned, this.config.vision, options.maxPromptTokens ?? Infinity);
-    return { layout, planned, measure };
-  }
-}
-
-/** The id of a token, on which tokenizer and configuration must agree where both name it. */
-function agreedId(tokenizer: Tokenizer, token: string, configured: number | undefined): number {
-  const id = tokenizer.id(token);
-  if (configured === undefined || configured === id) return id;
-  throw new CheckpointError(
-    "token-mismatch",
-    `"${token}" is ${id} in tokenizer.json but ${configured} in config.json.`,
-    { hint: "Take both files from the same checkpoint." },
-  );
-}
-
-function readEosIds(text: string | undefined): number[] | undefined {
-  if (text === undefined) return undefined;
-  const file = ConfigReader.parse(text, "generation_config.json");
-  if (!file.has("eos_token_id")) return undefined;
-  return file.isList("eos_token_id")
-    ? file.integers("eos_token_id")
-    : [file.integer("eos_token_id")];
-}
-
-/** The same error with the row in front of its message. */
-function named(row: string, error: DataError): DataError {
-  const { code, hint, message } = error;
-  const plain = hint === undefined ? message : message.slice(0, -hint.length - 1);
-  return new DataError(code, `${row}: ${plain}`, { ...(hint ? { hint } : {}), cause: error });
-}
+  },
+  layout,
+};

@@ -1,4 +1,5 @@
 import { DataError } from "../../core/errors.ts";
+import type { AudioConfig } from "../config.ts";
 
 /** Samples of 16 kHz audio from one mel frame to the next. */
 export const HOP_SAMPLES = 160;
@@ -12,8 +13,8 @@ export interface AudioChunk {
   clip: number;
   /** First mel frame, counted within the clip. */
   frameStart: number;
-  /** Mel frames in the chunk. */
-  frames: number;
+  /** Columns of the log-mel in the chunk. */
+  columns: number;
   /** First row after the second convolution, counted over all clips. */
   rowStart: number;
   /** Rows after the second convolution: also the attention segment. */
@@ -23,6 +24,10 @@ export interface AudioChunk {
 /** How the rows of one clip are pooled in pairs. */
 export interface AudioClipLayout {
   frames: number;
+  /** First column of the clip's log-mel, counted over all clips. */
+  columnStart: number;
+  /** Columns of its log-mel: its frames and those after its end that the tower sees. */
+  columns: number;
   /** First row after the convolutions, counted over all clips. */
   rowStart: number;
   /** Rows after the convolutions; an odd last one is dropped by the pooling. */
@@ -39,6 +44,8 @@ export interface AudioLayout {
   clips: AudioClipLayout[];
   /** Rows after the convolutions over all clips. */
   rows: number;
+  /** Columns of the log-mel over all clips. */
+  columns: number;
   /** Feature rows over all clips. */
   features: number;
   /** [chunks + 1] bounds of the attention segments, in rows. */
@@ -50,6 +57,14 @@ export interface AudioLayout {
 /** Mel frames that are kept of `samples` samples: one per hop begun. */
 export function melFrames(samples: number): number {
   return Math.ceil(samples / HOP_SAMPLES);
+}
+
+/** What the layout of sound depends on. */
+export type AudioLayoutConfig = Pick<AudioConfig, "chunkFrames" | "tailFrames" | "maxFrames">;
+
+/** Columns of the log-mel that the tower wants of a clip of `frames` mel frames. */
+export function melColumns(frames: number, config: AudioLayoutConfig): number {
+  return Math.min(frames + config.tailFrames, config.maxFrames);
 }
 
 /** Rows that the two convolutions make of `frames` mel frames. */
@@ -66,27 +81,40 @@ export function audioTokens(frames: number): number {
  * Lays out the chunks, attention segments and pooling of a list of clips.
  *
  * @param frames - mel frames of each clip.
- * @param chunkFrames - mel frames of a full chunk: 2 * n_window.
- * @throws {DataError} `audio-too-short` for a clip of fewer than 3 frames.
- * Source: model-spec E.1; transformers 4.57.6, Qwen2_5OmniAudioEncoder.
+ * @throws {DataError} `audio-too-short` for a clip of fewer than 3 frames, `audio-too-long` for one
+ *   beyond the tower's table of positions.
+ * Source: model-spec E.1, E.2; transformers 4.57.6, Qwen2_5OmniAudioEncoder, Qwen2AudioEncoder.
  */
-export function layoutAudio(frames: readonly number[], chunkFrames: number): AudioLayout {
+export function layoutAudio(frames: readonly number[], config: AudioLayoutConfig): AudioLayout {
   const chunks: AudioChunk[] = [];
   const clips: AudioClipLayout[] = [];
   let rows = 0;
+  let columns = 0;
   let features = 0;
   frames.forEach((length, clip) => {
-    checkAudioFrames(length, `audio clip ${clip + 1}`);
+    checkAudioFrames(length, `audio clip ${clip + 1}`, config.maxFrames);
     const rowStart = rows;
-    for (let start = 0; start < length; start += chunkFrames) {
-      const chunk = Math.min(chunkFrames, length - start);
-      const chunkRows = convolvedRows(chunk);
-      chunks.push({ clip, frameStart: start, frames: chunk, rowStart: rows, rows: chunkRows });
+    const wanted = melColumns(length, config);
+    for (let start = 0; start < length; start += config.chunkFrames) {
+      const end = Math.min(start + config.chunkFrames, length);
+      // What lies beyond the end of a clip is seen by its last chunk only.
+      const chunkColumns = (end === length ? wanted : end) - start;
+      const chunkRows = convolvedRows(end - start);
+      chunks.push({
+        ...{ clip, frameStart: start, columns: chunkColumns, rowStart: rows, rows: chunkRows },
+      });
       rows += chunkRows;
     }
     const count = Math.floor((rows - rowStart - 2) / 2) + 1;
-    const layout = { frames: length, rowStart, rows: rows - rowStart };
-    clips.push({ ...layout, featureStart: features, features: count });
+    const layout = { frames: length, columnStart: columns, columns: wanted };
+    clips.push({
+      ...layout,
+      rowStart,
+      rows: rows - rowStart,
+      featureStart: features,
+      features: count,
+    });
+    columns += wanted;
     features += count;
   });
   const segments = Uint32Array.from([...chunks.map((chunk) => chunk.rowStart), rows]);
@@ -94,19 +122,26 @@ export function layoutAudio(frames: readonly number[], chunkFrames: number): Aud
   for (const clip of clips) {
     for (let i = 0; i < clip.features; i++) pairs[clip.featureStart + i] = clip.rowStart + 2 * i;
   }
-  return { chunks, clips, rows, features, segments, pairs };
+  return { chunks, clips, rows, columns, features, segments, pairs };
 }
 
 /**
- * Checks that a clip is long enough for the tower.
+ * Checks that a clip has a length that the tower takes.
  *
- * @throws {DataError} `audio-too-short`.
+ * @throws {DataError} `audio-too-short`, `audio-too-long`.
  */
-export function checkAudioFrames(frames: number, name: string): void {
-  if (frames >= MIN_AUDIO_FRAMES) return;
+export function checkAudioFrames(frames: number, name: string, most = Infinity): void {
+  if (frames < MIN_AUDIO_FRAMES) {
+    throw new DataError(
+      "audio-too-short",
+      `${name} has ${frames} mel frames; the audio tower needs at least ${MIN_AUDIO_FRAMES}.`,
+      { hint: `Use a clip of at least ${2 * HOP_SAMPLES + 1} samples at 16 kHz.` },
+    );
+  }
+  if (frames <= most) return;
   throw new DataError(
-    "audio-too-short",
-    `${name} has ${frames} mel frames; the audio tower needs at least ${MIN_AUDIO_FRAMES}.`,
-    { hint: `Use a clip of at least ${2 * HOP_SAMPLES + 1} samples at 16 kHz.` },
+    "audio-too-long",
+    `${name} has ${frames} mel frames; the audio tower takes at most ${most}.`,
+    { hint: "Cut the clip." },
   );
 }

@@ -1,10 +1,9 @@
 /**
- * Random weights for a thinker that is trained from scratch. Matrices have variance 1 / fan-in, so
+ * Random weights for a model that is trained from scratch. Matrices have variance 1 / fan-in, so
  * that activations start at about their input's size; the exceptions are said where they are made.
  */
-import { Random } from "../../core/random.ts";
-import type { OmniConfig } from "./config.ts";
-import { expectedTensors } from "./weight-names.ts";
+import { Random } from "../core/random.ts";
+import type { ModelConfig } from "./config.ts";
 
 /** One tensor's initial value. */
 export interface InitialTensor {
@@ -23,37 +22,36 @@ const HEAD_DEVIATION = 0.02;
 const CONVOLUTION_GAINS = { "audio_tower.conv1.weight": 3, "audio_tower.conv2.weight": 2 } as const;
 
 /**
- * Draws initial weights for a whole thinker.
+ * Draws initial weights for a whole model.
  *
- * Names begin with `thinker.` as in the released checkpoints; data are f32. The same configuration
+ * Names are canonical; data are f32. The same configuration
  * and seed give the same weights, and each tensor draws from a stream of its own.
  */
-export function initialWeights(config: OmniConfig, seed: number): Map<string, InitialTensor> {
+export function initialWeights(config: ModelConfig, seed: number): Map<string, InitialTensor> {
   const weights = new Map<string, InitialTensor>();
-  for (const [name, shape] of expectedTensors(config)) {
+  for (const [name, shape] of config.family.tensors(config)) {
     if (name === "lm_head.weight" && config.tieWordEmbeddings) continue;
     const random = new Random(seed, "init", weights.size);
-    weights.set(`thinker.${name}`, { shape, data: initialTensor(config, name, shape, random) });
+    weights.set(name, { shape, data: initialTensor(config, name, shape, random) });
   }
   return weights;
 }
 
 function initialTensor(
-  config: OmniConfig,
+  config: ModelConfig,
   name: string,
   shape: readonly number[],
   random: Random,
 ): Float32Array {
   const size = shape.reduce((product, length) => product * length, 1);
-  // A vector is the scale of a norm, which starts at one, or a bias, which starts at zero. The
-  // start and end tokens of audio are stored in every checkpoint and used by none.
+  // A vector is the scale of a norm, which starts at one, or a bias, which starts at zero.
   if (shape.length === 1) return new Float32Array(size).fill(name.endsWith(".bias") ? 0 : 1);
-  if (name === "audio_tower.audio_bos_eos_token.weight") return new Float32Array(size);
+  if (config.family.names.unused.includes(name)) return new Float32Array(size);
   const deviation = deviationOf(config, name, size / shape[0]!);
   return Float32Array.from({ length: size }, () => random.normal(0, deviation));
 }
 
-function deviationOf(config: OmniConfig, name: string, fanIn: number): number {
+function deviationOf(config: ModelConfig, name: string, fanIn: number): number {
   if (name === "model.embed_tokens.weight") return EMBEDDING_DEVIATION;
   if (name === "lm_head.weight") return HEAD_DEVIATION;
   const gains: Record<string, number> = CONVOLUTION_GAINS;

@@ -2,7 +2,8 @@ import { logMel } from "../../media/log-mel.ts";
 import { patchify } from "../../media/patchify.ts";
 import { resizeFrame } from "../../media/resize.ts";
 import type { Frame } from "../../media/types.ts";
-import type { OmniConfig } from "./config.ts";
+import type { ModelConfig } from "../config.ts";
+import { melColumns } from "../towers/audio-layout.ts";
 import type { LoadedMedium, PlannedMedium } from "./media.ts";
 import type { ProcessorConfig } from "./processor-config.ts";
 import type { MelClip } from "./sample.ts";
@@ -32,30 +33,32 @@ export const SILENCE = -1.5;
 export function makeFeatures(
   media: readonly LoadedMedium[],
   planned: readonly PlannedMedium[],
-  config: OmniConfig,
+  config: ModelConfig,
   processor: ProcessorConfig,
   { muted = false, blank = false }: Controls,
 ): { patches: Float32Array; mel: MelClip[] } {
   const pictures: Float32Array[] = [];
   const mel: MelClip[] = [];
   media.forEach((medium, i) => {
-    const { size, melFrames } = planned[i]!;
-    if (size !== undefined) {
+    const { sizes, melFrames } = planned[i]!;
+    if (sizes.length > 0) {
+      const filter = medium.kind === "image" ? "pil" : "float";
       const frames = framesOf(medium).map((frame) =>
-        blank ? grey(size) : resizeFrame(frame, size, medium.kind === "image" ? "pil" : "float"),
+        blank
+          ? grey(sizes.at(-1)!)
+          : sizes.reduce<Frame>((resized, size) => resizeFrame(resized, size, filter), frame),
       );
       const mode = medium.kind === "image" ? "slow" : "fast";
-      pictures.push(patchify(frames, { ...config.vision, ...processor, mode }).data);
+      pictures.push(patchify(frames, { ...config.vision!, ...processor, mode }).data);
     }
     if (melFrames === 0 || medium.kind === "image") return;
-    const { melBins: numMels } = config.audio;
-    if (muted) {
-      mel.push({ data: new Float32Array(numMels * melFrames).fill(SILENCE), frames: melFrames });
-    } else {
-      const { maxSamples } = processor;
-      const { data, frames } = logMel(medium.audio!.samples, { numMels, maxSamples });
-      mel.push({ data, frames });
-    }
+    const { melBins: numMels } = config.audio!;
+    const columns = melColumns(melFrames, config.audio!);
+    const { maxSamples } = processor;
+    const data = muted
+      ? new Float32Array(numMels * columns).fill(SILENCE)
+      : logMel(medium.audio!.samples, { numMels, maxSamples, frames: columns }).data;
+    mel.push({ data, frames: melFrames });
   });
   return { patches: concat(pictures), mel };
 }

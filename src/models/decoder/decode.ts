@@ -8,12 +8,12 @@ import { embed, gatherRows } from "../../graph/ops/rows.ts";
 import { sampleTokens } from "../../graph/ops/sample.ts";
 import { Storage } from "../../graph/storage.ts";
 import type { Scope } from "../../nn/scope.ts";
-import { audioExtents } from "./audio.ts";
-import type { OmniConfig } from "./config.ts";
-import type { OmniModel } from "./model.ts";
-import { packedDecoder, storedFeatures, tokenExtent, towers } from "./network.ts";
+import type { ModelConfig } from "../config.ts";
+import type { Model } from "../model.ts";
+import { audioExtents } from "../towers/audio.ts";
+import { visionCells } from "../towers/vision.ts";
+import { packedDecoder, storedFeatures, tokenExtent, towers } from "./packed-decoder.ts";
 import { decoder, textRowBytes, type Attend, type LayerCache } from "./text.ts";
-import { visionCells } from "./vision.ts";
 
 /** How much a set of generation buffers holds. */
 export interface DecodeSizes {
@@ -33,8 +33,9 @@ export interface DecodeSizes {
 /** Every buffer that outlives a step of generation. */
 export class DecodeBuffers {
   readonly sizes: DecodeSizes;
-  readonly vision: Storage;
-  readonly audio: Storage;
+  /** Features; absent where the model has no such tower. */
+  readonly vision: Storage | undefined;
+  readonly audio: Storage | undefined;
   readonly prefix: LayerCache[];
   readonly suffix: LayerCache[];
   readonly logits: Storage;
@@ -53,7 +54,7 @@ export class DecodeBuffers {
   readonly tokens: Storage;
   readonly logps: Storage;
 
-  constructor(device: Device, config: OmniConfig, sizes: DecodeSizes, eosCount: number) {
+  constructor(device: Device, config: ModelConfig, sizes: DecodeSizes, eosCount: number) {
     const { text, vision, audio } = config;
     const { tokens, cells, audioFeatures, rows, capacity, positions } = sizes;
     const { chunkBytes } = device.capabilities;
@@ -67,13 +68,9 @@ export class DecodeBuffers {
       });
     const layers = Array.from({ length: text.layers }, (_, layer) => layer);
     this.sizes = sizes;
-    this.vision = ragged("features.vision", cells, text.hiddenSize, visionCells(vision));
-    this.audio = ragged(
-      "features.audio",
-      audioFeatures,
-      text.hiddenSize,
-      audioExtents(audio).features,
-    );
+    this.vision = vision && ragged("features.vision", cells, text.hiddenSize, visionCells(vision));
+    const sound = audio && audioExtents(audio).features;
+    this.audio = sound && ragged("features.audio", audioFeatures, text.hiddenSize, sound);
     this.prefix = layers.map((layer) => ({
       k: ragged(`prefix.k.${layer}`, tokens, width, tokenExtent(config)),
       v: ragged(`prefix.v.${layer}`, tokens, width, tokenExtent(config)),
@@ -106,12 +103,12 @@ export class DecodeBuffers {
 }
 
 /** The extent of completions that are decoded together. */
-function rowExtent(config: OmniConfig): Extent {
+function rowExtent(config: ModelConfig): Extent {
   return new Extent("rows", Math.max(textRowBytes(config.text), 4 * config.text.vocabSize));
 }
 
 /** Traces the towers into the feature storages. */
-export function encodeGraph(model: OmniModel, buffers: DecodeBuffers): Graph {
+export function encodeGraph(model: Model, buffers: DecodeBuffers): Graph {
   const graph = new Graph();
   towers(model.scope(graph), model.config, storedFeatures(graph, model.config, buffers));
   return graph;
@@ -121,7 +118,7 @@ export function encodeGraph(model: OmniModel, buffers: DecodeBuffers): Graph {
  * Traces the prompts: keys and values into the prefix caches, logits of every completion's first
  * token into the logit storage. Input `first.index` names the prompt row of each completion.
  */
-export function prefillGraph(model: OmniModel, buffers: DecodeBuffers): Graph {
+export function prefillGraph(model: Model, buffers: DecodeBuffers): Graph {
   const { config } = model;
   const graph = new Graph();
   const scope = model.scope(graph);
@@ -142,7 +139,7 @@ function head(scope: Scope, hidden: Tensor, into: Tensor): void {
  * Traces one decode step: choose a token from the logits, run it through the decoder, leave the next
  * logits. Position, lengths and done flags live on the GPU, so steps replay without a read-back.
  */
-export function decodeGraph(model: OmniModel, buffers: DecodeBuffers): Graph {
+export function decodeGraph(model: Model, buffers: DecodeBuffers): Graph {
   const { config } = model;
   const { text } = config;
   const graph = new Graph();

@@ -1,5 +1,5 @@
 import { DataError } from "../../core/errors.ts";
-import type { Grid } from "./positions.ts";
+import type { Grid } from "../process/prompt-layout.ts";
 
 /** The constants of a vision tower on which its layout depends. */
 export interface VisionLayoutConfig {

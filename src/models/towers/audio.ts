@@ -7,20 +7,21 @@ import { geluMlp, layerNorm, linear } from "../../nn/layers.ts";
 import type { Scope } from "../../nn/scope.ts";
 import { blockSegments, segmentInputs } from "../../nn/segments.ts";
 import { layoutAudio, type AudioLayout } from "./audio-layout.ts";
-import type { OmniAudioConfig } from "./config.ts";
-import type { Feed } from "./feed.ts";
+import type { AudioConfig } from "../config.ts";
+import type { Feed } from "../feed.ts";
 
 const EPS = 1e-5;
 const TAPS = 3;
 
 /** Inputs of the audio tower in a graph. */
 export interface AudioInputs {
-  /** [frames, melBins] f32 log-mel, clips one after the other, valid frames only. */
+  /** [frames, melBins] f32 log-mel, clips one after the other, only the frames that count. */
   mel: Tensor;
   conv1: ConvWindows;
   conv2: ConvWindows;
-  /** [positions, width] f32 sinusoids, and the row that each convolved row takes. */
-  sinusoids: Tensor;
+  /** [positions, width] f32 sinusoids, where the checkpoint has no table of positions. */
+  sinusoids?: Tensor;
+  /** [rows, 1] u32 the position of each convolved row. */
   place: Tensor;
   chunks: AttentionSegments;
   /** [features, 1] u32 first row of each pooled pair, and the pair of each row. */
@@ -29,7 +30,7 @@ export interface AudioInputs {
 }
 
 /** The extents of the audio tower: mel frames, rows after the convolutions, feature rows. */
-export function audioExtents(config: OmniAudioConfig): {
+export function audioExtents(config: AudioConfig): {
   frames: Extent;
   rows: Extent;
   features: Extent;
@@ -43,7 +44,7 @@ export function audioExtents(config: OmniAudioConfig): {
 }
 
 /** Declares the inputs of the audio tower. */
-export function audioInputs(graph: Graph, config: OmniAudioConfig): AudioInputs {
+export function audioInputs(graph: Graph, config: AudioConfig): AudioInputs {
   const { frames, rows, features } = audioExtents(config);
   return {
     mel: graph.input("audio.mel", frames, config.melBins),
@@ -55,7 +56,9 @@ export function audioInputs(graph: Graph, config: OmniAudioConfig): AudioInputs 
       index: graph.input("audio.conv2.index", rows, TAPS, "u32"),
       inverse: graph.input("audio.conv2.inverse", frames, TAPS, "u32"),
     },
-    sinusoids: graph.input("audio.sinusoids", config.nWindow, config.width),
+    ...(!config.storedPositions && {
+      sinusoids: graph.input("audio.sinusoids", config.chunkFrames / 2, config.width),
+    }),
     place: graph.input("audio.place", rows, 1, "u32"),
     chunks: segmentInputs(graph, "audio.chunks", rows),
     pairs: graph.input("audio.pairs", features, 1, "u32"),
@@ -85,20 +88,20 @@ function sinusoidTable(positions: number, width: number): Float32Array<ArrayBuff
 
 /** Taps of a convolution of kernel 3 and padding 1 inside each chunk, and their inverse. */
 function windows(
-  chunks: readonly { from: number; frames: number; to: number; rows: number }[],
+  chunks: readonly { from: number; columns: number; to: number; rows: number }[],
   stride: number,
 ): { index: Uint32Array; inverse: Uint32Array } {
   const last = chunks.at(-1);
-  const inputs = last === undefined ? 0 : last.from + last.frames;
+  const inputs = last === undefined ? 0 : last.from + last.columns;
   const outputs = last === undefined ? 0 : last.to + last.rows;
   const index = new Uint32Array(outputs * TAPS).fill(NO_ROW);
   const inverse = new Uint32Array(inputs * TAPS).fill(NO_ROW);
   const used = new Uint8Array(inputs);
-  for (const { from, frames, to, rows } of chunks) {
+  for (const { from, columns, to, rows } of chunks) {
     for (let row = 0; row < rows; row++) {
       for (let tap = 0; tap < TAPS; tap++) {
         const frame = row * stride + tap - 1;
-        if (frame < 0 || frame >= frames) continue;
+        if (frame < 0 || frame >= columns) continue;
         const place = (to + row) * TAPS + tap;
         index[place] = from + frame;
         inverse[(from + frame) * TAPS + used[from + frame]!++] = place;
@@ -110,29 +113,20 @@ function windows(
 
 /** What the host feeds the tower for a list of clips, packed in their order. */
 export function audioFeed(
-  config: OmniAudioConfig,
+  config: AudioConfig,
   clips: readonly { mel: Float32Array; frames: number }[],
 ): Feed {
   const layout = layoutAudio(
     clips.map(({ frames }) => frames),
-    config.chunkFrames,
+    config,
   );
-  const starts: number[] = [];
-  let frames = 0;
-  for (const clip of clips) {
-    starts.push(frames);
-    frames += clip.frames;
-  }
-  const mel = new Float32Array(frames * config.melBins);
-  clips.forEach((clip, i) => transposeInto(mel, starts[i]!, clip, config.melBins));
-  const chunks = layout.chunks.map((chunk) => ({
-    from: starts[chunk.clip]! + chunk.frameStart,
-    frames: chunk.frames,
-    to: chunk.rowStart,
-    rows: chunk.rows,
+  const mel = new Float32Array(layout.columns * config.melBins);
+  clips.forEach((clip, i) => transposeInto(mel, layout.clips[i]!, clip.mel, config.melBins));
+  const chunks = layout.chunks.map(({ clip, frameStart, columns, rowStart, rows }) => ({
+    ...{ from: layout.clips[clip]!.columnStart + frameStart, columns, to: rowStart, rows },
   }));
   const conv1 = windows(
-    chunks.map((chunk) => ({ ...chunk, to: chunk.from, rows: chunk.frames })),
+    chunks.map(({ from, columns }) => ({ from, columns, to: from, rows: columns })),
     1,
   );
   const conv2 = windows(chunks, 2);
@@ -144,28 +138,31 @@ export function audioFeed(
       "audio.conv1.inverse": conv1.inverse,
       "audio.conv2.index": conv2.index,
       "audio.conv2.inverse": conv2.inverse,
-      "audio.sinusoids": sinusoidTable(config.nWindow, config.width),
+      ...(!config.storedPositions && {
+        "audio.sinusoids": sinusoidTable(config.chunkFrames / 2, config.width),
+      }),
       "audio.place": places(layout),
       "audio.chunks.segments": attention.segments,
       "audio.chunks.keyRanges": attention.keyRanges,
       "audio.pairs": layout.pairs,
       "audio.pairOf": pairOf(layout),
     },
-    sizes: { frames, audioRows: layout.rows, audioFeatures: layout.features },
+    sizes: { frames: layout.columns, audioRows: layout.rows, audioFeatures: layout.features },
     scalars: { audioPairs: attention.pairs },
   };
 }
 
-/** The processor gives [melBins, frames]; the tower reads rows of frames. */
+/** The processor gives [melBins, at least columns]; the tower reads rows of frames. */
 function transposeInto(
   target: Float32Array,
-  first: number,
-  clip: { mel: Float32Array; frames: number },
+  { columnStart, columns }: { columnStart: number; columns: number },
+  mel: Float32Array,
   bins: number,
 ): void {
+  const given = mel.length / bins;
   for (let bin = 0; bin < bins; bin++) {
-    for (let t = 0; t < clip.frames; t++) {
-      target[(first + t) * bins + bin] = clip.mel[bin * clip.frames + t]!;
+    for (let t = 0; t < columns; t++) {
+      target[(columnStart + t) * bins + bin] = mel[bin * given + t]!;
     }
   }
 }
@@ -186,17 +183,18 @@ function pairOf(layout: AudioLayout): Uint32Array {
 }
 
 /**
- * The audio tower: log-mel frames become feature rows, about 25 a second.
+ * The convolutions, layers and pooling of an audio tower: log-mel frames become about 25 rows a second.
  *
- * Convolutions, positions and attention never leave a chunk. Returns [features, outputDim] f32, in the
- * storage `into` when given.
- * Source: transformers 4.57.6 `Qwen2_5OmniAudioEncoder`.
+ * Convolutions, positions and attention never leave a chunk. Returns [features, width] f32.
+ *
+ * @param positions [positions, width] f32.
+ * Source: transformers 4.57.6 `Qwen2_5OmniAudioEncoder`, `Qwen2AudioEncoder`.
  */
-export function audioTower(
+export function whisperTower(
   scope: Scope,
-  config: OmniAudioConfig,
+  config: AudioConfig,
   inputs: AudioInputs,
-  into?: Tensor,
+  positions: Tensor,
 ): Tensor {
   const { graph } = scope;
   const { heads, headDim } = config;
@@ -204,7 +202,7 @@ export function audioTower(
   const first = gelu(graph, linear(scope, "audio_tower.conv1", wide));
   const strided = convPack(graph, first, inputs.conv2);
   const second = gelu(graph, linear(scope, "audio_tower.conv2", strided));
-  let x = addRows(graph, second, inputs.sinusoids, inputs.place);
+  let x = addRows(graph, second, positions, inputs.place);
   for (let layer = 0; layer < config.layers; layer++) {
     const name = `audio_tower.layers.${layer}`;
     const n = layerNorm(scope, `${name}.self_attn_layer_norm`, x, EPS);
@@ -217,7 +215,16 @@ export function audioTower(
     const m = layerNorm(scope, `${name}.final_layer_norm`, attended, EPS);
     x = geluMlp(scope, [`${name}.fc1`, `${name}.fc2`], m, attended);
   }
-  const pooled = poolRows(graph, x, inputs.pairs, inputs.pairOf);
-  const normed = layerNorm(scope, "audio_tower.ln_post", pooled, EPS);
-  return linear(scope, "audio_tower.proj", normed, { into });
+  return poolRows(graph, x, inputs.pairs, inputs.pairOf);
+}
+
+/** The norm and the projection after the pooling: [features, outputDim] f32. */
+export function projectSound(
+  scope: Scope,
+  pooled: Tensor,
+  names: { norm: string; projection: string },
+  into?: Tensor,
+): Tensor {
+  const normed = layerNorm(scope, names.norm, pooled, EPS);
+  return linear(scope, names.projection, normed, { into });
 }

@@ -1,4 +1,4 @@
-import { ConfigError } from "../../core/errors.ts";
+import { ConfigError } from "../core/errors.ts";
 
 /** Which parts of the model train, in the words of Qwen's own fine-tuning scripts. */
 export interface TuningGroups {
@@ -8,7 +8,7 @@ export interface TuningGroups {
   tune_mm_vision: boolean;
   /** Audio tower without its projection. */
   tune_mm_audio: boolean;
-  /** The vision merger and the audio projection. */
+  /** What joins a tower to the decoder: the vision merger and the audio projection. */
   tune_mm_mlp: boolean;
   /** Names that stay frozen besides; `*` stands for any characters. */
   freeze: readonly string[];
@@ -16,7 +16,7 @@ export interface TuningGroups {
 
 /** The group that a canonical parameter name belongs to. */
 export function tuningGroup(name: string): Exclude<keyof TuningGroups, "freeze"> {
-  if (name.startsWith("visual.merger.") || /^audio_tower\.(ln_post|proj)\./.test(name)) {
+  if (/^(visual\.merger|audio_tower\.(ln_post|proj)|multi_modal_projector)\./.test(name)) {
     return "tune_mm_mlp";
   }
   if (name.startsWith("visual.")) return "tune_mm_vision";
@@ -29,16 +29,21 @@ function matches(name: string, pattern: string): boolean {
   return new RegExp(`^${parts.join(".*")}$`).test(name);
 }
 
+/**
+ * Tables of the audio towers that never train: the ends of sound, which no forward pass uses, and
+ * positions, which transformers keeps frozen.
+ */
+const FIXED = ["audio_tower.audio_bos_eos_token", "audio_tower.embed_positions"];
+
 /** True when a parameter trains under these groups and freeze patterns. */
 export function trains(name: string, groups: TuningGroups): boolean {
   if (!groups[tuningGroup(name)]) return false;
-  // Present in every checkpoint, used by no forward pass: it can have no gradient.
-  if (name === "audio_tower.audio_bos_eos_token.weight") return false;
+  if (FIXED.some((table) => name === `${table}.weight`)) return false;
   return !groups.freeze.some((pattern) => matches(name, pattern));
 }
 
 /** Tables: they have two dimensions like a linear layer's weight, and no layer of their own. */
-const TABLES = ["model.embed_tokens", "lm_head", "audio_tower.audio_bos_eos_token"];
+const TABLES = ["model.embed_tokens", "lm_head", ...FIXED];
 
 /**
  * The linear layers that get an adapter: those that a target names, in the parts that train.

@@ -7,9 +7,9 @@ import { gatedMlp, geluMlp, linear, rmsNorm } from "../../nn/layers.ts";
 import { rotary2dTable } from "../../nn/rotary.ts";
 import type { Scope } from "../../nn/scope.ts";
 import { blockSegments, segmentInputs } from "../../nn/segments.ts";
-import type { OmniVisionConfig } from "./config.ts";
-import type { Feed } from "./feed.ts";
-import type { Grid } from "./positions.ts";
+import type { VisionConfig } from "../config.ts";
+import type { Feed } from "../feed.ts";
+import type { Grid } from "../process/prompt-layout.ts";
 import { layoutVision } from "./vision-layout.ts";
 
 const EPS = 1e-6;
@@ -28,7 +28,7 @@ export interface VisionInputs {
 }
 
 /** The extent of merge cells, which are the rows of features; patches are four times as many. */
-export function visionCells(config: OmniVisionConfig): Extent {
+export function visionCells(config: VisionConfig): Extent {
   const { hiddenSize, intermediateSize, patchDim, outHiddenSize, mergeSize } = config;
   const perCell = mergeSize ** 2;
   const widest = perCell * Math.max(hiddenSize, intermediateSize, patchDim);
@@ -36,7 +36,7 @@ export function visionCells(config: OmniVisionConfig): Extent {
 }
 
 /** Declares the inputs of the vision tower. */
-export function visionInputs(graph: Graph, config: OmniVisionConfig): VisionInputs {
+export function visionInputs(graph: Graph, config: VisionConfig): VisionInputs {
   const cells = visionCells(config);
   const patches = cells.times(config.mergeSize ** 2);
   return {
@@ -51,7 +51,7 @@ export function visionInputs(graph: Graph, config: OmniVisionConfig): VisionInpu
 
 /** What the host feeds the tower for a list of pictures and videos, packed in their order. */
 export function visionFeed(
-  config: OmniVisionConfig,
+  config: VisionConfig,
   media: readonly { grid: Grid; patches: Float32Array }[],
 ): Feed {
   const layout = layoutVision(
@@ -88,17 +88,24 @@ export function visionFeed(
   };
 }
 
+/** Queries, keys and values of a block's attention over the same rows. */
+export type Projections = Record<"q" | "k" | "v", Tensor>;
+
 /**
  * The vision tower: patches of pictures and videos become feature rows, one per merge cell.
  *
  * Rows go into window order once; every attention is inside windows or temporal slices; the merger's
  * rows go back to raster order. Returns [cells, outHiddenSize] f32, in the storage `into` when given.
+ *
+ * @param project the layers of a block's attention before its projection, by the name of the block's
+ *   attention: families store them apart or fused.
  * Source: transformers 4.57.6 `Qwen2_5OmniVisionEncoder`.
  */
 export function visionTower(
   scope: Scope,
-  config: OmniVisionConfig,
+  config: VisionConfig,
   inputs: VisionInputs,
+  project: (name: string, x: Tensor) => Projections,
   into?: Tensor,
 ): Tensor {
   const { graph } = scope;
@@ -112,15 +119,20 @@ export function visionTower(
     const name = `visual.blocks.${block}`;
     const full = config.fullAttentionBlocks.includes(block);
     const n = rmsNorm(scope, `${name}.norm1`, x, EPS);
-    const q = rope(graph, linear(scope, `${name}.attn.q`, n), inputs.table, headDim);
-    const k = rope(graph, linear(scope, `${name}.attn.k`, n), inputs.table, headDim);
-    const v = linear(scope, `${name}.attn.v`, n);
-    const mixed = attention(graph, { q, k, v }, full ? inputs.slices : inputs.windows, {
-      heads,
-      kvHeads: heads,
-      headDim,
-      visible: full ? "slicePairs" : "windowPairs",
-    });
+    const projected = project(`${name}.attn`, n);
+    const q = rope(graph, projected.q, inputs.table, headDim);
+    const k = rope(graph, projected.k, inputs.table, headDim);
+    const mixed = attention(
+      graph,
+      { q, k, v: projected.v },
+      full ? inputs.slices : inputs.windows,
+      {
+        heads,
+        kvHeads: heads,
+        headDim,
+        visible: full ? "slicePairs" : "windowPairs",
+      },
+    );
     const attended = linear(scope, `${name}.attn.proj`, mixed, { residual: x });
     const m = rmsNorm(scope, `${name}.norm2`, attended, EPS);
     x = gatedMlp(scope, `${name}.mlp`, m, attended);

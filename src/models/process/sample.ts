@@ -1,8 +1,8 @@
 import { DataError } from "../../core/errors.ts";
-import { audioTokens } from "./audio-layout.ts";
-import type { OmniConfig } from "./config.ts";
+import type { ModelConfig } from "../config.ts";
+import { audioTokens, melColumns } from "../towers/audio-layout.ts";
 import type { LoadedMedium, MediumWarning, PlannedMedium } from "./media.ts";
-import { type Grid, type PromptLayout, visionTokens } from "./positions.ts";
+import { type Grid, type PromptLayout, visionTokens } from "./prompt-layout.ts";
 
 /** What became of one medium; a video with sound has two entries, its pictures first. */
 export interface LedgerEntry {
@@ -25,8 +25,12 @@ export interface LedgerEntry {
 
 /** A log-mel spectrogram of one clip. */
 export interface MelClip {
-  /** [melBins, frames] f32, mel band by mel band. */
+  /**
+   * [melBins, columns] f32, mel band by mel band: the clip's frames and those after its end that the
+   * tower sees.
+   */
   data: Float32Array;
+  /** Frames of the clip itself. */
   frames: number;
 }
 
@@ -89,9 +93,9 @@ export type LedgerSubject = Pick<
  *
  * @throws {DataError} `ledger-mismatch` that names the row and the file.
  */
-export function checkLedger(sample: LedgerSubject, config: OmniConfig): void {
+export function checkLedger(sample: LedgerSubject, config: ModelConfig): void {
   const { row, ledger, grids, mel } = sample;
-  const { mergeSize, patchDim } = config.vision;
+  const { mergeSize, patchDim } = config.vision ?? { mergeSize: 1, patchDim: 0 };
   const pictures = ledger.filter((entry) => entry.kind !== "audio");
   const sounds = ledger.filter((entry) => entry.kind === "audio");
   const fail = (entry: LedgerEntry | undefined, what: string) =>
@@ -119,7 +123,8 @@ export function checkLedger(sample: LedgerSubject, config: OmniConfig): void {
     );
   }
   for (const [i, { data, frames }] of mel.entries()) {
-    if (data.length === frames * config.audio.melBins && mel.length === sounds.length) continue;
+    const values = config.audio && melColumns(frames, config.audio) * config.audio.melBins;
+    if (data.length === values && mel.length === sounds.length) continue;
     throw fail(sounds[i], `has ${data.length} log-mel values for ${frames} frames`);
   }
   const { audio, image, video } = config.tokens;
@@ -135,7 +140,7 @@ function rowsOf(grid: Grid | undefined, mergeSize: number): number {
 function checkRows(
   rows: Uint32Array,
   ids: Uint32Array,
-  placeholders: number[],
+  placeholders: readonly (number | undefined)[],
   entries: LedgerEntry[],
   fail: (entry: LedgerEntry | undefined, what: string) => DataError,
 ): void {

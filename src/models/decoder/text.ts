@@ -5,7 +5,7 @@ import { rope } from "../../graph/ops/rope.ts";
 import type { Storage } from "../../graph/storage.ts";
 import { gatedMlp, linear, rmsNorm } from "../../nn/layers.ts";
 import type { Scope } from "../../nn/scope.ts";
-import type { OmniTextConfig } from "./config.ts";
+import type { TextConfig } from "../config.ts";
 
 /** Keys and values of one layer. */
 export interface LayerCache {
@@ -24,7 +24,7 @@ export interface Attend {
 }
 
 /** The widest row that any tensor over tokens has, in bytes. */
-export function textRowBytes(config: OmniTextConfig): number {
+export function textRowBytes(config: TextConfig): number {
   const { hiddenSize, intermediateSize, heads, headDim } = config;
   return 4 * Math.max(hiddenSize, intermediateSize, heads * headDim);
 }
@@ -35,7 +35,7 @@ export function textRowBytes(config: OmniTextConfig): number {
  * x: [tokens, hiddenSize] f32, residual stream in f32. Returns the normed hidden states.
  * Source: transformers 4.57.6 `Qwen2_5OmniThinkerTextModel`.
  */
-export function decoder(scope: Scope, config: OmniTextConfig, x: Tensor, attend: Attend): Tensor {
+export function decoder(scope: Scope, config: TextConfig, x: Tensor, attend: Attend): Tensor {
   const { graph } = scope;
   let hidden = x;
   for (let layer = 0; layer < config.layers; layer++) {
@@ -57,7 +57,7 @@ export function decoder(scope: Scope, config: OmniTextConfig, x: Tensor, attend:
 /** Attention over packed prompt trees; keys and values go to `caches` when they are given. */
 export function treeAttention(
   graph: Graph,
-  config: OmniTextConfig,
+  config: TextConfig,
   inputs: { table: Tensor; segments: AttentionSegments; tokens: Extent },
   caches?: readonly LayerCache[],
 ): Attend {

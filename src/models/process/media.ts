@@ -4,10 +4,10 @@ import { loadAudio, loadVideo } from "../../media/load.ts";
 import { resizeFrame } from "../../media/resize.ts";
 import { smartResize, videoFrameSize } from "../../media/smart-resize.ts";
 import type { AudioClip, DecodeOptions, Frame, VideoClip } from "../../media/types.ts";
-import type { MediaPart, VideoPart } from "../../text/chat-template.ts";
-import { audioTokens, checkAudioFrames, HOP_SAMPLES, melFrames } from "./audio-layout.ts";
-import type { OmniVisionConfig } from "./config.ts";
-import type { Grid, MediumShape } from "./positions.ts";
+import type { ImagePart, MediaPart, VideoPart } from "../../text/chat-template.ts";
+import type { AudioConfig, ModelConfig, VisionConfig } from "../config.ts";
+import { audioTokens, checkAudioFrames, HOP_SAMPLES, melFrames } from "../towers/audio-layout.ts";
+import type { Grid, MediumShape } from "./prompt-layout.ts";
 import type { PixelLimits, ProcessorConfig } from "./processor-config.ts";
 
 /** A decoded medium, in the order of the conversation's parts. */
@@ -22,10 +22,16 @@ export interface MediaOptions {
   video?: Partial<PixelLimits & { totalPixels: number }> | undefined;
   /**
    * Seconds of a temporal slice for the positions, or `sampled` for what the chosen frames of each
-   * video say. Left out: temporalPatchSize divided by the part's fps, else by the checkpoint's,
-   * which is 2. The official processor takes 1 whatever fps a part asks for.
+   * video say. Left out: temporalPatchSize divided by the part's fps, else by the family's rule (Omni:
+   * 2 frames a second whatever was sampled; VL: what was sampled).
    */
   secondsPerGrid?: number | "sampled" | undefined;
+}
+
+/** Width and height in pixels. */
+export interface Size {
+  width: number;
+  height: number;
 }
 
 /** Something about a medium that is no error but that a user should know. */
@@ -37,8 +43,11 @@ export interface MediumWarning {
 /** A medium before it becomes tensors: its shape in the prompt, and what the tensors will be. */
 export interface PlannedMedium {
   shape: MediumShape;
-  /** Size to which frames are resized; absent for audio. */
-  size?: { width: number; height: number };
+  /**
+   * Sizes to which frames are resized one after the other: the one that the message asks for, then the
+   * processor's where that differs. Empty for audio.
+   */
+  sizes: Size[];
   /** Frames chosen, 1 for an image, 0 for audio. */
   frames: number;
   /** Seconds of a video as its frames say, 0 for others. */
@@ -56,36 +65,43 @@ const TIME_SCALE_WARNING = 1.5;
 /**
  * Plans a medium: resized size, grid, tokens. Touches no pixel and no sample.
  *
- * @throws {DataError} `media-mismatch`, `missing-soundtrack`, `audio-too-short`, `media-aspect`.
+ * @throws {DataError} `media-mismatch`, `unsupported-medium`, `missing-soundtrack`,
+ *   `audio-too-short`, `media-aspect`.
  */
 export function planMedium(
   part: MediaPart,
   medium: LoadedMedium,
-  vision: OmniVisionConfig,
+  model: ModelConfig,
   config: ProcessorConfig,
   options: MediaOptions = {},
 ): PlannedMedium {
+  const { vision, audio } = model;
   if (part.type === "image" && medium.kind === "image") {
-    const size = smartResize(medium.frame, {
-      factor: vision.patchSize * vision.mergeSize,
-      minPixels: options.image?.minPixels ?? part.min_pixels ?? config.image.minPixels,
-      maxPixels: options.image?.maxPixels ?? part.max_pixels ?? config.image.maxPixels,
-    });
-    const shape = { kind: "image" as const, file: medium.file, grid: gridOf(size, 1, vision) };
-    return { shape, size, frames: 1, seconds: 0, ...SILENT };
+    if (vision === undefined) throw unsupported(model, medium.file, "pictures");
+    const sizes = imageSizes(medium.frame, part, config, options);
+    const grid = gridOf(sizes.at(-1)!, 1, vision);
+    const shape = { kind: "image" as const, file: medium.file, grid };
+    return { shape, sizes, frames: 1, seconds: 0, ...SILENT };
   }
   if (part.type === "audio" && medium.kind === "audio") {
-    const heard = planSound(medium.audio, config);
+    if (audio === undefined) throw unsupported(model, medium.audio.file, "sound");
+    const heard = planSound(medium.audio, config, audio);
     const { file } = medium.audio;
     const shape = { kind: "audio" as const, file, audioTokens: audioTokens(heard.melFrames) };
-    return { shape, frames: 0, seconds: 0, ...heard };
+    return { shape, sizes: [], frames: 0, seconds: 0, ...heard };
   }
   if (part.type === "video" && medium.kind === "video") {
-    return planVideo(part, medium, vision, config, options);
+    return planVideo(part, medium, model, config, options);
   }
   const file = fileOf(medium);
   throw new DataError("media-mismatch", `${file} is ${medium.kind} where ${part.type} belongs.`, {
     hint: "Give the media in the order of the conversation's parts.",
+  });
+}
+
+function unsupported({ family }: ModelConfig, file: string, what: string): DataError {
+  return new DataError("unsupported-medium", `${file}: ${family.name} takes no ${what}.`, {
+    hint: `Leave it out of the conversation, or use a model that takes ${what}.`,
   });
 }
 
@@ -96,36 +112,44 @@ function fileOf(medium: LoadedMedium): string {
 
 function planVideo(
   part: VideoPart,
-  { video, audio }: Extract<LoadedMedium, { kind: "video" }>,
-  vision: OmniVisionConfig,
+  { video, audio: track }: Extract<LoadedMedium, { kind: "video" }>,
+  model: ModelConfig,
   config: ProcessorConfig,
   options: MediaOptions,
 ): PlannedMedium {
-  const sound = part.use_audio_in_video ?? audio !== undefined;
-  if (sound && audio === undefined) {
+  const { vision, audio } = model;
+  if (vision === undefined) throw unsupported(model, video.file, "pictures");
+  const sound = part.use_audio_in_video ?? (track !== undefined && audio !== undefined);
+  if (sound && audio === undefined) throw unsupported(model, video.file, "sound");
+  if (sound && track === undefined) {
     throw new DataError("missing-soundtrack", `${video.file} is to be heard but has no sound.`, {
       hint: "Set use_audio_in_video to false for this row, or leave it out.",
     });
   }
   const frames = video.frames.length;
-  const size = frameSize(video, frames, part, config, options);
+  const sizes = videoSizes(video, frames, part, config, options);
   const sampled = vision.temporalPatchSize / sampledFps(video, frames);
-  const asked = options.secondsPerGrid ?? vision.temporalPatchSize / (part.fps ?? config.fps);
+  const fps = config.fps === "sampled" ? sampledFps(video, frames) : (part.fps ?? config.fps);
+  const asked = options.secondsPerGrid ?? vision.temporalPatchSize / fps;
   const secondsPerGrid = asked === "sampled" ? sampled : asked;
-  const heard = sound ? planSound(audio!, config) : SILENT;
+  const heard = sound ? planSound(track!, config, audio!) : SILENT;
   return {
     ...heard,
     shape: {
       kind: "video",
       file: video.file,
-      grid: gridOf(size, Math.ceil(frames / vision.temporalPatchSize), vision),
+      grid: gridOf(sizes.at(-1)!, Math.ceil(frames / vision.temporalPatchSize), vision),
       secondsPerGrid,
       ...(sound ? { audioTokens: audioTokens(heard.melFrames) } : {}),
     },
-    size,
+    sizes,
     frames,
     seconds: video.durationS,
-    warnings: [...heard.warnings, ...timeWarning(video.file, secondsPerGrid, sampled)],
+    warnings: [
+      ...heard.warnings,
+      ...timeWarning(video.file, secondsPerGrid, sampled),
+      ...sizeWarning(video.file, sizes),
+    ],
   };
 }
 
@@ -138,37 +162,64 @@ function timeWarning(file: string, assumed: number, sampled: number): MediumWarn
   return [{ code: "video-time-scale", message }];
 }
 
-/** The size of a video's frames; the run's settings go before the part's and the checkpoint's. */
-function frameSize(
-  size: { width: number; height: number },
-  frames: number,
-  part: VideoPart,
-  config: ProcessorConfig,
-  options: MediaOptions,
-): { width: number; height: number } {
-  const { minPixels, maxPixels, totalPixels } = options.video ?? {};
-  return videoFrameSize(size, frames, {
-    minPixels: minPixels ?? part.min_pixels ?? config.video.minPixels,
-    maxPixels: maxPixels ?? part.max_pixels ?? config.video.maxPixels,
-    totalPixels: totalPixels ?? part.total_pixels ?? config.video.totalPixels,
-  });
+function sizeWarning(file: string, [first, last]: readonly Size[]): MediumWarning[] {
+  if (last === undefined || last.width <= first!.width) return [];
+  const message =
+    `${file}: frames are brought from ${first!.width} x ${first!.height} back to ${last.width} x ` +
+    `${last.height}, the least of this processor`;
+  return [{ code: "video-upscaled", message }];
 }
 
-function gridOf(
-  size: { width: number; height: number },
-  slices: number,
-  { patchSize }: OmniVisionConfig,
-): Grid {
+/** Sizes of an image; the run's settings go before the part's and the checkpoint's. */
+function imageSizes(
+  size: Size,
+  part: ImagePart,
+  { asked, image }: ProcessorConfig,
+  { image: run = {} }: MediaOptions,
+): Size[] {
+  const first = smartResize(size, {
+    minPixels: run.minPixels ?? part.min_pixels ?? asked.image.minPixels,
+    maxPixels: run.maxPixels ?? part.max_pixels ?? asked.image.maxPixels,
+  });
+  return withProcessor(first, image, run);
+}
+
+/** Sizes of a video's frames; the run's settings go before the part's and the checkpoint's. */
+function videoSizes(
+  size: Size,
+  frames: number,
+  part: VideoPart,
+  { asked, video }: ProcessorConfig,
+  { video: run = {} }: MediaOptions,
+): Size[] {
+  const first = videoFrameSize(size, frames, {
+    minPixels: run.minPixels ?? part.min_pixels ?? asked.video.minPixels,
+    maxPixels: run.maxPixels ?? part.max_pixels ?? asked.video.maxPixels,
+    totalPixels: run.totalPixels ?? part.total_pixels ?? asked.video.totalPixels,
+  });
+  return withProcessor(first, video, run);
+}
+
+/** The official processors resize what qwen-omni-utils resized, where it is outside their limits. */
+function withProcessor(first: Size, limits: PixelLimits, run: Partial<PixelLimits>): Size[] {
+  const { maxPixels } = { ...limits, ...run };
+  const minPixels = run.minPixels ?? Math.min(limits.minPixels, maxPixels);
+  const second = smartResize(first, { minPixels, maxPixels });
+  const same = second.width === first.width && second.height === first.height;
+  return same ? [first] : [first, second];
+}
+
+function gridOf(size: Size, slices: number, { patchSize }: VisionConfig): Grid {
   return [slices, size.height / patchSize, size.width / patchSize];
 }
 
 const SILENT = { melFrames: 0, heardS: 0, warnings: [] };
 
 /** How much of a sound remains after the family's limit. */
-function planSound(audio: AudioClip, { maxSamples }: ProcessorConfig) {
+function planSound(audio: AudioClip, { maxSamples }: ProcessorConfig, tower: AudioConfig) {
   const samples = audio.samples.length;
   const frames = Math.min(melFrames(samples), Math.floor(maxSamples / HOP_SAMPLES));
-  checkAudioFrames(frames, audio.file);
+  checkAudioFrames(frames, audio.file, tower.maxFrames);
   const heardS = Math.min(samples, maxSamples) / audio.sampleRate;
   const message = `${audio.file}: only the first ${heardS} s of ${audio.durationS} s are heard`;
   const warnings = samples > maxSamples ? [{ code: "audio-cut", message }] : [];
@@ -204,7 +255,7 @@ export async function loadMedium(
     ...options,
     frames: qwenFrames(Object.fromEntries(given)),
     transform: (frame, chosen) =>
-      resizeFrame(frame, frameSize(frame, chosen, part, config, options), "float"),
+      resizeFrame(frame, videoSizes(frame, chosen, part, config, options)[0]!, "float"),
   });
   if (part.use_audio_in_video !== true) return { kind: "video", video };
   return { kind: "video", video, audio: await loadAudio(part.video, options) };

@@ -1,7 +1,7 @@
 import { DataError } from "../../core/errors.ts";
-import type { OmniVisionConfig } from "./config.ts";
+import type { VisionConfig } from "../config.ts";
 import type { PlannedMedium } from "./media.ts";
-import { visionTokens } from "./positions.ts";
+import { visionTokens } from "./prompt-layout.ts";
 
 /** How many tokens a prompt has, and for what. */
 export interface PromptMeasure {
@@ -24,16 +24,16 @@ export interface PromptMeasure {
 export function checkBudget(
   measure: PromptMeasure,
   planned: readonly PlannedMedium[],
-  vision: OmniVisionConfig,
+  vision: VisionConfig | undefined,
   maxPromptTokens: number,
 ): void {
   const { row, tokens, text, audio } = measure;
   if (tokens <= maxPromptTokens) return;
-  const media = planned.map(({ shape, frames, size }) => {
+  const media = planned.map(({ shape, frames, sizes }) => {
     if (shape.kind === "audio") return `${shape.file} ${shape.audioTokens} for sound`;
-    const pixels = `${frames} x ${size!.width} x ${size!.height}`;
+    const pixels = `${frames} x ${sizes.at(-1)!.width} x ${sizes.at(-1)!.height}`;
     const sound = shape.kind === "video" && shape.audioTokens ? ` + ${shape.audioTokens}` : "";
-    return `${shape.file} ${visionTokens(shape.grid, vision.mergeSize)} for ${pixels}${sound}`;
+    return `${shape.file} ${visionTokens(shape.grid, vision!.mergeSize)} for ${pixels}${sound}`;
   });
   const parts = [`${text} text`, ...media].join(", ");
   throw new DataError(
@@ -47,13 +47,14 @@ export function checkBudget(
 function advice(
   { tokens, vision: visionCount }: PromptMeasure,
   planned: readonly PlannedMedium[],
-  vision: OmniVisionConfig,
+  vision: VisionConfig | undefined,
   room: number,
 ): string {
   const raise = `Raise the budget to ${tokens}`;
   const slices = planned.map(({ shape }) => (shape.kind === "audio" ? 0 : shape.grid[0]));
   const total = slices.reduce((sum, count) => sum + count, 0);
-  if (visionCount === 0 || room < 1) return `${raise} or shorten text and sound.`;
+  if (vision === undefined || visionCount === 0 || room < 1)
+    return `${raise} or shorten text and sound.`;
   const cellPixels = (vision.patchSize * vision.mergeSize) ** 2;
   const cells = Math.floor(room / total);
   const choices: string[] = [];

@@ -1,6 +1,6 @@
-import type { Device } from "../../gpu/device.ts";
-import type { LoadProgress } from "../weights.ts";
-import { OmniModel } from "./model.ts";
+import type { Device } from "../gpu/device.ts";
+import type { LoadProgress } from "./weights.ts";
+import { Model } from "./model.ts";
 import { trains, type TuningGroups } from "./tuning.ts";
 
 /** What is loaded besides the weights themselves. */
@@ -23,7 +23,7 @@ export function loadModel(
   device: Device,
   folder: string,
   options: LoadOptions = {},
-): Promise<OmniModel> {
+): Promise<Model> {
   const { train, seed, onProgress } = options;
   const groups: TuningGroups = {
     ...{ tune_mm_llm: false, tune_mm_vision: false, tune_mm_audio: false, tune_mm_mlp: false },
@@ -32,6 +32,6 @@ export function loadModel(
   };
   const training = { trains: (name: string) => trains(name, groups) };
   return seed === undefined
-    ? OmniModel.load(device, folder, training, onProgress)
-    : OmniModel.initialise(device, folder, seed, training);
+    ? Model.load(device, folder, training, onProgress)
+    : Model.initialise(device, folder, seed, training);
 }

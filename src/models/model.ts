@@ -1,33 +1,34 @@
 import { readText } from "#io";
-import { CheckpointError } from "../../core/errors.ts";
-import type { Device } from "../../gpu/device.ts";
-import type { Graph, Tensor } from "../../graph/graph.ts";
-import { joinPath } from "../../io/path.ts";
-import { openCheckpoint } from "../../io/safetensors.ts";
-import { Scope } from "../../nn/scope.ts";
-import { isAdapterFolder, readAdapterConfig, readAdapters } from "../adapter-folder.ts";
-import { ModelWeights, type LoadProgress, type Training, type WeightSource } from "../weights.ts";
-import { audioFeed } from "./audio.ts";
-import { parseOmniConfig, type OmniConfig } from "./config.ts";
+import { CheckpointError } from "../core/errors.ts";
+import type { Device } from "../gpu/device.ts";
+import type { Graph, Tensor } from "../graph/graph.ts";
+import { joinPath } from "../io/path.ts";
+import { openCheckpoint } from "../io/safetensors.ts";
+import { Scope } from "../nn/scope.ts";
+import { isAdapterFolder, readAdapterConfig, readAdapters } from "./adapter-folder.ts";
+import type { ModelConfig } from "./config.ts";
+import { lossRows, packedDecoder, towers, type Features } from "./decoder/packed-decoder.ts";
+import { packedFeed, packTrees, type FeatureOffset, type Tree } from "./decoder/packed.ts";
+import { parseModelConfig } from "./families.ts";
 import { mergeFeeds, type Feed } from "./feed.ts";
 import { initialWeights } from "./init.ts";
-import { lossRows, packedDecoder, towers, type Features } from "./network.ts";
-import { packedFeed, packTrees, type FeatureOffset, type Tree } from "./packed.ts";
-import type { Sample } from "./sample.ts";
-import { visionFeed } from "./vision.ts";
-import { canonicalName, matchTensors } from "./weight-names.ts";
+import { matchTensors } from "./match-tensors.ts";
+import type { Sample } from "./process/sample.ts";
+import { audioFeed } from "./towers/audio.ts";
+import { visionFeed } from "./towers/vision.ts";
+import { ModelWeights, type LoadProgress, type Training, type WeightSource } from "./weights.ts";
 
 /** What a tower pass needs of a sample. */
 export type Media = Pick<Sample, "patches" | "grids" | "mel">;
 
-/** A Qwen2.5-Omni thinker on a device. */
-export class OmniModel {
-  readonly config: OmniConfig;
+/** A model of any family on a device. */
+export class Model {
+  readonly config: ModelConfig;
   readonly weights: ModelWeights;
   readonly device: Device;
 
   /** Puts a model together from its parts. */
-  constructor(device: Device, config: OmniConfig, weights: ModelWeights) {
+  constructor(device: Device, config: ModelConfig, weights: ModelWeights) {
     this.device = device;
     this.config = config;
     this.weights = weights;
@@ -45,12 +46,12 @@ export class OmniModel {
     folder: string,
     training?: Training,
     onProgress?: LoadProgress,
-  ): Promise<OmniModel> {
+  ): Promise<Model> {
     if (!(await isAdapterFolder(folder))) {
-      return OmniModel.#loadWhole(device, folder, training, onProgress);
+      return Model.#loadWhole(device, folder, training, onProgress);
     }
     const { base, r, scale } = await readAdapterConfig(folder);
-    const model = await OmniModel.#loadWhole(device, base, training, onProgress);
+    const model = await Model.#loadWhole(device, base, training, onProgress);
     const { weights } = model;
     if (weights.trained.length > 0) {
       throw new CheckpointError(
@@ -70,14 +71,16 @@ export class OmniModel {
     folder: string,
     training?: Training,
     onProgress?: LoadProgress,
-  ): Promise<OmniModel> {
+  ): Promise<Model> {
     const config = await readConfig(folder);
     const store = await openCheckpoint(folder);
     try {
       // A tied head names the embedding's tensor: one source, and so one parameter.
       const byStored = new Map<string, WeightSource>();
       const sources = new Map<string, WeightSource>();
-      for (const [name, stored] of matchTensors(config, store.tensors, folder)) {
+      const { names, tensors } = config.family;
+      const matched = matchTensors(names, tensors(config), store.tensors, folder);
+      for (const [name, stored] of matched) {
         const source = byStored.get(stored) ?? {
           shape: store.tensors.get(stored)!.shape,
           read: () => store.readF32(stored),
@@ -86,7 +89,7 @@ export class OmniModel {
         sources.set(name, source);
       }
       const weights = await ModelWeights.load(device, sources, training, onProgress);
-      return new OmniModel(device, config, weights);
+      return new Model(device, config, weights);
     } finally {
       await store.close();
     }
@@ -98,16 +101,16 @@ export class OmniModel {
     folder: string,
     seed: number,
     training?: Training,
-  ): Promise<OmniModel> {
+  ): Promise<Model> {
     const config = await readConfig(folder);
     const sources = new Map<string, WeightSource>();
-    for (const [stored, { shape, data }] of initialWeights(config, seed)) {
-      sources.set(canonicalName(stored)!, { shape, read: () => data });
+    for (const [name, { shape, data }] of initialWeights(config, seed)) {
+      sources.set(name, { shape, read: () => data });
     }
     if (config.tieWordEmbeddings) {
       sources.set("lm_head.weight", sources.get("model.embed_tokens.weight")!);
     }
-    return new OmniModel(device, config, await ModelWeights.load(device, sources, training));
+    return new Model(device, config, await ModelWeights.load(device, sources, training));
   }
 
   /** A scope that names this model's weights in a graph. */
@@ -134,30 +137,37 @@ export class OmniModel {
 
   /** What the towers are fed for the media of samples, in their order. */
   mediaFeed(samples: readonly Media[]): Feed {
-    const pictures = samples.flatMap(({ patches, grids }) => {
-      let at = 0;
-      return grids.map((grid) => {
-        const length = grid[0] * grid[1] * grid[2] * this.config.vision.patchDim;
-        at += length;
-        return { grid, patches: patches.subarray(at - length, at) };
+    const { vision, audio } = this.config;
+    const feeds: Feed[] = [];
+    if (vision !== undefined) {
+      const pictures = samples.flatMap(({ patches, grids }) => {
+        let at = 0;
+        return grids.map((grid) => {
+          const length = grid[0] * grid[1] * grid[2] * vision.patchDim;
+          at += length;
+          return { grid, patches: patches.subarray(at - length, at) };
+        });
       });
-    });
-    const clips = samples.flatMap(({ mel }) =>
-      mel.map(({ data, frames }) => ({ mel: data, frames })),
-    );
-    return mergeFeeds(
-      visionFeed(this.config.vision, pictures),
-      audioFeed(this.config.audio, clips),
-    );
+      feeds.push(visionFeed(vision, pictures));
+    }
+    if (audio !== undefined) {
+      const clips = samples.flatMap(({ mel }) =>
+        mel.map(({ data, frames }) => ({ mel: data, frames })),
+      );
+      feeds.push(audioFeed(audio, clips));
+    }
+    return mergeFeeds(...feeds);
   }
 
   /** True when any part before the decoder trains, so that features change with every update. */
   get towersTrain(): boolean {
-    return this.weights.trained.some(({ name }) => /^(visual|audio_tower)\./.test(name));
+    return this.weights.trained.some(({ name }) =>
+      /^(visual|audio_tower|multi_modal_projector)\./.test(name),
+    );
   }
 }
 
-async function readConfig(folder: string): Promise<OmniConfig> {
+async function readConfig(folder: string): Promise<ModelConfig> {
   const path = joinPath(folder, "config.json");
-  return parseOmniConfig(await readText(path), path);
+  return parseModelConfig(await readText(path), path);
 }

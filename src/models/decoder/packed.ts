@@ -1,9 +1,9 @@
 import { NO_ROW } from "../../graph/ops/rows.ts";
 import { mropeTable } from "../../nn/rotary.ts";
 import { treeSegments } from "../../nn/segments.ts";
-import type { OmniConfig } from "./config.ts";
-import type { Feed } from "./feed.ts";
-import type { PromptLayout } from "./positions.ts";
+import type { ModelConfig } from "../config.ts";
+import type { Feed } from "../feed.ts";
+import type { PromptLayout } from "../process/prompt-layout.ts";
 
 /** Label of a row that predicts nothing. */
 export const IGNORE = -100;
@@ -172,7 +172,7 @@ export interface FeatureOffset {
  * @param offset where the trees' features begin, when others' features are held before them.
  */
 export function packedFeed(
-  config: OmniConfig,
+  config: ModelConfig,
   packed: PackedTrees,
   offset: FeatureOffset = { vision: 0, audio: 0 },
 ): Feed {
@@ -190,10 +190,14 @@ export function packedFeed(
   return {
     inputs: {
       "text.ids": ids,
-      "text.visionSource": visionSource,
-      "text.audioSource": audioSource,
-      "text.visionRows": afterOthers(visionRows, offset.vision),
-      "text.audioRows": afterOthers(audioRows, offset.audio),
+      ...(config.vision && {
+        "text.visionSource": visionSource,
+        "text.visionRows": afterOthers(visionRows, offset.vision),
+      }),
+      ...(config.audio && {
+        "text.audioSource": audioSource,
+        "text.audioRows": afterOthers(audioRows, offset.audio),
+      }),
       "text.buckets.order": buckets.order,
       "text.buckets.start": buckets.start,
       "text.buckets.token": buckets.token,
@@ -211,8 +215,8 @@ export function packedFeed(
       bucketEnds: buckets.start.length,
       tokenEnds: tokens + 1,
       lossRows: lossRows.length,
-      cells: offset.vision + visionRows.length,
-      audioFeatures: offset.audio + audioRows.length,
+      ...(config.vision && { cells: offset.vision + visionRows.length }),
+      ...(config.audio && { audioFeatures: offset.audio + audioRows.length }),
     },
     scalars: { textPairs: segments.pairs },
   };

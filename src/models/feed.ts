@@ -1,5 +1,5 @@
-import { DataError } from "../../core/errors.ts";
-import type { HostArray } from "../../graph/storage.ts";
+import { DataError } from "../core/errors.ts";
+import type { HostArray } from "../graph/storage.ts";
 
 /** What the host gives one replay of a plan. */
 export interface Feed {

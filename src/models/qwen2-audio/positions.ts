@@ -1,0 +1,20 @@
+import type { FamilyProcessor } from "../family.ts";
+import { layoutPrompt } from "../process/prompt-layout.ts";
+
+/**
+ * Plain positions, one a token. A placeholder with neither start nor end token around it gets both.
+ *
+ * Source: transformers 4.57.6, Qwen2AudioProcessor.__call__.
+ */
+export const layout: FamilyProcessor["layout"] = (ids, media, tokens, config, row) => {
+  const { audio, audioStart, audioEnd } = tokens;
+  const constants = { ...config, mergeSize: 1 };
+  return layoutPrompt(ids, media, tokens, constants, row, (builder, at, medium) => {
+    const enclosed = ids[at - 1] === audioStart || ids[at + 1] === audioEnd;
+    if (ids[at] !== audio || enclosed || medium?.kind !== "audio") return 0;
+    builder.text(audioStart!);
+    builder.medium(medium);
+    builder.text(audioEnd!);
+    return 1;
+  });
+};

@@ -1,0 +1,260 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { openCheckpoint, openSafetensors, type TensorStore } from "../../src/io/safetensors.ts";
+import { readBytes } from "#io";
+import { bytesSource } from "../../src/io/byte-source.ts";
+import type { Device } from "../../src/gpu/device.ts";
+import { audioFeed } from "../../src/models/towers/audio.ts";
+import type { ModelConfig } from "../../src/models/config.ts";
+import { parseModelConfig } from "../../src/models/families.ts";
+import { mergeFeeds, type Feed } from "../../src/models/feed.ts";
+import { packedFeed, type PackedTrees } from "../../src/models/decoder/packed.ts";
+import { audioTokens, melColumns } from "../../src/models/towers/audio-layout.ts";
+import { visionTokens } from "../../src/models/process/prompt-layout.ts";
+import type { LedgerEntry, Sample } from "../../src/models/process/sample.ts";
+import { visionFeed } from "../../src/models/towers/vision.ts";
+import { matchTensors } from "../../src/models/match-tensors.ts";
+import { ModelWeights, type Training, type WeightSource } from "../../src/models/weights.ts";
+
+const root = fileURLToPath(new URL("../golden/", import.meta.url));
+
+/** Path of a golden checkpoint or case; a name without a folder is of Omni. */
+function pathOf(name: string): string {
+  return `${root}${name.includes("/") ? name : `omni/${name}`}`;
+}
+
+/** A tiny checkpoint made by transformers, and its weights on the GPU; `vl/tiny-a`, for example. */
+export async function loadGoldenModel(
+  device: Device,
+  name: string,
+  training?: Training,
+  options: { tied?: boolean } = {},
+): Promise<{ config: ModelConfig; weights: ModelWeights }> {
+  const config = parseModelConfig(readFileSync(`${pathOf(name)}/config.json`, "utf8"));
+  const store = await openCheckpoint(pathOf(name));
+  const tensors = new Map(store.tensors);
+  if (options.tied === true) tensors.delete("lm_head.weight");
+  const sources = new Map<string, WeightSource>();
+  const byStored = new Map<string, WeightSource>();
+  const { family } = config;
+  const matched = matchTensors(family.names, family.tensors(config), tensors, name);
+  for (const [canonical, stored] of matched) {
+    const shape = store.tensors.get(stored)!.shape;
+    const source = byStored.get(stored) ?? { shape, read: () => store.readF32(stored) };
+    byStored.set(stored, source);
+    sources.set(canonical, source);
+  }
+  const weights = await ModelWeights.load(device, sources, training);
+  await store.close();
+  return { config, weights };
+}
+
+/** One golden case: a safetensors file written by make_goldens.py. */
+export class GoldenCase {
+  readonly store: TensorStore;
+
+  /** Folder of the case. */
+  readonly folder: string;
+
+  private constructor(store: TensorStore, folder: string) {
+    this.store = store;
+    this.folder = folder;
+  }
+
+  /** Opens a case by name. */
+  static async open(name: string): Promise<GoldenCase> {
+    const path = `${pathOf(name)}.safetensors`;
+    const store = await openSafetensors(bytesSource(await readBytes(path)), path);
+    return new GoldenCase(store, path.slice(0, path.lastIndexOf("/") + 1));
+  }
+
+  /** True when the case holds the tensor. */
+  has(name: string): boolean {
+    return this.store.tensors.has(name);
+  }
+
+  /** A float tensor. */
+  floats(name: string): Promise<Float32Array> {
+    return this.store.readF32(name);
+  }
+
+  /** An integer tensor, empty when the case lacks it. */
+  async integers(name: string): Promise<Int32Array> {
+    if (!this.has(name)) return new Int32Array();
+    return new Int32Array((await this.store.read(name)).buffer);
+  }
+}
+
+/** The patches and grids of all pictures or all videos of a case. */
+export async function mediaPatches(
+  golden: GoldenCase,
+  kind: "image" | "video",
+  patchDim: number,
+): Promise<{ grid: [number, number, number]; patches: Float32Array }[]> {
+  const grids = await golden.integers(`${kind}_grid_thw`);
+  if (grids.length === 0) return [];
+  const path = `${golden.folder}media.safetensors`;
+  const file = await openSafetensors(bytesSource(await readBytes(path)), path);
+  const pool = await file.readF32("pixels");
+  let at = (await golden.integers(`${kind}_pixel_range`))[0]!;
+  const media = [];
+  for (let i = 0; i < grids.length; i += 3) {
+    const grid: [number, number, number] = [grids[i]!, grids[i + 1]!, grids[i + 2]!];
+    const count = grid[0] * grid[1] * grid[2];
+    media.push({ grid, patches: pool.slice(at * patchDim, (at + count) * patchDim) });
+    at += count;
+  }
+  return media;
+}
+
+/** All pictures of a case: images come before videos in transformers' feature lists. */
+export async function goldenPictures(golden: GoldenCase, { vision }: ModelConfig) {
+  if (vision === undefined) return [];
+  const images = await mediaPatches(golden, "image", vision.patchDim);
+  return [...images, ...(await mediaPatches(golden, "video", vision.patchDim))];
+}
+
+/** All clips of a case: [melBins, columns] and the frames of the clip itself. */
+export async function goldenClips(golden: GoldenCase, { audio }: ModelConfig) {
+  if (audio === undefined) return [];
+  const lengths = await golden.integers("feature_lengths");
+  const clips: { mel: Float32Array; frames: number }[] = [];
+  for (let i = 0; golden.has(`input_features.${i}`); i++) {
+    const mel = await golden.floats(`input_features.${i}`);
+    clips.push({ mel, frames: lengths[i] ?? mel.length / audio.melBins });
+  }
+  return clips;
+}
+
+/** Rows of a sequence that hold one of some placeholders. */
+function rowsOf(ids: Uint32Array, ...wanted: (number | undefined)[]): Uint32Array<ArrayBuffer> {
+  return Uint32Array.from(ids.keys()).filter((row) => wanted.includes(ids[row]!));
+}
+
+/** What the towers of a model are fed for pictures and clips. */
+export function towerFeeds(
+  { vision, audio }: ModelConfig,
+  pictures: Parameters<typeof visionFeed>[1],
+  clips: Parameters<typeof audioFeed>[1],
+): Feed[] {
+  return [
+    ...(vision === undefined ? [] : [visionFeed(vision, pictures)]),
+    ...(audio === undefined ? [] : [audioFeed(audio, clips)]),
+  ];
+}
+
+/** Everything that a whole forward pass of a golden case is fed, with its labels as loss rows. */
+export async function goldenFeed(golden: GoldenCase, config: ModelConfig): Promise<Feed> {
+  const ids = Uint32Array.from(await golden.integers("input_ids"));
+  const labels = await golden.integers("labels");
+  const { image, video, audio } = config.tokens;
+  const lossRows = [...labels.keys()]
+    .filter((row) => row > 0 && labels[row]! >= 0)
+    .map((row) => ({ row: row - 1, target: labels[row]! }));
+  const packed: PackedTrees = {
+    tokens: ids.length,
+    starts: [0],
+    ids,
+    positions: await goldenPositions(golden, ids.length),
+    visionRows: rowsOf(ids, image, video),
+    audioRows: rowsOf(ids, audio),
+    lossRows,
+    shapes: [{ prompt: ids.length, branches: [] }],
+  };
+  const loss: Feed = {
+    inputs: { "loss.weight": new Float32Array(lossRows.length).fill(1 / lossRows.length) },
+    sizes: {},
+    scalars: {},
+  };
+  return mergeFeeds(
+    ...towerFeeds(config, await goldenPictures(golden, config), await goldenClips(golden, config)),
+    packedFeed(config, packed),
+    loss,
+  );
+}
+
+/** [3, tokens]; a model with plain positions stores one row, or none. */
+async function goldenPositions(
+  golden: GoldenCase,
+  tokens: number,
+): Promise<Int32Array<ArrayBuffer>> {
+  const stored = await golden.integers("position_ids");
+  if (stored.length === 3 * tokens) return Int32Array.from(stored);
+  return Int32Array.from({ length: 3 * tokens }, (_, i) => stored[i % tokens] ?? i % tokens);
+}
+
+/** The first `length` tokens of a golden case as a sample, with everything a generator needs. */
+export async function goldenSample(
+  golden: GoldenCase,
+  config: ModelConfig,
+  row: string,
+  length: number,
+  nextPos: number,
+): Promise<Sample> {
+  const ids = Uint32Array.from(await golden.integers("input_ids"));
+  const all = await goldenPositions(golden, ids.length);
+  const positions = new Int32Array(3 * length);
+  for (let axis = 0; axis < 3; axis++) {
+    positions.set(all.subarray(axis * ids.length, axis * ids.length + length), axis * length);
+  }
+  const inputIds = ids.slice(0, length);
+  const { audio, image, video } = config.tokens;
+  const media = await goldenPictures(golden, config);
+  const patches = new Float32Array(media.reduce((sum, { patches: p }) => sum + p.length, 0));
+  let at = 0;
+  for (const { patches: part } of media) {
+    patches.set(part, at);
+    at += part.length;
+  }
+  const clips = await goldenClips(golden, config);
+  const mel = clips.map(({ mel: data, frames }) => ({
+    data: cropped(data, config.audio!.melBins, melColumns(frames, config.audio!)),
+    frames,
+  }));
+  const entry = (kind: LedgerEntry["kind"], frames: number, rows: number): LedgerEntry => ({
+    ...{ kind, file: row, medium: 0, frames, seconds: 0 },
+    featureRows: rows,
+    placeholders: rows,
+  });
+  return {
+    row,
+    inputIds,
+    positions,
+    nextPos,
+    visionRows: rowsOf(inputIds, image, video),
+    audioRows: rowsOf(inputIds, audio),
+    placeholders: [],
+    patches,
+    grids: media.map(({ grid }) => grid),
+    mel,
+    ledger: [
+      ...media.map(({ grid }) =>
+        entry("video", grid[0], visionTokens(grid, config.vision!.mergeSize)),
+      ),
+      ...mel.map(({ frames }) => entry("audio", frames, audioTokens(frames))),
+    ],
+    warnings: [],
+  };
+}
+
+/** The first columns of a matrix of `rows` rows. */
+function cropped(data: Float32Array, rows: number, columns: number): Float32Array {
+  const given = data.length / rows;
+  if (given === columns) return data;
+  const out = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    out.set(data.subarray(row * given, row * given + columns), row * columns);
+  }
+  return out;
+}
+
+/** Relative L2 distance. */
+export function relativeL2(got: ArrayLike<number>, want: ArrayLike<number>): number {
+  let error = 0;
+  let energy = 0;
+  for (let i = 0; i < want.length; i++) {
+    error += (got[i]! - want[i]!) ** 2;
+    energy += want[i]! ** 2;
+  }
+  return Math.sqrt(error / (energy || 1));
+}
