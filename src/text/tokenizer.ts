@@ -1,5 +1,6 @@
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { CheckpointError } from "../core/errors.ts";
+import { normaliseNfc } from "./nfc.ts";
 
 /** What a decoder may leave out. */
 export interface DecodeOptions {
@@ -18,8 +19,9 @@ export interface StreamDecoder {
 /**
  * A byte-level BPE tokenizer as `tokenizer.json` describes it (all Qwen families).
  *
- * Special tokens are matched before anything else, then text is normalised (NFC), split by the
- * file's own pattern and merged. No token is ever added at the start or the end.
+ * Special tokens are matched before anything else, then text is normalised (NFC of Unicode 9, as in
+ * the Rust library), split by the file's own pattern and merged. No token is ever added at the start
+ * or the end.
  *
  * @example
  * const tokenizer = Tokenizer.fromJson(await readText("tokenizer.json"));
@@ -61,6 +63,10 @@ export class Tokenizer {
 
   private constructor(file: TokenizerFile, config: object) {
     this.#library = new Library(file, config);
+    // The library's own would follow the platform's version of Unicode.
+    if (file.normalizer?.type === "NFC") {
+      Object.assign(this.#library, { normalizer: normaliseNfc });
+    }
     this.#added = new Map(file.added_tokens.map(({ id, content }) => [id, content]));
     this.specialIds = new Set(file.added_tokens.filter((t) => t.special).map(({ id }) => id));
     let largest = -1;
@@ -135,6 +141,7 @@ export class Tokenizer {
 }
 
 interface TokenizerFile {
+  normalizer?: { type?: string } | null;
   model?: { type?: string };
   decoder?: { type?: string } | null;
   added_tokens: { id: number; content: string; special: boolean }[];

@@ -13,7 +13,9 @@ interface Case {
   /** Ids, joined with blanks; of the Omni tokenizer only where they differ. */
   vl: string;
   omni?: string;
-  /** The text without special tokens where it is not `text` in NFC. */
+  /** What the ids decode to where NFC depends on the version of Unicode. */
+  whole?: string;
+  /** The text without special tokens where it is not the whole. */
   vlPlain?: string;
   omniPlain?: string;
 }
@@ -50,7 +52,7 @@ describe.each([
   it("decodes the ids to the same text, with and without special tokens", () => {
     const wrong = golden.cases.flatMap((c) => {
       const [ids, plain] = of(c);
-      const whole = c.text.normalize("NFC");
+      const whole = c.whole ?? c.text.normalize("NFC");
       const list = ids === "" ? [] : ids.split(" ").map(Number);
       const got = [tokenizer.decode(list), tokenizer.decode(list, { skipSpecial: true })];
       const want = [whole, plain ?? whole];
