@@ -56,7 +56,7 @@ def randomise(named, seed, embedding=0.7):
 
 
 def gradients(named, full):
-    """Every parameter's gradient by canonical name: in full where `full(name)`, else its summary."""
+    """Every parameter's gradient: in full where `full(name)`, else its summary."""
     out = {}
     for name, p in named.items():
         if p.grad is None:

@@ -1,7 +1,7 @@
 """LoRA goldens from PEFT on towers and decoders of ../vl/tiny-a and ../qwen2-audio/tiny-a.
 
-Writes, per family, adapter/ as PEFT saves it and lora.safetensors (f32, CPU, eager attention). Run after
-the scripts that make those checkpoints.
+Writes, per family, adapter/ as PEFT saves it and lora.safetensors (f32, CPU, eager attention). Run
+after the scripts that make those checkpoints.
 """
 
 import json

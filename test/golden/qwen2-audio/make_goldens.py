@@ -3,7 +3,7 @@
 Writes two tiny random checkpoints and one safetensors file a case; README.md says what each holds.
 
     python test/golden/qwen2-audio/make_goldens.py             # everything
-    python test/golden/qwen2-audio/make_goldens.py text audio  # these cases (checkpoints are reused)
+    python test/golden/qwen2-audio/make_goldens.py text audio  # these (checkpoints are reused)
     NOISE=1 python ...                                         # also the distance from f64
 """
 
@@ -310,8 +310,8 @@ def case_sft(a, b):
         named = {n: p for n, p in sorted(parameters(model).items())
                  if n.startswith(trained) and p.requires_grad}
         assert "audio_tower.embed_positions.weight" not in named
-        store = common.adamw(
-            named, lambda: model(**forward_kwargs(model, case), use_cache=False).loss, 3, SFT_FULL[name])
+        loss = lambda: model(**forward_kwargs(model, case), use_cache=False).loss
+        store = common.adamw(named, loss, 3, SFT_FULL[name])
         write(name, dict(store, **case.inputs()), "tiny-a")
 
 

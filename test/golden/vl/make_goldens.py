@@ -133,7 +133,8 @@ class Case:
         self.seconds = [float(s[2]) for s in media if s[0] == "video"]
         count = lambda g: int(g.prod(1).sum()) if len(g) else 0
         middle = start + count(self.image_grid)
-        self.image_range, self.video_range = (start, middle), (middle, middle + count(self.video_grid))
+        self.image_range = (start, middle)
+        self.video_range = (middle, middle + count(self.video_grid))
         assert self.video_range[1] <= common.POOL_ROWS
 
     def prompt(self, n_labels=12):
@@ -211,7 +212,8 @@ def built(model, name, **options):
     if name == "video-fps05":
         return make(16, 2, [("video", (4, 2, 4), 4.0)], 3)
     if name == "video-fraction":
-        return make(19, 2, [("video", (4, 4, 4), 0.75), words(93, 1), ("video", (3, 2, 2), 1.1085)], 3)
+        media = [("video", (4, 4, 4), 0.75), words(93, 1), ("video", (3, 2, 2), 1.1085)]
+        return make(19, 2, media, 3)
     if name == "image-and-video":
         return make(22, 3, [("image", (1, 6, 4)), words(91, 2), ("video", (3, 6, 4), 2.0)], 4)
     raise KeyError(name)
@@ -311,7 +313,8 @@ def case_greedy(a, b):
             store[f"{key}.prompt_length"] = i32([case.ids.shape[1]])
             store[f"{key}.next_position"] = i32([nxt])
             store[f"{key}.tokens"], store[f"{key}.margins"] = i32(tokens), margin
-            print(f"   greedy {name} {key}: least margin {float(margin.min()):.4f}", tokens.tolist())
+            least = float(margin.min())
+            print(f"   greedy {name} {key}: least margin {least:.4f}", tokens.tolist())
         write(f"{name}-greedy", store, name)
 
 
@@ -343,7 +346,8 @@ def case_b(name):
 
 CASES = {name: single(name) for name in SINGLE}
 CASES.update({"two-texts": case_two_texts, "batch": case_batch, "greedy": case_greedy,
-              "sft": case_sft, "b-text": case_b("text"), "b-image-and-video": case_b("image-and-video"),
+              "sft": case_sft, "b-text": case_b("text"),
+              "b-image-and-video": case_b("image-and-video"),
               "b-video-fraction": case_b("video-fraction")})
 
 
