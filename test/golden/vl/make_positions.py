@@ -1,11 +1,11 @@
 """Random conversations through two independent statements of Qwen2.5-VL's positions.
 
-`layout` is the rule of Qwen's training code written out in numpy float32 (temporal step of a video:
-trunc((t * s) * tokens_per_second), first t * s, both rounded to float32; an image has no step; what
-follows a run starts at its largest position of any axis plus one). transformers 4.57.6 states the same
-rule, except that it casts s to int64 first: `float_rope_index` is its get_rope_index with that one
-cast taken out. The script stops where the two differ, and where the untouched get_rope_index differs
-for whole s.
+`layout` is the rule of Qwen's training code written out in numpy float32 (temporal step of a
+video: trunc((t * s) * tokens_per_second), first t * s, both rounded to float32; an image has no
+step; what follows a run starts at its largest position of any axis plus one). transformers 4.57.6
+states the same rule, except that it casts s to int64 first: `float_rope_index` is its
+get_rope_index with that one cast taken out. The script stops where the two differ, and where the
+untouched get_rope_index differs for whole s.
 
     python test/golden/vl/make_positions.py                              # positions.json
     python test/golden/vl/make_positions.py --count 1000 --out FILE      # more of them
