@@ -3,7 +3,9 @@
  *
  * Frame t covers samples 160 t - 200 .. 160 t + 199 of the clip, mirrored at its left edge and
  * followed by silence up to `maxSamples`. Frames beyond the sound hold the floor, so they are
- * never transformed. The reference runs in f32; this f64 form agrees with it to 1e-5.
+ * never transformed; the maximum that sets the floor is nevertheless that of the whole padded
+ * spectrogram. The reference runs in f32; this f64 form agrees with it to 2e-5, and with the
+ * reference's own f64 form to 1.2e-7.
  *
  * Source: WhisperFeatureExtractor._torch_extract_fbank_features of transformers 4.57.6.
  */
@@ -27,8 +29,13 @@ export interface LogMelOptions {
   numMels?: number;
   /** The clip is cut after this many samples. Default 4800000 (300 s, Omni); Qwen2-Audio 480000. */
   maxSamples?: number;
-  /** Fills up with frames of silence to maxSamples / 160, as Qwen2-Audio wants. Default false. */
+  /** All frames, silence included: `frames` of maxSamples / 160. Default false. */
   padded?: boolean;
+  /**
+   * Frames wanted, 1 .. maxSamples / 160. Default: those that hold sound. The two after them may
+   * still see its last samples; all others are `floor` and cost nothing. Qwen2-Audio is fed 3000.
+   */
+  frames?: number;
 }
 
 /** A log-mel spectrogram. */
@@ -39,6 +46,8 @@ export interface LogMel {
   frames: number;
   /** Frames that hold sound: min(ceil(n / 160), maxSamples / 160). */
   validFrames: number;
+  /** The value of a frame of silence in this clip, which all frames beyond the sound hold. */
+  floor: number;
   /** Samples beyond `maxSamples` that were not used. */
   droppedSamples: number;
 }
@@ -48,7 +57,7 @@ export interface LogMel {
  *
  * Numerics: f64 throughout, mel weights rounded to f32, result f32.
  *
- * @throws {ShapeError} `log-mel-shape` when there are no samples.
+ * @throws {ShapeError} `log-mel-shape` when there are no samples, or `frames` is out of range.
  */
 export function logMel(samples: Float32Array, options: LogMelOptions = {}): LogMel {
   const { numMels = 128, maxSamples = 4_800_000, padded = false } = options;
@@ -57,6 +66,13 @@ export function logMel(samples: Float32Array, options: LogMelOptions = {}): LogM
   const n = Math.min(samples.length, maxSamples);
   const allFrames = Math.floor(maxSamples / HOP);
   const validFrames = Math.min(Math.ceil(n / HOP), allFrames);
+  const frames = options.frames ?? (padded ? allFrames : validFrames);
+  if (!Number.isInteger(frames) || frames < 1 || frames > allFrames) {
+    throw new ShapeError(
+      "log-mel-shape",
+      `${frames} frames are wanted of a spectrogram that has 1 to ${allFrames}.`,
+    );
+  }
   // Later frames than `sounding` see only silence; the first of them matters for the maximum only.
   const sounding = Math.min(Math.ceil((n + WINDOW / 2) / HOP), allFrames);
   const log = logSpectrogram(samples.subarray(0, n), maxSamples, sounding, melBank(numMels));
@@ -64,16 +80,16 @@ export function logMel(samples: Float32Array, options: LogMelOptions = {}): LogM
   let loudest = sounding < allFrames ? Math.log10(FLOOR) : -Infinity;
   for (const value of log) if (value > loudest) loudest = value;
   const cut = loudest - DYNAMIC_RANGE;
-  const frames = padded ? allFrames : validFrames;
+  const floor = Math.fround((Math.max(Math.log10(FLOOR), cut) + 4) / 4);
   const data = new Float32Array(numMels * frames);
-  if (frames > sounding) data.fill((Math.max(Math.log10(FLOOR), cut) + 4) / 4);
+  if (frames > sounding) data.fill(floor);
   const shared = Math.min(frames, sounding);
   for (let m = 0; m < numMels; m++) {
     for (let t = 0; t < shared; t++) {
       data[m * frames + t] = (Math.max(log[t * numMels + m]!, cut) + 4) / 4;
     }
   }
-  return { data, numMels, frames, validFrames, droppedSamples: samples.length - n };
+  return { data, numMels, frames, validFrames, floor, droppedSamples: samples.length - n };
 }
 
 /** [frames, numMels] log10 of the mel power, floored. */

@@ -57,13 +57,15 @@ export function resizeFrame(frame: Frame, size: Size, mode: ResizeMode): Frame {
  * rgb: [from.height, from.width, 3] u8; result [to.height, to.width, 3] u8.
  *
  * @throws {ShapeError} when `rgb` has not the length that `from` says, or a side is not positive.
- * Source: Pillow 13, src/libImaging/Resample.c.
+ * Source: ImagingResampleInner of Pillow 13.0.0, src/libImaging/Resample.c.
  */
 export function resizePil(rgb: Uint8Array, from: Size, to: Size): Uint8Array {
   checkSizes(rgb.length, from, to);
   // The order matters, for the intermediate picture is bytes. Pillow 13 takes the vertical pass
-  // first where only the height shrinks; releases before it never do.
-  const upright = to.width > from.width && to.height < from.height;
+  // first where the height loses more than twice the pixels that the width does; older ones never.
+  const lostRows = from.height - to.height;
+  const lostColumns = from.width - to.width;
+  const upright = lostRows > 0 && lostRows > 2 * lostColumns;
   const between = upright
     ? { width: from.width, height: to.height }
     : { width: to.width, height: from.height };

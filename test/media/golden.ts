@@ -4,6 +4,16 @@ import { existsSync, readFileSync } from "node:fs";
 export const CLIPS: string | null = existsSync("../shared/clips") ? "../shared/clips" : null;
 if (!CLIPS) console.warn("../shared/clips is absent: tests on real clips are skipped.");
 
+const DAILY = "daily-omni-mini/Videos";
+/** Real clips by the names that they have in mel.json and frames.json, in the folder of clips. */
+export const REAL_CLIPS = {
+  jfk: "jfk.flac",
+  daily1: `${DAILY}/G_VTkkb34gw/G_VTkkb34gw_video.mp4`,
+  daily2: `${DAILY}/d6b4OmUFt7I/d6b4OmUFt7I_video.mp4`,
+};
+/** Frames of the real videos that the goldens look at. */
+export const CLIP_FRAMES = [0, 201, 530];
+
 /** A sparse spectrogram or signal of media.json. */
 export interface Sampled {
   stride: number;

@@ -27,16 +27,16 @@ test("the rate that is wanted already changes nothing", () => {
   expect(resample(x, 16000, 16000)).toBe(x);
 });
 
-test("tones below 0.9 of Nyquist come through in place: no shift, no loss", () => {
+test("tones below 0.91 of Nyquist come through in place: no shift, no loss", () => {
   fc.assert(
     fc.property(
-      fc.integer({ min: 50, max: 7200 }),
+      fc.integer({ min: 50, max: 7280 }),
       fc.constantFrom(22050, 44100, 48000),
       (hz, rate) => {
         const out = resample(tone(hz, rate, rate / 5), rate, 16000);
         const want = tone(hz, 16000, out.length);
         // Away from the ends, where the silence around the signal shows.
-        expect(maxDifference(out.subarray(150, -150), want.subarray(150, -150))).toBeLessThan(1e-4);
+        expect(maxDifference(out.subarray(200, -200), want.subarray(200, -200))).toBeLessThan(1e-4);
       },
     ),
     { numRuns: 25 },
@@ -46,7 +46,7 @@ test("tones below 0.9 of Nyquist come through in place: no shift, no loss", () =
 test("tones above the new Nyquist frequency vanish", () => {
   for (const hz of [8050, 9000, 15000, 20000]) {
     const out = resample(tone(hz, 48000, 9600), 48000, 16000);
-    expect(energy(out.subarray(150, -150)) / out.length).toBeLessThan(1e-9);
+    expect(energy(out.subarray(200, -200)) / out.length).toBeLessThan(1e-9);
   }
 });
 
@@ -91,7 +91,7 @@ test.skipIf(!CLIPS).each(Object.entries(golden.resample))(
     const got = out.filter((_, i) => i % want.stride === 0);
     const ref = floatsOf(want.values);
     const diff = got.map((v, i) => v - ref[i]!);
-    // Both filters are near ideal; they differ in the transition band only (measured: 7e-5).
-    expect(Math.sqrt(energy(diff) / energy(ref))).toBeLessThan(1e-4);
+    // One filter against soxr's stages: 3.0e-6 at 44.1 kHz is the worst that was measured.
+    expect(Math.sqrt(energy(diff) / energy(ref))).toBeLessThan(4e-6);
   },
 );
