@@ -8,7 +8,7 @@ import { audioFeed } from "../../src/models/towers/audio.ts";
 import type { ModelConfig } from "../../src/models/config.ts";
 import { parseModelConfig } from "../../src/models/families.ts";
 import { mergeFeeds, type Feed } from "../../src/models/feed.ts";
-import { packedFeed, type PackedTrees } from "../../src/models/decoder/packed.ts";
+import { IGNORE, packedFeed, packTrees, type Tree } from "../../src/models/decoder/packed.ts";
 import { audioTokens, melColumns } from "../../src/models/towers/audio-layout.ts";
 import { visionTokens } from "../../src/models/process/prompt-layout.ts";
 import type { LedgerEntry, Sample } from "../../src/models/process/sample.ts";
@@ -66,6 +66,19 @@ export class GoldenCase {
     const path = `${pathOf(name)}.safetensors`;
     const store = await openSafetensors(bytesSource(await readBytes(path)), path);
     return new GoldenCase(store, path.slice(0, path.lastIndexOf("/") + 1));
+  }
+
+  /** The sequence of a batch as a case of its own: its tensors have `.{index}` behind the name. */
+  sequence(index: number): GoldenCase {
+    const suffix = `.${index}`;
+    const tensors = new Map(
+      [...this.store.tensors]
+        .filter(([name]) => name.endsWith(suffix))
+        .map(([name, info]) => [name.slice(0, -suffix.length), info]),
+    );
+    const read = (name: string) => this.store.read(name + suffix);
+    const readF32 = (name: string) => this.store.readF32(name + suffix);
+    return new GoldenCase({ ...this.store, tensors, read, readF32 }, this.folder);
   }
 
   /** True when the case holds the tensor. */
@@ -145,32 +158,44 @@ export function towerFeeds(
 
 /** Everything that a whole forward pass of a golden case is fed, with its labels as loss rows. */
 export async function goldenFeed(golden: GoldenCase, config: ModelConfig): Promise<Feed> {
-  const ids = Uint32Array.from(await golden.integers("input_ids"));
-  const labels = await golden.integers("labels");
+  return (await feedOf([golden], config)).feed;
+}
+
+/** The feed of all sequences of a batch, packed one after the other, and their lengths. */
+export async function goldenBatch(
+  golden: GoldenCase,
+  config: ModelConfig,
+): Promise<{ feed: Feed; lengths: number[] }> {
+  const sequences: GoldenCase[] = [];
+  while (golden.has(`input_ids.${sequences.length}`)) {
+    sequences.push(golden.sequence(sequences.length));
+  }
+  return feedOf(sequences, config);
+}
+
+async function feedOf(sequences: readonly GoldenCase[], config: ModelConfig) {
   const { image, video, audio } = config.tokens;
-  const lossRows = [...labels.keys()]
-    .filter((row) => row > 0 && labels[row]! >= 0)
-    .map((row) => ({ row: row - 1, target: labels[row]! }));
-  const packed: PackedTrees = {
-    tokens: ids.length,
-    starts: [0],
-    ids,
-    positions: await goldenPositions(golden, ids.length),
-    visionRows: rowsOf(ids, image, video),
-    audioRows: rowsOf(ids, audio),
-    lossRows,
-    shapes: [{ prompt: ids.length, branches: [] }],
-  };
-  const loss: Feed = {
-    inputs: { "loss.weight": new Float32Array(lossRows.length).fill(1 / lossRows.length) },
-    sizes: {},
-    scalars: {},
-  };
-  return mergeFeeds(
-    ...towerFeeds(config, await goldenPictures(golden, config), await goldenClips(golden, config)),
-    packedFeed(config, packed),
-    loss,
-  );
+  const trees: Tree[] = [];
+  const pictures: Awaited<ReturnType<typeof goldenPictures>> = [];
+  const clips: Awaited<ReturnType<typeof goldenClips>> = [];
+  for (const golden of sequences) {
+    const ids = Uint32Array.from(await golden.integers("input_ids"));
+    const labels = await golden.integers("labels");
+    const positions = await goldenPositions(golden, ids.length);
+    const nextPos = Math.max(...positions) + 1;
+    const [visionRows, audioRows] = [rowsOf(ids, image, video), rowsOf(ids, audio)];
+    // A row predicts the token after it.
+    const promptLabels = [...labels.subarray(1), IGNORE];
+    const prompt = { inputIds: ids, positions, nextPos, visionRows, audioRows };
+    trees.push({ prompt, promptLabels, branches: [] });
+    pictures.push(...(await goldenPictures(golden, config)));
+    clips.push(...(await goldenClips(golden, config)));
+  }
+  const packed = packTrees(trees);
+  const weight = new Float32Array(packed.lossRows.length).fill(1 / packed.lossRows.length);
+  const loss: Feed = { inputs: { "loss.weight": weight }, sizes: {}, scalars: {} };
+  const feeds = [...towerFeeds(config, pictures, clips), packedFeed(config, packed), loss];
+  return { feed: mergeFeeds(...feeds), lengths: packed.shapes.map(({ prompt }) => prompt) };
 }
 
 /** [3, tokens]; a model with plain positions stores one row, or none. */
