@@ -1,4 +1,5 @@
-import { CheckpointError } from "../core/errors.ts";
+import type { CheckpointError } from "../core/errors.ts";
+import { damaged, parseTable, show } from "./safetensors-json.ts";
 
 /** Element types of the safetensors format that aubade can hold; values as in the file. */
 export type SafetensorsDType = keyof typeof SAFETENSORS_BYTES;
@@ -54,13 +55,17 @@ export interface SafetensorsHeader {
  * Source: huggingface/safetensors, safetensors/src/tensor.rs (Metadata::validate).
  */
 export function parseHeader(text: Uint8Array, fileBytes: number, file: string): SafetensorsHeader {
-  const json = parseObject(text, file);
+  // Rust's reader insists on the first byte too, because others would skip spaces.
+  if (text[0] !== 0x7b) {
+    throw damaged("bad-header", `${file}: the safetensors header is not an object.`);
+  }
+  const json = parseTable(text, `${file}: the safetensors header`, "bad-header");
   const dataStart = 8 + text.byteLength;
   const dataBytes = fileBytes - dataStart;
-  const metadata: Record<string, string> = {};
+  let metadata: Record<string, string> = {};
   const infos: TensorInfo[] = [];
   for (const [name, entry] of Object.entries(json)) {
-    if (name === "__metadata__") Object.assign(metadata, parseMetadata(entry, file));
+    if (name === "__metadata__") metadata = parseMetadata(entry, file);
     else infos.push(parseTensor(name, entry, dataStart, dataBytes, file));
   }
   infos.sort((a, b) => a.offset - b.offset || a.bytes - b.bytes);
@@ -72,63 +77,18 @@ export function parseHeader(text: Uint8Array, fileBytes: number, file: string): 
       throw broken(file, info.name, `${what} ${before}`, "tensor-layout");
     }
     end = info.offset + info.bytes;
-    before = `"${info.name}"`;
+    before = show(info.name);
   }
   if (end !== fileBytes) {
-    throw new CheckpointError(
-      "tensor-layout",
-      `${file} has ${fileBytes - end} bytes after its last tensor (${before}).`,
-      { hint: "The file is damaged; fetch or write it again." },
-    );
+    const rest = `${fileBytes - end} bytes after its last tensor (${before})`;
+    throw damaged("tensor-layout", `${file} has ${rest}.`);
   }
   return { metadata, tensors: new Map(infos.map((info) => [info.name, info])) };
 }
 
 /** An error about one tensor of one file. */
-export function broken(file: string, tensor: string, what: string, code: string): CheckpointError {
-  return new CheckpointError(code, `${file}: tensor "${tensor}" ${what}.`, {
-    hint: "The file is damaged; fetch or write it again.",
-  });
-}
-
-function parseObject(bytes: Uint8Array, file: string): Record<string, unknown> {
-  let json: unknown;
-  let text: string;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-    json = JSON.parse(text);
-  } catch (cause) {
-    throw new CheckpointError("bad-header", `${file}: the safetensors header is not JSON.`, {
-      hint: "The file is damaged or of another format; fetch it again.",
-      cause,
-    });
-  }
-  if (text[0] !== "{" || typeof json !== "object" || json === null) {
-    throw new CheckpointError("bad-header", `${file}: the safetensors header is not an object.`, {
-      hint: "The file is damaged or of another format; fetch it again.",
-    });
-  }
-  checkDuplicates(text, file);
-  return json as Record<string, unknown>;
-}
-
-/** JSON.parse keeps the last of equal keys in silence, so the text is walked once for them. */
-function checkDuplicates(text: string, file: string): void {
-  const seen = new Set<string>();
-  let depth = 0;
-  for (let i = 0; i < text.length; i++) {
-    const c = text.charCodeAt(i);
-    if (c === 0x7b || c === 0x5b) depth++;
-    else if (c === 0x7d || c === 0x5d) depth--;
-    if (c !== 0x22) continue;
-    const start = i++;
-    while (text.charCodeAt(i) !== 0x22) i += text.charCodeAt(i) === 0x5c ? 2 : 1;
-    if (depth !== 1) continue;
-    // At depth 1 every string is a key: all values there are objects.
-    const name = JSON.parse(text.slice(start, i + 1)) as string;
-    if (seen.has(name)) throw broken(file, name, "is listed twice", "duplicate-tensor");
-    seen.add(name);
-  }
+function broken(file: string, tensor: string, what: string, code: string): CheckpointError {
+  return damaged(code, `${file}: tensor ${show(tensor)} ${what}.`);
 }
 
 function parseMetadata(entry: unknown, file: string): Record<string, string> {
@@ -136,13 +96,13 @@ function parseMetadata(entry: unknown, file: string): Record<string, string> {
   if (plain && Object.values(entry).every((value) => typeof value === "string")) {
     return entry as Record<string, string>;
   }
-  throw new CheckpointError("bad-header", `${file}: __metadata__ is not a table of strings.`, {
-    hint: "The file is damaged or of another format; fetch it again.",
-  });
+  throw damaged("bad-header", `${file}: __metadata__ is not a table of strings.`);
 }
 
 function isCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+  return (
+    typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && !Object.is(value, -0)
+  );
 }
 
 function parseTensor(
@@ -157,13 +117,13 @@ function parseTensor(
   }
   const { dtype, shape, data_offsets: range } = entry as Record<string, unknown>;
   if (typeof dtype !== "string" || !Object.hasOwn(SAFETENSORS_BYTES, dtype)) {
-    throw broken(file, name, `has the unknown dtype ${JSON.stringify(dtype)}`, "unknown-dtype");
+    throw broken(file, name, `has the unknown dtype ${show(dtype)}`, "unknown-dtype");
   }
   if (!Array.isArray(shape) || !shape.every(isCount)) {
-    throw broken(file, name, `has the shape ${JSON.stringify(shape)}`, "bad-shape");
+    throw broken(file, name, `has the shape ${show(shape)}`, "bad-shape");
   }
   if (!Array.isArray(range) || range.length !== 2 || !range.every(isCount)) {
-    throw broken(file, name, `has the offsets ${JSON.stringify(range)}`, "bad-offsets");
+    throw broken(file, name, `has the offsets ${show(range)}`, "bad-offsets");
   }
   const [begin, end] = range as [number, number];
   if (begin > end || end > dataBytes) {
@@ -171,9 +131,14 @@ function parseTensor(
     throw broken(file, name, where, "truncated-file");
   }
   const type = dtype as SafetensorsDType;
-  const bytes = shape.reduce<number>((product, size) => product * size, SAFETENSORS_BYTES[type]);
+  let bytes: number = SAFETENSORS_BYTES[type];
+  for (const size of shape) {
+    bytes *= size;
+    // A product that is not exact would compare with the offsets as it should not.
+    if (!Number.isSafeInteger(bytes)) break;
+  }
   if (bytes !== end - begin) {
-    const what = `of ${dtype} ${JSON.stringify(shape)} needs ${bytes} bytes but has ${end - begin}`;
+    const what = `of ${dtype} ${show(shape)} needs ${bytes} bytes but has ${end - begin}`;
     throw broken(file, name, what, "bad-shape");
   }
   return { name, dtype: type, shape: shape as number[], offset: dataStart + begin, bytes };

@@ -1,8 +1,9 @@
-import { fileSource, readText, exists } from "#io";
+import { exists, fileSource, readBytes } from "#io";
 import { bf16ToF32, f16ToF32 } from "../core/convert16.ts";
 import { CheckpointError, ShapeError } from "../core/errors.ts";
 import type { ByteSource } from "./byte-source.ts";
-import { baseName, joinPath } from "./path.ts";
+import { joinPath } from "./path.ts";
+import { damaged, parseTable, show } from "./safetensors-json.ts";
 import { type TensorInfo, MAX_HEADER_BYTES, parseHeader } from "./safetensors-header.ts";
 
 /** Named tensors that can be read one at a time, from one file or from the shards of a folder. */
@@ -54,7 +55,10 @@ export async function openSafetensors(source: ByteSource, name: string): Promise
     tensors,
     read,
     readRange: async (tensor, offset, length) => readRange(tensor, offset, length),
-    readF32: async (tensor) => toF32(info(tensor), await read(tensor), name),
+    readF32: async (tensor) => {
+      checkFloating(info(tensor), name);
+      return toF32(info(tensor), await read(tensor));
+    },
     close: async () => source.close?.(),
   };
 }
@@ -62,36 +66,37 @@ export async function openSafetensors(source: ByteSource, name: string): Promise
 /**
  * Opens the weights of a checkpoint folder (a path or a URL), in one file or in shards.
  *
- * `model.safetensors.index.json` is followed when it is there, else `model.safetensors` is opened.
+ * As in transformers, `model.safetensors` is opened when it is there, and otherwise
+ * `model.safetensors.index.json` is followed. What the index does not list does not exist: tensors
+ * of the shards that it leaves out are not in the store.
  *
- * @throws {CheckpointError} `missing-weights`, `bad-index`, or as {@link openSafetensors}.
+ * @throws {CheckpointError} `missing-weights`, `bad-index`, `missing-tensor` when a shard lacks what
+ * the index places in it, or as {@link openSafetensors}.
  */
 export async function openCheckpoint(folder: string): Promise<TensorStore> {
-  const indexPath = joinPath(folder, "model.safetensors.index.json");
-  if (await exists(indexPath)) return openShards(folder, await readText(indexPath));
   const path = joinPath(folder, "model.safetensors");
-  if (!(await exists(path))) {
-    throw new CheckpointError(
-      "missing-weights",
-      `${folder} holds neither model.safetensors nor model.safetensors.index.json.`,
-      { hint: "Name the folder that holds the weights." },
-    );
-  }
-  return openOrClose(path, path);
+  if (await exists(path)) return openOrClose(path);
+  const index = joinPath(folder, "model.safetensors.index.json");
+  if (await exists(index)) return openShards(folder, index);
+  throw new CheckpointError(
+    "missing-weights",
+    `${folder} holds neither model.safetensors nor model.safetensors.index.json.`,
+    { hint: "Name the folder that holds the weights." },
+  );
 }
 
-async function openOrClose(path: string, name: string): Promise<TensorStore> {
+async function openOrClose(path: string): Promise<TensorStore> {
   const source = await fileSource(path);
   try {
-    return await openSafetensors(source, name);
+    return await openSafetensors(source, path);
   } catch (error) {
     await source.close?.();
     throw error;
   }
 }
 
-async function openShards(folder: string, indexText: string): Promise<TensorStore> {
-  const weightMap = parseIndex(folder, indexText);
+async function openShards(folder: string, index: string): Promise<TensorStore> {
+  const weightMap = parseIndex(await readBytes(index), index);
   const stores = new Map<string, TensorStore>();
   const close = async () => {
     for (const store of stores.values()) await store.close();
@@ -99,12 +104,10 @@ async function openShards(folder: string, indexText: string): Promise<TensorStor
   const tensors = new Map<string, TensorInfo>();
   try {
     for (const file of [...new Set(weightMap.values())].sort()) {
-      stores.set(file, await openOrClose(joinPath(folder, file), joinPath(folder, file)));
+      stores.set(file, await openOrClose(joinPath(folder, file)));
     }
-    for (const [name, file] of weightMap) {
-      const store = stores.get(file)!;
-      tensors.set(name, find(store.tensors, name, store.name));
-    }
+    for (const [file, store] of stores) checkShard(store, file, weightMap, index);
+    for (const [name, file] of weightMap) tensors.set(name, stores.get(file)!.tensors.get(name)!);
   } catch (error) {
     await close();
     throw error;
@@ -124,53 +127,63 @@ async function openShards(folder: string, indexText: string): Promise<TensorStor
   };
 }
 
-function parseIndex(folder: string, text: string): Map<string, string> {
-  const path = joinPath(folder, "model.safetensors.index.json");
-  let map: unknown;
-  try {
-    map = (JSON.parse(text) as { weight_map?: unknown } | null)?.weight_map;
-  } catch (cause) {
-    throw new CheckpointError("bad-index", `${path} is not JSON.`, {
-      hint: "Fetch it again.",
-      cause,
-    });
+/** Checks that a shard has the tensors that the index places in it. */
+function checkShard(
+  store: TensorStore,
+  file: string,
+  weightMap: ReadonlyMap<string, string>,
+  index: string,
+): void {
+  const absent = [...weightMap]
+    .filter(([name, place]) => place === file && !store.tensors.has(name))
+    .map(([name]) => name);
+  if (absent.length === 0) return;
+  const what = absent.length === 1 ? `tensor ${show(absent[0])}` : `tensors ${show(absent)}`;
+  throw new CheckpointError(
+    "missing-tensor",
+    `${store.name} has no ${what} among its ${store.tensors.size}, but ${index} says so.`,
+    { hint: "The files are of different checkpoints; fetch them again." },
+  );
+}
+
+function parseIndex(bytes: Uint8Array, path: string): Map<string, string> {
+  const { weight_map: map } = parseTable(bytes, path, "bad-index");
+  if (typeof map !== "object" || map === null || Array.isArray(map)) {
+    throw damaged("bad-index", `${path} has no "weight_map".`);
   }
-  if (typeof map !== "object" || map === null) {
-    throw new CheckpointError("bad-index", `${path} has no "weight_map".`, {
-      hint: "Fetch it again.",
-    });
-  }
+  const places = new Map<string, string>();
   for (const [tensor, file] of Object.entries(map)) {
-    // A shard lies in the folder itself: an index must not lead a reader to other files.
-    if (typeof file === "string" && file !== "" && baseName(file) === file) continue;
-    throw new CheckpointError(
-      "bad-index",
-      `${path}: "${tensor}" is said to be in ${JSON.stringify(file)}, which is no file name.`,
-      { hint: "Fetch it again." },
-    );
+    if (!isFileName(file)) {
+      const what = `${show(tensor)} is said to be in ${show(file)}, which is no file name`;
+      throw damaged("bad-index", `${path}: ${what}.`);
+    }
+    places.set(tensor, file);
   }
-  return new Map(Object.entries(map as Record<string, string>));
+  return places;
+}
+
+/** A shard lies in the folder itself: an index must not lead a reader to other files. */
+function isFileName(file: unknown): file is string {
+  // Percent signs, question marks and hashes mean something else in a URL.
+  // oxlint-disable-next-line no-control-regex
+  return typeof file === "string" && /^[^/\\%?#\0-\x1f]+$/.test(file) && !/^\.+$/.test(file);
 }
 
 async function readHeader(source: ByteSource, name: string) {
-  const tooShort = (length: number) =>
-    new CheckpointError(
-      "truncated-file",
-      `${name} has ${source.size} bytes, but its header alone needs ${length}.`,
-      { hint: "The file is damaged or of another format; fetch it again." },
-    );
-  if (source.size < 8) throw tooShort(8);
+  const { size } = source;
+  const tooShort = (length: number) => {
+    const what = `has ${size} bytes, but its header alone needs ${length}`;
+    return damaged("truncated-file", `${name} ${what}.`);
+  };
+  if (size < 8) throw tooShort(8);
   const lengthBytes = await source.read(0, 8);
   const length = new DataView(lengthBytes.buffer).getBigUint64(0, true);
   if (length > BigInt(MAX_HEADER_BYTES)) {
-    throw new CheckpointError(
-      "header-too-large",
-      `${name} announces a header of ${length} bytes; the format allows ${MAX_HEADER_BYTES}.`,
-      { hint: "The file is damaged or of another format; fetch it again." },
-    );
+    const what = `announces a header of ${length} bytes; the format allows ${MAX_HEADER_BYTES}`;
+    throw damaged("header-too-large", `${name} ${what}.`);
   }
-  if (8 + Number(length) > source.size) throw tooShort(8 + Number(length));
-  return parseHeader(await source.read(8, Number(length)), source.size, name);
+  if (8 + Number(length) > size) throw tooShort(8 + Number(length));
+  return parseHeader(await source.read(8, Number(length)), size, name);
 }
 
 function find(tensors: ReadonlyMap<string, TensorInfo>, tensor: string, file: string): TensorInfo {
@@ -178,7 +191,7 @@ function find(tensors: ReadonlyMap<string, TensorInfo>, tensor: string, file: st
   if (info !== undefined) return info;
   throw new CheckpointError(
     "missing-tensor",
-    `${file} has no tensor "${tensor}" among its ${tensors.size}.`,
+    `${file} has no tensor ${show(tensor)} among its ${tensors.size}.`,
     { hint: "Check that the checkpoint belongs to this model." },
   );
 }
@@ -187,25 +200,23 @@ function checkPart(tensor: string, bytes: number, offset: number, length: number
   if (offset >= 0 && length >= 0 && offset + length <= bytes) return;
   throw new ShapeError(
     "range-outside-tensor",
-    `${file}: tensor "${tensor}" has ${bytes} bytes; ${offset} to ${offset + length} were asked.`,
+    `${file}: tensor ${show(tensor)} has ${bytes} bytes; ${offset} to ${offset + length} were asked.`,
   );
 }
 
-function toF32(
-  info: TensorInfo,
-  bytes: Uint8Array<ArrayBuffer>,
-  file: string,
-): Float32Array<ArrayBuffer> {
-  if (info.dtype === "F32") return new Float32Array(bytes.buffer);
-  if (info.dtype === "BF16" || info.dtype === "F16") {
-    const bits = new Uint16Array(bytes.buffer);
-    const values = new Float32Array(bits.length);
-    if (info.dtype === "BF16") bf16ToF32(bits, values);
-    else f16ToF32(bits, values);
-    return values;
-  }
+function checkFloating({ name, dtype }: TensorInfo, file: string): void {
+  if (dtype === "F32" || dtype === "F16" || dtype === "BF16") return;
   throw new ShapeError(
     "not-floating",
-    `${file}: tensor "${info.name}" is ${info.dtype}; only F32, F16 and BF16 are read as float32.`,
+    `${file}: tensor ${show(name)} is ${dtype}; only F32, F16 and BF16 are read as float32.`,
   );
+}
+
+function toF32({ dtype }: TensorInfo, bytes: Uint8Array<ArrayBuffer>): Float32Array<ArrayBuffer> {
+  if (dtype === "F32") return new Float32Array(bytes.buffer);
+  const bits = new Uint16Array(bytes.buffer);
+  const values = new Float32Array(bits.length);
+  if (dtype === "BF16") bf16ToF32(bits, values);
+  else f16ToF32(bits, values);
+  return values;
 }

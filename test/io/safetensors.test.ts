@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CheckpointError, ShapeError } from "../../src/core/errors.ts";
-import { Random } from "../../src/core/random.ts";
 import { bytesSource } from "../../src/io/byte-source.ts";
 import type { SafetensorsDType } from "../../src/io/safetensors-header.ts";
 import { openCheckpoint, openSafetensors } from "../../src/io/safetensors.ts";
@@ -103,12 +102,40 @@ describe("checkpoint folders", () => {
     const store = await openCheckpoint(dir);
     expect([...(await store.readF32("x")), ...(await store.readF32("y"))]).toEqual([1, 2]);
     await store.close();
-    await writeIndex({ x: "b.safetensors" });
-    await expect(openCheckpoint(dir)).rejects.toThrow(/b\.safetensors has no tensor "x"/);
-    await writeIndex({ x: "../a.safetensors" });
-    await expect(openCheckpoint(dir)).rejects.toThrow(/no file name/);
+    await writeIndex({ y: "b.safetensors", x: "b.safetensors", z: "b.safetensors" });
+    await expect(openCheckpoint(dir)).rejects.toThrow(
+      `${join(dir, "b.safetensors")} has no tensors ["x", "z"] among its 1, but ${index} says so.`,
+    );
+    for (const place of ["../a.safetensors", "..", ".", "", "/a", "%2e%2e", "a\0", "a?b"]) {
+      await writeIndex({ x: place });
+      await expect(openCheckpoint(dir)).rejects.toThrow(/no file name/);
+    }
     await writeIndex({ x: "c.safetensors" });
     await expect(openCheckpoint(dir)).rejects.toThrow(/c\.safetensors \(ENOENT\)/);
+    await writeFile(index, '{"weight_map":{"x":"a.safetensors","x":"b.safetensors"}}');
+    await expect(openCheckpoint(dir)).rejects.toThrow(/index\.json lists "x" twice/);
+    await writeFile(index, Uint8Array.of(0x7b, 0xff, 0x7d));
+    await expect(openCheckpoint(dir)).rejects.toThrow(/index\.json is not JSON/);
+  });
+
+  it("keeps to the index, and to model.safetensors when both are there", async () => {
+    const dir = await mkdtemp(join(folder, "both-"));
+    const whole = (names: string[]) =>
+      encodeSafetensors(
+        names.map((name) => ({ name, dtype: "F32", shape: [], data: new Float32Array(1) })),
+      );
+    await writeFile(join(dir, "a.safetensors"), whole(["x", "unlisted"]));
+    const map = { weight_map: { x: "a.safetensors" } };
+    await writeFile(join(dir, "model.safetensors.index.json"), JSON.stringify(map));
+    const names = async () => {
+      const store = await openCheckpoint(dir);
+      await expect(store.read("unlisted")).rejects.toThrow(/no tensor "unlisted" among its 1/);
+      await store.close();
+      return [...store.tensors.keys()];
+    };
+    expect(await names()).toEqual(["x"]);
+    await writeFile(join(dir, "model.safetensors"), whole(["y"]));
+    expect(await names()).toEqual(["y"]);
   });
 
   it("opens a single file, and says so when there are no weights", async () => {
@@ -124,6 +151,8 @@ describe("checkpoint folders", () => {
 describe("damaged files", () => {
   const f32 = (begin: number, end: number, shape = [(end - begin) / 4]) =>
     JSON.stringify({ dtype: "F32", shape, data_offsets: [begin, end] });
+  const deepDtype = (levels: number) =>
+    withHeader(`{"a":{"dtype":${"[".repeat(levels)}${"]".repeat(levels)}}}`, 0);
   const cases: [name: string, bytes: Uint8Array, code: string, message: RegExp][] = [
     ["seven bytes", new Uint8Array(7), "truncated-file", /7 bytes/],
     ["a header beyond the limit", new Uint8Array(8).fill(255), "header-too-large", /announces/],
@@ -150,12 +179,27 @@ describe("damaged files", () => {
     [
       "a name twice",
       withHeader(`{"a":${f32(0, 4)},"\\u0061":${f32(0, 4)}}`, 4),
-      "duplicate-tensor",
+      "duplicate-name",
       /"a"/,
     ],
     ["an unknown dtype", withHeader(`{"a":{"dtype":"F33"}}`, 0), "unknown-dtype", /F33/],
     ["an inherited dtype", withHeader(`{"a":{"dtype":"toString"}}`, 0), "unknown-dtype", /toS/],
     ["reversed offsets", withHeader(`{"a":${f32(8, 4, [])}}`, 8), "truncated-file", /8 to 4/],
+    ["a deep dtype", deepDtype(50_000), "bad-header", /more than 64 levels/],
+    ["a dtype of lists", deepDtype(40), "unknown-dtype", /the unknown dtype \[\[\.\.\.\]\]/],
+    [
+      "an overflow before a zero",
+      withHeader(`{"a":${f32(0, 0, [2 ** 52, 2 ** 52, 0])}}`, 0),
+      "bad-shape",
+      /needs/,
+    ],
+    [
+      "a field twice",
+      withHeader(`{"a":{"dtype":"U8","dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 4),
+      "duplicate-name",
+      /lists "dtype" twice/,
+    ],
+    ["a minus zero", withHeader(`{"a":{"dtype":"U8","shape":[-0]}}`, 0), "bad-shape", /"a"/],
     ["metadata of numbers", withHeader(`{"__metadata__":{"a":1}}`, 0), "bad-header", /strings/],
   ];
   it.each(cases)("%s ends in a clear error", async (_, bytes, code, message) => {
@@ -167,42 +211,7 @@ describe("damaged files", () => {
     expect(error).toMatchObject({ code, message: expect.stringMatching(message) });
     expect((error as Error).message).toContain("x.safetensors");
   });
-
-  it("500 mutated files give a clear error or whole tensors", async () => {
-    const random = new Random(20240917, "data");
-    const header = Number(new DataView(file.buffer).getBigUint64(0, true));
-    let refused = 0;
-    for (let round = 0; round < 500; round++) {
-      const bytes = mutate(file, header, random);
-      try {
-        const store = await open(bytes);
-        for (const [name, info] of store.tensors) {
-          expect((await store.read(name)).length).toBe(info.bytes);
-          expect(info.offset + info.bytes).toBeLessThanOrEqual(bytes.length);
-        }
-      } catch (error) {
-        expect(error).toBeInstanceOf(CheckpointError);
-        refused++;
-      }
-    }
-    expect(refused).toBeGreaterThan(250);
-  });
 });
-
-function mutate(original: Uint8Array, header: number, random: Random): Uint8Array {
-  const kind = random.u32() % 4;
-  if (kind === 0) return original.slice(0, random.u32() % original.length);
-  const bytes = new Uint8Array(original);
-  const edits = 1 + (random.u32() % 4);
-  for (let i = 0; i < edits; i++) {
-    // Most edits hit the header, and there mostly digits: the hardest to notice.
-    const at = kind === 1 ? random.u32() % 8 : 8 + (random.u32() % header);
-    const digit = bytes[at]! >= 0x30 && bytes[at]! <= 0x39;
-    bytes[at] = digit ? 0x30 + (random.u32() % 10) : random.u32() % 256;
-  }
-  if (kind !== 3) return bytes;
-  return new Uint8Array([...bytes, ...new Uint8Array(random.u32() % 16)]);
-}
 
 it("refuses to write a tensor whose data do not fit its shape, and leaves nothing behind", async () => {
   const path = join(folder, "bad.safetensors");
