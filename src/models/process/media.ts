@@ -1,9 +1,15 @@
 import { DataError } from "../../core/errors.ts";
 import { sampledFps, qwenFrames } from "../../media/frames.ts";
-import { loadAudio, loadVideo } from "../../media/load.ts";
+import { loadAudio, loadImage, loadVideo } from "../../media/load.ts";
 import { resizeFrame } from "../../media/resize.ts";
 import { smartResize, videoFrameSize } from "../../media/smart-resize.ts";
-import type { AudioClip, DecodeOptions, Frame, VideoClip } from "../../media/types.ts";
+import {
+  type AudioClip,
+  type DecodeOptions,
+  type Frame,
+  sourceName,
+  type VideoClip,
+} from "../../media/types.ts";
 import type { ImagePart, MediaPart, VideoPart } from "../../text/chat-template.ts";
 import type { AudioConfig, ModelConfig, VisionConfig } from "../config.ts";
 import { audioTokens, checkAudioFrames, HOP_SAMPLES, melFrames } from "../towers/audio-layout.ts";
@@ -227,13 +233,12 @@ function planSound(audio: AudioClip, { maxSamples }: ProcessorConfig, tower: Aud
 }
 
 /**
- * Decodes the medium of one part of a conversation, with frames already at the model's size.
+ * Decodes the medium of one part of a conversation; frames of a video come at the model's size.
  *
  * Callers that ask often keep the result: it depends on the part, the configuration and the video
  * limits of the options only.
  *
- * @throws {DataError} of the decoders; `no-media` for a part without a file and for images, which
- *   this function does not decode.
+ * @throws {DataError} of the decoders; `no-media` for a part without a file.
  */
 export async function loadMedium(
   part: MediaPart,
@@ -243,9 +248,13 @@ export async function loadMedium(
   if (part.type === "audio" && part.audio !== undefined) {
     return { kind: "audio", audio: await loadAudio(part.audio, options) };
   }
+  if (part.type === "image" && part.image !== undefined) {
+    const frame = await loadImage(part.image, options);
+    return { kind: "image", file: sourceName(part.image), frame };
+  }
   if (part.type !== "video" || part.video === undefined) {
     throw new DataError("no-media", `A part of type ${part.type} has no file to decode.`, {
-      hint: "Name the file of the part; decode images yourself and give their pixels.",
+      hint: "Name the file of the part, or decode it yourself and give its pixels.",
     });
   }
   const { fps, nframes, min_frames: minFrames, max_frames: maxFrames } = part;
