@@ -55,7 +55,7 @@ export interface SafetensorsHeader {
  * Source: huggingface/safetensors, safetensors/src/tensor.rs (Metadata::validate).
  */
 export function parseHeader(text: Uint8Array, fileBytes: number, file: string): SafetensorsHeader {
-  // Rust's reader insists on the first byte too, because others would skip spaces.
+  // The format has no spaces before the header, though JSON may and the Rust library reads them.
   if (text[0] !== 0x7b) {
     throw damaged("bad-header", `${file}: the safetensors header is not an object.`);
   }
