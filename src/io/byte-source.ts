@@ -13,6 +13,8 @@ export interface ByteSource {
    * @throws {CheckpointError} when the range leaves the file or the file ends early.
    */
   read(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Fills `into` from `offset`, for readers that use one buffer again; where it costs nothing. */
+  readInto?(offset: number, into: Uint8Array<ArrayBuffer>): Promise<void>;
   /** Frees what the source holds open, if it holds anything. */
   close?(): Promise<void>;
 }
@@ -53,6 +55,10 @@ export function bytesSource(
     async read(offset, length) {
       checkRange(name, view.byteLength, offset, length);
       return new Uint8Array(view.subarray(offset, offset + length));
+    },
+    async readInto(offset, into) {
+      checkRange(name, view.byteLength, offset, into.length);
+      into.set(view.subarray(offset, offset + into.length));
     },
   };
 }

@@ -98,20 +98,26 @@ export async function fileSource(path: string): Promise<ByteSource> {
   if (isUrl(path)) return urlSource(path);
   const handle = await guarded("read", path, () => open(localPath(path), "r"));
   const { size } = await guarded("read", path, () => handle.stat());
+  const readInto = async (offset: number, into: Uint8Array) => {
+    const { length } = into;
+    checkRange(path, size, offset, length);
+    let filled = 0;
+    while (filled < length) {
+      const { bytesRead } = await guarded("read", path, () =>
+        // One read call moves at most 2 GiB.
+        handle.read(into, filled, Math.min(length - filled, 2 ** 30), offset + filled),
+      );
+      if (bytesRead === 0) checkRange(path, offset + filled, offset, length);
+      filled += bytesRead;
+    }
+  };
   return {
     size,
+    readInto,
     async read(offset, length) {
       checkRange(path, size, offset, length);
       const bytes = new Uint8Array(length);
-      let filled = 0;
-      while (filled < length) {
-        const { bytesRead } = await guarded("read", path, () =>
-          // One read call moves at most 2 GiB.
-          handle.read(bytes, filled, Math.min(length - filled, 2 ** 30), offset + filled),
-        );
-        if (bytesRead === 0) checkRange(path, offset + filled, offset, length);
-        filled += bytesRead;
-      }
+      await readInto(offset, bytes);
       return bytes;
     },
     close: () => handle.close(),

@@ -22,6 +22,8 @@ export interface TensorStore {
   read(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /** Reads `length` bytes of a tensor from byte `offset` of it. */
   readRange(name: string, offset: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Fills `into` with the bytes of a tensor from byte `offset` of it. */
+  readInto(name: string, offset: number, into: Uint8Array<ArrayBuffer>): Promise<void>;
   /**
    * Reads a tensor of dtype F32, F16 or BF16 as float32, exactly.
    *
@@ -49,12 +51,22 @@ export async function openSafetensors(source: ByteSource, name: string): Promise
     return source.read(start + offset, length);
   };
   const read = async (tensor: string) => readRange(tensor, 0, info(tensor).bytes);
+  const readInto = async (tensor: string, offset: number, into: Uint8Array<ArrayBuffer>) => {
+    if (source.readInto === undefined) {
+      into.set(await readRange(tensor, offset, into.length));
+      return;
+    }
+    const { offset: start, bytes } = info(tensor);
+    checkPart(tensor, bytes, offset, into.length, name);
+    await source.readInto(start + offset, into);
+  };
   return {
     name,
     metadata,
     tensors,
     read,
     readRange: async (tensor, offset, length) => readRange(tensor, offset, length),
+    readInto,
     readF32: async (tensor) => {
       checkFloating(info(tensor), name);
       return toF32(info(tensor), await read(tensor));
@@ -122,6 +134,7 @@ async function openShards(folder: string, index: string): Promise<TensorStore> {
     tensors,
     read: async (name) => storeOf(name).read(name),
     readRange: async (name, offset, length) => storeOf(name).readRange(name, offset, length),
+    readInto: async (name, offset, into) => storeOf(name).readInto(name, offset, into),
     readF32: async (name) => storeOf(name).readF32(name),
     close,
   };

@@ -68,6 +68,12 @@ describe("byte sources", () => {
     part.fill(0);
     expect([...(await source.read(998, 2))]).toEqual([245, 246]);
     expect((await source.read(1000, 0)).length).toBe(0);
+    if (source.readInto !== undefined) {
+      const into = new Uint8Array(12).subarray(2, 10);
+      await source.readInto(251, into);
+      expect([...new Uint8Array(into.buffer)]).toEqual([0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 0, 0]);
+      expect((await failure(source.readInto(993, into))).code).toBe("range-outside-file");
+    }
     for (const [offset, length] of [
       [999, 2],
       [-1, 1],

@@ -84,6 +84,12 @@ describe("reading what Python wrote", () => {
     const part = await store.readRange("bytes", 2, 3);
     expect([...part]).toEqual([2, 3, 4]);
     await expect(store.readRange("bytes", 5, 3)).rejects.toThrow(/"bytes" has 7 bytes; 5 to 8/);
+    const { size, read } = bytesSource(file);
+    for (const each of [store, await openSafetensors({ size, read }, "x.safetensors")]) {
+      await each.readInto("bytes", 1, part);
+      expect([...part]).toEqual([1, 2, 3]);
+      await expect(each.readInto("bytes", 5, part)).rejects.toThrow(/5 to 8 were asked/);
+    }
     await expect(store.read("missing")).rejects.toThrow(/no tensor "missing" among its 10/);
   });
 });
@@ -101,6 +107,9 @@ describe("checkpoint folders", () => {
     await writeIndex({ x: "a.safetensors", y: "b.safetensors" });
     const store = await openCheckpoint(dir);
     expect([...(await store.readF32("x")), ...(await store.readF32("y"))]).toEqual([1, 2]);
+    const into = new Float32Array(1);
+    await store.readInto("y", 0, new Uint8Array(into.buffer));
+    expect(into[0]).toBe(2);
     await store.close();
     await writeIndex({ y: "b.safetensors", x: "b.safetensors", z: "b.safetensors" });
     await expect(openCheckpoint(dir)).rejects.toThrow(
