@@ -31,31 +31,47 @@ export interface QwenFrameOptions {
  */
 export function qwenFrameCount(info: FrameInfo, options: QwenFrameOptions = {}): number {
   const { totalFrames } = info;
-  if (options.fps !== undefined && options.nframes !== undefined) {
-    throw new DataError(
-      "media-frame-choice",
-      `fps ${options.fps} and nframes ${options.nframes} are both given.`,
-      { hint: "Give one of the two." },
-    );
+  if (options.nframes !== undefined) return askedCount(totalFrames, options);
+  const least = evenUp(options.minFrames ?? FPS_MIN_FRAMES);
+  const most = evenDown(options.maxFrames ?? Math.min(FPS_MAX_FRAMES, totalFrames));
+  const wanted = (totalFrames / info.fps) * (options.fps ?? DEFAULT_FPS);
+  const count = evenDown(Math.min(Math.max(wanted, least), most, totalFrames));
+  return possible(count, totalFrames);
+}
+
+/**
+ * The number of frames that the sampler inside the HF processors wants. Differs from
+ * `qwenFrameCount` where `minFrames` is odd: here it is not rounded up first.
+ *
+ * @throws {DataError} `media-frame-choice` when both rules are given or no even number fits.
+ * Source: Qwen2VLVideoProcessor.sample_frames of transformers 4.57.6.
+ */
+export function hfFrameCount(info: FrameInfo, options: QwenFrameOptions = {}): number {
+  const { totalFrames } = info;
+  if (options.nframes !== undefined) return askedCount(totalFrames, options);
+  const least = options.minFrames ?? FPS_MIN_FRAMES;
+  const most = evenDown(Math.min(options.maxFrames ?? FPS_MAX_FRAMES, totalFrames));
+  const wanted = (totalFrames / info.fps) * (options.fps ?? DEFAULT_FPS);
+  const count = evenDown(Math.min(Math.max(wanted, least), most, totalFrames));
+  return possible(count, totalFrames);
+}
+
+function askedCount(totalFrames: number, { nframes, fps }: QwenFrameOptions): number {
+  if (fps !== undefined) {
+    throw new DataError("media-frame-choice", `fps ${fps} and nframes ${nframes} are both given.`, {
+      hint: "Give one of the two.",
+    });
   }
-  let count: number;
-  if (options.nframes !== undefined) {
-    count = roundHalfEven(options.nframes / FRAME_FACTOR) * FRAME_FACTOR;
-  } else {
-    const fps = options.fps ?? DEFAULT_FPS;
-    const least = evenUp(options.minFrames ?? FPS_MIN_FRAMES);
-    const most = evenDown(options.maxFrames ?? Math.min(FPS_MAX_FRAMES, totalFrames));
-    const wanted = (totalFrames / info.fps) * fps;
-    count = evenDown(Math.min(Math.max(wanted, least), most, totalFrames));
-  }
-  if (count < FRAME_FACTOR || count > totalFrames) {
-    throw new DataError(
-      "media-frame-choice",
-      `${count} frames are wanted of a clip that has ${totalFrames}; at least 2 are needed.`,
-      { hint: "Lower nframes, or leave the clip out." },
-    );
-  }
-  return count;
+  return possible(roundHalfEven(nframes! / FRAME_FACTOR) * FRAME_FACTOR, totalFrames);
+}
+
+function possible(count: number, totalFrames: number): number {
+  if (count >= FRAME_FACTOR && count <= totalFrames) return count;
+  throw new DataError(
+    "media-frame-choice",
+    `${count} frames are wanted of a clip that has ${totalFrames}; at least 2 are needed.`,
+    { hint: "Lower nframes, or leave the clip out." },
+  );
 }
 
 /** The frame choice of qwen-omni-utils: evenly spaced, the first and the last frame included. */
@@ -64,13 +80,13 @@ export function qwenFrames(options: QwenFrameOptions = {}): FrameChoice {
 }
 
 /**
- * The sampler inside the HF processors (`do_sample_frames`): same count, but the last frame is not
- * reached, and float32 rounding can give one index more than the count.
+ * The sampler inside the HF processors (`do_sample_frames`): the last frame is not reached, and
+ * float32 rounding can give one index more than the count.
  *
  * Source: sample_frames of transformers 4.57.6, `torch.arange(0, total, total / n).int()`.
  */
 export function hfFrames(options: QwenFrameOptions = {}): FrameChoice {
-  return (info) => hfIndices(info.totalFrames, qwenFrameCount(info, options));
+  return (info) => hfIndices(info.totalFrames, hfFrameCount(info, options));
 }
 
 /** Every frame of the clip. */
@@ -101,13 +117,13 @@ export function spacedIndices(total: number, count: number): number[] {
 
 /**
  * `torch.arange(0, total, total / count)` in float32, truncated, bit for bit: the CPU kernel fills
- * blocks of eight from a rounded base, and what is left one by one.
+ * pairs of blocks of eight, each from a rounded base, and what is left one by one.
  */
 export function hfIndices(total: number, count: number): number[] {
   const block = 8;
   const step = total / count;
   const length = Math.ceil(total / step);
-  const inBlocks = length - (length % block);
+  const inBlocks = length - (length % (2 * block));
   return Array.from({ length }, (_, i) => {
     const base = i < inBlocks ? i - (i % block) : i;
     return Math.trunc(Math.fround(Math.fround(base * step) + (i - base) * step));

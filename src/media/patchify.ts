@@ -29,6 +29,14 @@ export interface PatchifyOptions {
   mode?: NormaliseMode;
 }
 
+/** A picture: bytes, or numbers near 0..255 that a resize without rounding left. */
+export interface PatchFrame {
+  width: number;
+  height: number;
+  /** [height, width, 3]. */
+  rgb: Uint8Array | Float64Array;
+}
+
 /** Patches of one medium. */
 export interface Patches {
   /** [rows, 3 * temporalPatchSize * patchSize^2] f32. */
@@ -55,7 +63,7 @@ const LEVELS = 256;
  * Source: Qwen2VLImageProcessor._preprocess of transformers 4.57.6.
  */
 export function patchify(
-  frames: readonly { width: number; height: number; rgb: Uint8Array }[],
+  frames: readonly PatchFrame[],
   options: PatchifyOptions = {},
 ): Patches {
   const { patchSize = 14, temporalPatchSize = 2, mergeSize = 2 } = options;
@@ -77,7 +85,10 @@ export function patchify(
       `A frame of ${frame.width} x ${frame.height} follows one of ${width} x ${height}.`,
     );
   }
-  const levels = normalisedLevels(options);
+  const normalise = normaliser(options);
+  const levels = Float32Array.from({ length: CHANNELS * LEVELS }, (_, i) =>
+    normalise(i % LEVELS, Math.floor(i / LEVELS)),
+  );
   const gridT = Math.ceil(frames.length / temporalPatchSize);
   const gridH = height / patchSize;
   const gridW = width / patchSize;
@@ -87,6 +98,7 @@ export function patchify(
   for (let t = 0; t < gridT; t++) {
     for (let f = 0; f < temporalPatchSize; f++) {
       const { rgb } = frames[Math.min(t * temporalPatchSize + f, frames.length - 1)]!;
+      const bytes = rgb instanceof Uint8Array;
       let at = t * gridH * gridW * rowLength + f * plane;
       for (const [row, col] of mergedOrder(gridH, gridW, mergeSize)) {
         const corner = (row * patchSize * width + col * patchSize) * CHANNELS;
@@ -95,7 +107,7 @@ export function patchify(
           for (let y = 0; y < patchSize; y++) {
             let from = corner + y * width * CHANNELS + c;
             for (let x = 0; x < patchSize; x++, from += CHANNELS) {
-              data[to++] = levels[c * LEVELS + rgb[from]!]!;
+              data[to++] = bytes ? levels[c * LEVELS + rgb[from]!]! : normalise(rgb[from]!, c);
             }
           }
         }
@@ -117,18 +129,14 @@ function* mergedOrder(gridH: number, gridW: number, merge: number): Generator<[n
   }
 }
 
-/** The number that each byte of each channel becomes: [3, 256]. */
-function normalisedLevels(options: PatchifyOptions): Float32Array {
+/** The number that a value 0..255 of a channel becomes. */
+function normaliser(options: PatchifyOptions): (value: number, channel: number) => number {
   const { mean = CLIP_MEAN, std = CLIP_STD, mode = "fast" } = options;
   const f32 = Math.fround;
-  const levels = new Float32Array(CHANNELS * LEVELS);
-  for (let c = 0; c < CHANNELS; c++) {
-    const m = f32(mean[c]!);
-    const s = f32(std[c]!);
-    for (let v = 0; v < LEVELS; v++) {
-      levels[c * LEVELS + v] =
-        mode === "slow" ? f32(f32(v * (1 / 255)) - m) / s : f32(v - f32(m * 255)) / f32(s * 255);
-    }
-  }
-  return levels;
+  const m = mean.map(f32);
+  const s = std.map(f32);
+  if (mode === "slow") return (v, c) => f32(f32(v * (1 / 255)) - m[c]!) / s[c]!;
+  const m255 = m.map((value) => f32(value * 255));
+  const s255 = s.map((value) => f32(value * 255));
+  return (v, c) => f32(f32(v) - m255[c]!) / s255[c]!;
 }

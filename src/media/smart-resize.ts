@@ -9,6 +9,8 @@ export interface SmartResizeOptions {
   minPixels?: number;
   /** Default 12845056, 16384 tokens. */
   maxPixels?: number;
+  /** A side is at least one factor before the limits are looked at: qwen-vl-utils. Default false. */
+  lift?: boolean;
 }
 
 /** The sharpest ratio of the sides that the Qwen processors take. */
@@ -19,7 +21,7 @@ const MAX_ASPECT = 200;
  * within the limits, nearly its own aspect.
  *
  * Rounds halves to even, as Python does. A side of 14 or less becomes one factor only where the
- * picture is shrunk to `maxPixels` (transformers' form, not that of qwen-vl-utils).
+ * picture is shrunk to `maxPixels` (transformers' form), or anyway with `lift` (qwen-vl-utils).
  *
  * @throws {DataError} `media-aspect` when one side is more than 200 times the other.
  * Source: smart_resize of transformers 4.57.6, models/qwen2_vl/image_processing_qwen2_vl.py.
@@ -28,7 +30,8 @@ export function smartResize(
   size: { width: number; height: number },
   options: SmartResizeOptions = {},
 ): { width: number; height: number } {
-  const { factor = 28, minPixels = 3136, maxPixels = 12845056 } = options;
+  const { factor = 28, minPixels = 3136, maxPixels = 12845056, lift = false } = options;
+  const least = lift ? factor : 0;
   const { width, height } = size;
   if (Math.max(width, height) / Math.min(width, height) > MAX_ASPECT) {
     throw new DataError(
@@ -37,8 +40,8 @@ export function smartResize(
       { hint: "Crop it, or leave the row out." },
     );
   }
-  const nearH = roundHalfEven(height / factor) * factor;
-  const nearW = roundHalfEven(width / factor) * factor;
+  const nearH = Math.max(least, roundHalfEven(height / factor) * factor);
+  const nearW = Math.max(least, roundHalfEven(width / factor) * factor);
   if (nearH * nearW > maxPixels) {
     const shrink = Math.sqrt((height * width) / maxPixels);
     return {
@@ -80,5 +83,5 @@ export function videoFrameSize(
   const share = Math.min(602112, (totalPixels / numFrames) * 2);
   const allowed = Math.max(share, Math.trunc(minPixels * 1.05));
   const maxPixels = Math.min(options.maxPixels ?? allowed, allowed);
-  return smartResize(size, { minPixels, maxPixels });
+  return smartResize(size, { minPixels, maxPixels, lift: true });
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import {
   allFrames,
@@ -8,6 +9,7 @@ import {
   sampledFps,
   spacedIndices,
 } from "../../src/media/frames.ts";
+import type { FrameChoice, FrameInfo } from "../../src/media/types.ts";
 import { golden } from "./golden.ts";
 
 const info = (totalFrames: number, fps: number) => ({
@@ -37,9 +39,52 @@ test("hfFrames gives the specification's examples", () => {
   expect(hfIndices(17, 14)).toHaveLength(15);
 });
 
+interface Asked {
+  fps?: number;
+  nframes?: number;
+  min_frames?: number;
+  max_frames?: number;
+}
+
+/** 0 for n or length where the reference refuses. */
+type Choice = [
+  ...[total: number, fps: number, asked: Asked, n: number],
+  ...[spaced: number, hfLength: number, hf: number],
+];
+
+const { choices } = JSON.parse(readFileSync("test/golden/media/frames.json", "utf8")) as {
+  choices: Choice[];
+};
+
+const checksum = (indices: number[]) =>
+  indices.reduce((sum, value, i) => (sum * 31 + value + i) % 2147483647, 0);
+
+/** The indices, or none where the choice is refused. */
+function chosen(choice: FrameChoice, about: FrameInfo): number[] {
+  try {
+    return choice(about);
+  } catch (error) {
+    expect(error).toMatchObject({ code: "media-frame-choice" });
+    return [];
+  }
+}
+
+test("2,000 choices are those of smart_nframes with linspace, and of HF's sampler", () => {
+  expect(choices).toHaveLength(2000);
+  expect(choices.filter(([total]) => total > 19_000).length).toBeGreaterThan(300);
+  for (const [total, fps, asked, n, spaced, hfLength, hf] of choices) {
+    const { fps: rate, nframes, min_frames: minFrames, max_frames: maxFrames } = asked;
+    const given = Object.entries({ fps: rate, nframes, minFrames, maxFrames });
+    const options = Object.fromEntries(given.filter(([, value]) => value !== undefined));
+    const name = `${total} frames at ${fps}, ${JSON.stringify(asked)}`;
+    const ours = chosen(qwenFrames(options), info(total, fps));
+    expect([ours.length, checksum(ours)], name).toEqual([n, spaced]);
+    const theirs = chosen(hfFrames(options), info(total, fps));
+    expect([theirs.length, checksum(theirs)], name).toEqual([hfLength, hf]);
+  }
+});
+
 test("indices equal torch's linspace and arange over many lengths", () => {
-  const checksum = (indices: number[]) =>
-    indices.reduce((sum, value, i) => (sum * 31 + value + i) % 2147483647, 0);
   for (const [total, n, spaced, hfLength, hf] of golden.frames) {
     expect(checksum(spacedIndices(total, n)), `linspace ${total} ${n}`).toBe(spaced);
     const indices = hfIndices(total, n);
