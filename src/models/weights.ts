@@ -16,10 +16,23 @@ export interface AdapterSettings {
   r: number;
   /** Numerator of the factor, which is alpha / r. */
   alpha: number;
+  /** Whether the factor is alpha / sqrt(r) instead (rank-stabilised). Default false. */
+  rslora?: boolean;
   /** Chooses layers among the names of all matrices, without `.weight`, in the order of the model. */
   choose: (layers: readonly string[]) => ReadonlySet<string>;
   /** Seed of the first factors. */
   seed: number;
+}
+
+/** The factors of an adapter and what they are multiplied by. */
+export interface NewAdapter {
+  /** [r, inputs] f32. */
+  a: Float32Array;
+  /** [outputs, r] f32. */
+  b: Float32Array;
+  scale: number;
+  /** Whether the scale is alpha / sqrt(r). Default false. */
+  rslora?: boolean;
 }
 
 /** Which weights train, the adapters on frozen ones, and how frozen ones are stored. */
@@ -117,13 +130,9 @@ export class ModelWeights implements Weights {
   /**
    * Puts an adapter on a linear layer.
    *
-   * @param a [r, inputs] f32; @param b [outputs, r] f32; @param trains whether it gets gradients.
+   * @param trains whether it gets gradients.
    */
-  addAdapter(
-    layer: string,
-    { a, b, scale }: { a: Float32Array; b: Float32Array; scale: number },
-    trains: boolean,
-  ): void {
+  addAdapter(layer: string, { a, b, scale, rslora = false }: NewAdapter, trains: boolean): void {
     const { rows, width } = this.parameters.get(`${layer}.weight`)!.value;
     const rank = a.length / width;
     const factor = (name: string, shape: readonly number[], values: Float32Array) =>
@@ -132,6 +141,7 @@ export class ModelWeights implements Weights {
       a: factor("lora_A", [rank, width], a),
       b: factor("lora_B", [rows, rank], b),
       scale,
+      rslora,
     });
   }
 
@@ -174,7 +184,8 @@ export class ModelWeights implements Weights {
   }
 
   /** New adapters as PEFT's: A uniform in +-1 / sqrt(inputs) (Kaiming with a = sqrt(5)), B zero. */
-  #addNewAdapters({ r, alpha, choose, seed }: AdapterSettings): void {
+  #addNewAdapters({ r, alpha, rslora = false, choose, seed }: AdapterSettings): void {
+    const scale = alpha / (rslora ? Math.sqrt(r) : r);
     const matrices = [...this.parameters].filter(
       ([name, { shape }]) => shape.length === 2 && name.endsWith(".weight"),
     );
@@ -186,7 +197,8 @@ export class ModelWeights implements Weights {
       const random = new Random(seed, "init", index, ADAPTER_STREAM);
       const bound = 1 / Math.sqrt(width);
       const a = Float32Array.from({ length: r * width }, () => random.uniform(-bound, bound));
-      this.addAdapter(layer, { a, b: new Float32Array(rows * r), scale: alpha / r }, true);
+      const b = new Float32Array(rows * r);
+      this.addAdapter(layer, { a, b, scale, rslora }, true);
     });
   }
 }

@@ -8,6 +8,8 @@ export interface Adapter {
   b: Parameter;
   /** alpha / r, or alpha / sqrt(r) for rank-stabilised adapters. */
   scale: number;
+  /** True when the scale is alpha / sqrt(r) (rsLoRA), which a saved adapter says of itself. */
+  rslora: boolean;
 }
 
 /** The weights of a model by canonical checkpoint name. */
