@@ -62,10 +62,7 @@ const LEVELS = 256;
  *   patchSize * mergeSize.
  * Source: Qwen2VLImageProcessor._preprocess of transformers 4.57.6.
  */
-export function patchify(
-  frames: readonly PatchFrame[],
-  options: PatchifyOptions = {},
-): Patches {
+export function patchify(frames: readonly PatchFrame[], options: PatchifyOptions = {}): Patches {
   const { patchSize = 14, temporalPatchSize = 2, mergeSize = 2 } = options;
   const first = frames[0];
   if (!first) throw new ShapeError("patchify-shape", "There is no frame to cut into patches.");
