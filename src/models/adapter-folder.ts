@@ -1,6 +1,6 @@
 /**
  * Low-rank adapters as PEFT stores them: `adapter_config.json` and `adapter_model.safetensors`,
- * whose names are those of the thinker's modules. Source: huggingface/peft, LoraConfig,
+ * whose names are those of transformers' modules. Source: huggingface/peft 0.21, LoraConfig,
  * `get_peft_model_state_dict`.
  */
 import { exists, readBytes, readText, writeFileAtomic } from "#io";
@@ -9,12 +9,16 @@ import { bytesSource } from "../io/byte-source.ts";
 import { joinPath } from "../io/path.ts";
 import { openSafetensors } from "../io/safetensors.ts";
 import { writeSafetensors } from "../io/safetensors-writer.ts";
-import { ModelWeights } from "./weights.ts";
+import type { ModelConfig } from "./config.ts";
+import { isTable } from "./tuning.ts";
+import type { ModelWeights } from "./weights.ts";
 
 const CONFIG_FILE = "adapter_config.json";
 const WEIGHTS_FILE = "adapter_model.safetensors";
 /** What PEFT puts before the name of a module. */
 const PREFIX = "base_model.model.";
+/** A factor's name: the module, the letter. A name as PEFT holds it in memory has `.default`. */
+const FACTOR = /^base_model\.model\.(.+)\.lora_(A|B)(?:\.default)?\.weight$/;
 
 /** What an adapter folder says of itself. */
 export interface AdapterConfig {
@@ -23,6 +27,14 @@ export interface AdapterConfig {
   r: number;
   /** The factor of B A x. */
   scale: number;
+  /** Whether that is alpha / sqrt(r). */
+  rslora: boolean;
+}
+
+/** What adapters belong to: a model, or what is left of one. */
+export interface AdaptedModel {
+  config: ModelConfig;
+  weights: ModelWeights;
 }
 
 /** True when a folder holds adapters and no weights of a whole model. */
@@ -69,17 +81,23 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
     if ((config[name] ?? null) !== null) throw fail(`${name} is set`);
   }
   const rank = r as number;
-  return { base, r: rank, scale: alpha / (config["use_rslora"] === true ? Math.sqrt(rank) : rank) };
+  const rslora = config["use_rslora"] === true;
+  return { base, r: rank, scale: alpha / (rslora ? Math.sqrt(rank) : rank), rslora };
 }
 
-/** Writes all adapters of a model; `base` is what PEFT is to load them on. */
+/**
+ * Writes all adapters of a model as PEFT does, byte for byte in the tensors, in f32.
+ *
+ * @param base what PEFT is to load them on.
+ * @throws {CheckpointError} `disk-full`, `no-permission`.
+ */
 export async function writeAdapters(
-  weights: ModelWeights,
+  { config: { family }, weights }: AdaptedModel,
   base: string,
   folder: string,
 ): Promise<void> {
   const [first] = weights.adapters.values();
-  const { scale, a } = first!;
+  const { scale, rslora, a } = first!;
   const r = a.value.rows;
   const config = {
     base_model_name_or_path: base,
@@ -88,20 +106,20 @@ export async function writeAdapters(
     inference_mode: true,
     init_lora_weights: true,
     // The product of a quotient: its last digits are rounding.
-    lora_alpha: Number((scale * r).toPrecision(12)),
+    lora_alpha: Number((scale * (rslora ? Math.sqrt(r) : r)).toPrecision(12)),
     lora_dropout: 0,
     modules_to_save: null,
     peft_type: "LORA",
     r,
-    // Whole names: the last parts would name layers of the towers as well.
-    target_modules: [...weights.adapters.keys()],
+    // Whole paths: their last parts would name layers of other parts as well.
+    target_modules: [...weights.adapters.keys()].map((layer) => family.names.module(layer)),
     task_type: "CAUSAL_LM",
     use_dora: false,
-    use_rslora: false,
+    use_rslora: rslora,
   };
   await writeFileAtomic(joinPath(folder, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
   const tensors = weights.adapterParameters.map(({ name, shape, value }) => ({
-    name: `${PREFIX}${name}`,
+    name: `${PREFIX}${family.names.module(name)}`,
     dtype: "F32" as const,
     shape,
     data: () => value.download(),
@@ -120,36 +138,62 @@ export interface StoredAdapter {
 /**
  * Reads the adapters of a folder by layer, and checks that each fits its layer.
  *
+ * Layers may be spelled as any version of transformers spells its modules, or as the Hub spells
+ * its tensors.
+ *
  * @throws {CheckpointError} `bad-adapter` that names the file and the tensor.
  */
 export async function readAdapters(
   folder: string,
-  weights: ModelWeights,
+  { config, weights }: AdaptedModel,
+  r: number,
+): Promise<Map<string, StoredAdapter>> {
+  const shapes = new Map([...weights.parameters].map(([name, { shape }]) => [name, shape]));
+  return readStoredAdapters(folder, config, shapes, r);
+}
+
+/**
+ * {@link readAdapters} without a model on a device.
+ *
+ * @param shapes of the model's weights, by canonical name.
+ * @throws {CheckpointError} `bad-adapter` that names the file and the tensor.
+ */
+export async function readStoredAdapters(
+  folder: string,
+  { family }: Pick<ModelConfig, "family">,
+  shapes: ReadonlyMap<string, readonly number[]>,
   r: number,
 ): Promise<Map<string, StoredAdapter>> {
   const path = joinPath(folder, WEIGHTS_FILE);
   const fail = (what: string) =>
     new CheckpointError("bad-adapter", `${path}: ${what}.`, {
-      hint: "Check that the adapter belongs to this base model.",
+      hint: "Check that the adapter belongs to this base model, and sits on linear layers alone.",
     });
   const store = await openSafetensors(bytesSource(await readBytes(path), path), path);
   const found = new Map<string, StoredAdapter>();
   for (const stored of store.tensors.keys()) {
-    const match = /^base_model\.model\.(?:thinker\.)?(.+)\.lora_(A|B)\.weight$/.exec(stored);
+    const match = FACTOR.exec(stored);
     if (match === null) throw fail(`"${stored}" is no factor of an adapter`);
     if (match[2] === "B") continue;
-    const layer = match[1]!;
-    const weight = weights.parameters.get(`${layer}.weight`);
-    if (weight === undefined) throw fail(`"${stored}" belongs to no layer of the model`);
-    const other = stored.replace(/A\.weight$/, "B.weight");
-    for (const [name, shape] of [
-      [stored, [r, weight.value.width]],
-      [other, [weight.value.rows, r]],
+    const layer = family.names.canonical(`${match[1]!}.weight`)?.replace(/\.weight$/, "");
+    const shape = shapes.get(`${layer}.weight`);
+    if (layer === undefined || shape === undefined) {
+      throw fail(`"${stored}" belongs to no layer of the model`);
+    }
+    const [outputs, inputs] = shape;
+    if (shape.length !== 2 || isTable(layer)) {
+      throw fail(`"${stored}" belongs to ${layer}, which takes no adapter here`);
+    }
+    if (found.has(layer)) throw fail(`"${stored}" is a second adapter on ${layer}`);
+    const other = stored.replace(/A((?:\.default)?\.weight)$/, "B$1");
+    for (const [name, want] of [
+      [stored, [r, inputs]],
+      [other, [outputs, r]],
     ] as const) {
       const actual = store.tensors.get(name)?.shape;
       if (actual === undefined) throw fail(`it has no "${name}"`);
-      if (actual.join() === shape.join()) continue;
-      throw fail(`"${name}" is [${actual.join(", ")}]; its layer asks for [${shape.join(", ")}]`);
+      if (actual.join() === want.join()) continue;
+      throw fail(`"${name}" is [${actual.join(", ")}]; its layer asks for [${want.join(", ")}]`);
     }
     found.set(layer, { a: await store.readF32(stored), b: await store.readF32(other) });
   }

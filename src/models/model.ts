@@ -50,7 +50,7 @@ export class Model {
     if (!(await isAdapterFolder(folder))) {
       return Model.#loadWhole(device, folder, training, onProgress);
     }
-    const { base, r, scale } = await readAdapterConfig(folder);
+    const { base, r, scale, rslora } = await readAdapterConfig(folder);
     const model = await Model.#loadWhole(device, base, training, onProgress);
     const { weights } = model;
     if (weights.trained.length > 0) {
@@ -60,8 +60,8 @@ export class Model {
         { hint: "Continue the run of the adapters with --resume, or start from the base." },
       );
     }
-    for (const [layer, factors] of await readAdapters(folder, weights, r)) {
-      weights.addAdapter(layer, { ...factors, scale }, false);
+    for (const [layer, factors] of await readAdapters(folder, model, r)) {
+      weights.addAdapter(layer, { ...factors, scale, rslora }, false);
     }
     return model;
   }

@@ -42,14 +42,20 @@ export function trains(name: string, groups: TuningGroups): boolean {
   return !groups.freeze.some((pattern) => matches(name, pattern));
 }
 
-/** Tables: they have two dimensions like a linear layer's weight, and no layer of their own. */
+/** Matrices that take no adapter: tables, which are no linear layers, and the head. */
 const TABLES = ["model.embed_tokens", "lm_head", ...FIXED];
+
+/** True for a matrix that is no linear layer with room for an adapter: a table, or the head. */
+export function isTable(layer: string): boolean {
+  return TABLES.includes(layer);
+}
 
 /**
  * The linear layers that get an adapter: those that a target names, in the parts that train.
  *
  * A target is the end of a layer's name, at a dot (PEFT's rule), or a pattern of the whole name in
- * which `*` stands for any characters.
+ * which `*` stands for any characters. The one word `all-linear` (PEFT's) names every linear layer;
+ * the head is none.
  *
  * @param layers names of all matrices without `.weight`, in the order of the model.
  * @throws {ConfigError} `no-such-layer` for a target that names none, `no-adapter` when all layers
@@ -57,12 +63,12 @@ const TABLES = ["model.embed_tokens", "lm_head", ...FIXED];
  */
 export function adapterLayers(
   layers: readonly string[],
-  targets: readonly string[],
+  targets: readonly string[] | "all-linear",
   groups: TuningGroups,
 ): Set<string> {
-  const linear = layers.filter((layer) => !TABLES.includes(layer));
-  const named = new Set<string>();
-  for (const target of targets) {
+  const linear = layers.filter((layer) => !isTable(layer));
+  const named = new Set<string>(targets === "all-linear" ? linear : []);
+  for (const target of targets === "all-linear" ? [] : targets) {
     const found = linear.filter((layer) =>
       target.includes("*") ? matches(layer, target) : `.${layer}`.endsWith(`.${target}`),
     );

@@ -48,7 +48,7 @@ export async function saveModel(model: Model, base: string, folder: string): Pro
     });
     if (text !== undefined) await writeFileAtomic(joinPath(folder, name), text);
   }
-  if (model.weights.adapters.size > 0) return writeAdapters(model.weights, base, folder);
+  if (model.weights.adapters.size > 0) return writeAdapters(model, base, folder);
   const tensors = model.weights.distinct.map((parameter) => ({
     name: model.config.family.names.stored(parameter.name),
     dtype: "F32" as const,
@@ -100,10 +100,11 @@ export async function restoreTrainingState(
   optimizer.step = step;
 }
 
-async function restoreWeights(folder: string, { weights, config }: Model): Promise<void> {
+async function restoreWeights(folder: string, model: Model): Promise<void> {
+  const { weights, config } = model;
   const [first] = weights.adapters.values();
   if (first !== undefined) {
-    const stored = await readAdapters(folder, weights, first.a.value.rows);
+    const stored = await readAdapters(folder, model, first.a.value.rows);
     for (const layer of new Set([...weights.adapters.keys(), ...stored.keys()])) {
       const [adapter, factors] = [weights.adapters.get(layer), stored.get(layer)];
       if (adapter === undefined || factors === undefined) {

@@ -43,13 +43,20 @@ export const loraSchema = z.strictObject({
     .positive()
     .default(32)
     .describe("Numerator of the adapter's scale, which is lora_alpha / r."),
+  use_rslora: z
+    .boolean()
+    .default(false)
+    .describe("Whether the scale is lora_alpha / sqrt(r) instead (rank-stabilised LoRA)."),
   target_modules: z
-    .array(z.string().min(1))
-    .min(1, "an adapter needs at least one module to sit on")
+    .union([
+      z.array(z.string().min(1)).min(1, "an adapter needs at least one module to sit on"),
+      z.enum(["all-linear"]),
+    ])
     .default(["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
     .describe(
       "Linear layers that get an adapter: the ends of their names, or patterns of whole names in " +
-        "which `*` stands for any characters; only layers in the parts that train (`tune_mm_*`) do.",
+        "which `*` stands for any characters; `all-linear` for every linear layer but the head. " +
+        "Only layers in the parts that train (`tune_mm_*`) do.",
     ),
 });
 

@@ -18,9 +18,9 @@ import type { RunSettings } from "./run-interface.ts";
 function trainingOf({ model, train }: RunSettings): Training {
   const { storage } = model;
   if (train.lora === null) return { trains: (name) => trains(name, train), storage };
-  const { r, lora_alpha: alpha, target_modules: targets } = train.lora;
+  const { r, lora_alpha: alpha, use_rslora: rslora, target_modules: targets } = train.lora;
   const choose = (layers: readonly string[]) => adapterLayers(layers, targets, train);
-  return { trains: () => false, storage, adapters: { r, alpha, choose, seed: train.seed } };
+  return { trains: () => false, storage, adapters: { r, alpha, rslora, choose, seed: train.seed } };
 }
 
 async function startingModel(

@@ -48,8 +48,8 @@ describe("an adapter equals PEFT's", () => {
     model = await Model.load(device(), baseFolder);
     const { config, weights } = model;
     const adapter = await readAdapterConfig(join(folder, "adapter"));
-    expect(adapter).toEqual({ base: "tiny-a", r: 4, scale: 2 });
-    for (const [layer, factors] of await readAdapters(join(folder, "adapter"), weights, 4)) {
+    expect(adapter).toEqual({ base: "tiny-a", r: 4, scale: 2, rslora: false });
+    for (const [layer, factors] of await readAdapters(join(folder, "adapter"), model, 4)) {
       weights.addAdapter(layer, { ...factors, scale: adapter.scale }, true);
     }
     ({ plan, feed } = await compile(model));
@@ -117,7 +117,7 @@ describe("an adapter equals PEFT's", () => {
   });
 
   it("is saved in PEFT's bytes, and the folder loads as the model with its adapter", async () => {
-    await writeAdapters(model.weights, baseFolder, copy);
+    await writeAdapters(model, baseFolder, copy);
     const file = "adapter_model.safetensors";
     const peft = await readFile(join(folder, "adapter", file));
     expect((await readFile(join(copy, file))).equals(peft)).toBe(true);
@@ -151,8 +151,8 @@ describe("an adapter equals PEFT's", () => {
   });
 
   it("a folder that does not fit is refused by name", async () => {
-    await writeAdapters(model.weights, baseFolder, copy);
-    await expect(readAdapters(copy, model.weights, 8)).rejects.toMatchObject({
+    await writeAdapters(model, baseFolder, copy);
+    await expect(readAdapters(copy, model, 8)).rejects.toMatchObject({
       code: "bad-adapter",
       message: expect.stringMatching(/\[4, \d+\]; its layer asks for \[8, \d+\]/) as string,
     });
