@@ -13,6 +13,7 @@ import { loadImage, loadPictures } from "../../src/media/load.ts";
 import { sampledFps } from "../../src/media/frames.ts";
 import { bytesOf, maxDifference } from "./golden.ts";
 
+const GIF_TRANSPARENT = "R0lGODlhAwABAIEAAAkIB2QAAABkAAAAACH5BAEAAAAALAAAAAADAAEAAAgGAAEEEBAQADs=";
 const FOLDER = "test/golden/media/images";
 
 interface Picture {
@@ -70,6 +71,13 @@ test("bytes, blobs and file URLs are sources too", async () => {
   // The name is no evidence of the format.
   const named = await loadImage(bytes("lie.png", read("420.jpg")));
   expect(named.rgb).toEqual(want);
+});
+
+test("transparent pixels of a GIF become white, unlike Pillow's", async () => {
+  // Three pixels: transparent at the index of (9, 8, 7), red, green.
+  const data = Buffer.from(GIF_TRANSPARENT, "base64");
+  const { rgb } = await loadImage({ name: "t.gif", data: new Uint8Array(data) });
+  expect([...rgb]).toEqual([255, 255, 255, 100, 0, 0, 0, 100, 0]);
 });
 
 test("missing files, folders and other formats are named", async () => {
