@@ -232,7 +232,8 @@ worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
     }
     case "progress":
       loading.value = data.done / data.total;
-      element("model").textContent = `loading, ${data.done} of ${data.total} weights`;
+      element("model").textContent =
+        `loading, ${(data.done / 1e6).toFixed(1)} of ${(data.total / 1e6).toFixed(1)} MB`;
       break;
     case "ready": {
       const millions = (data.parameters / 1e6).toFixed(2);

@@ -22,8 +22,10 @@ const FACTOR = /^base_model\.model\.(.+)\.lora_(A|B)(?:\.default)?\.weight$/;
 
 /** What an adapter folder says of itself. */
 export interface AdapterConfig {
-  /** Folder of the model that the adapters belong to. */
+  /** The model that the adapters belong to: a folder, or a name on the Hub. */
   base: string;
+  /** Branch, tag or commit of a base on the Hub; null for its main branch. */
+  revision: string | null;
   r: number;
   /** The factor of B A x. */
   scale: number;
@@ -69,6 +71,10 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
   if (!Number.isSafeInteger(r) || (r as number) < 1) throw fail(`r is ${JSON.stringify(r)}`);
   if (typeof alpha !== "number") throw fail(`lora_alpha is ${JSON.stringify(alpha)}`);
   if (typeof base !== "string" || base === "") throw fail("it names no base model");
+  const revision = config["revision"] ?? null;
+  if (typeof revision !== "string" && revision !== null) {
+    throw fail(`revision is ${JSON.stringify(revision)}`);
+  }
   for (const name of ["use_dora", "fan_in_fan_out", "lora_bias", "use_qalora", "use_bdlora"]) {
     if (config[name] === true) throw fail(`${name} is true`);
   }
@@ -82,19 +88,21 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
   }
   const rank = r as number;
   const rslora = config["use_rslora"] === true;
-  return { base, r: rank, scale: alpha / (rslora ? Math.sqrt(rank) : rank), rslora };
+  const scale = alpha / (rslora ? Math.sqrt(rank) : rank);
+  return { base, revision, r: rank, scale, rslora };
 }
 
 /**
  * Writes all adapters of a model as PEFT does, byte for byte in the tensors, in f32.
  *
- * @param base what PEFT is to load them on.
+ * @param base what PEFT is to load them on; `revision` of it, when that is a name on the Hub.
  * @throws {CheckpointError} `disk-full`, `no-permission`.
  */
 export async function writeAdapters(
   { config: { family }, weights }: AdaptedModel,
   base: string,
   folder: string,
+  revision: string | null = null,
 ): Promise<void> {
   const [first] = weights.adapters.values();
   const { scale, rslora, a } = first!;
@@ -111,6 +119,7 @@ export async function writeAdapters(
     modules_to_save: null,
     peft_type: "LORA",
     r,
+    revision,
     // Whole paths: their last parts would name layers of other parts as well.
     target_modules: [...weights.adapters.keys()].map((layer) => family.names.module(layer)),
     task_type: "CAUSAL_LM",

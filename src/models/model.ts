@@ -1,3 +1,4 @@
+import { modelFolder, type HubOptions } from "#hub";
 import { readText } from "#io";
 import { CheckpointError } from "../core/errors.ts";
 import type { Device } from "../gpu/device.ts";
@@ -16,7 +17,14 @@ import { matchTensors } from "./match-tensors.ts";
 import type { Sample } from "./process/sample.ts";
 import { audioFeed } from "./towers/audio.ts";
 import { visionFeed } from "./towers/vision.ts";
-import { ModelWeights, type LoadProgress, type Training, type WeightSource } from "./weights.ts";
+import { arraySource, storedSource, type WeightSource } from "./weight-source.ts";
+import { ModelWeights, type Training, type WeightLoading } from "./weights.ts";
+
+/** How a model is loaded, and where its name is looked up. */
+export interface ModelLoading extends WeightLoading {
+  /** For a model, or the base of adapters, that is named as on the Hub. */
+  hub?: HubOptions | undefined;
+}
 
 /** What a tower pass needs of a sample. */
 export type Media = Pick<Sample, "patches" | "grids" | "mel">;
@@ -35,42 +43,51 @@ export class Model {
   }
 
   /**
-   * Loads a checkpoint folder (a path or a URL): `config.json` and safetensors, or the adapters
-   * that PEFT or a run of this program saved, which go on the model that they name.
+   * Loads a checkpoint: `config.json` and safetensors, or the adapters that PEFT or a run of this
+   * program saved, which go on the model that they name.
    *
+   * Weights are streamed: host memory is bounded, see {@link WeightStream}. What fails leaves
+   * nothing on the device.
+   *
+   * @param reference a folder (a path or a URL) or a name on the Hub.
    * @throws {CheckpointError} that names the file and the tensor or key; `adapter-of-adapter` when
-   *   a model with adapters is to be trained.
+   *   a model with adapters is to be trained; {DeviceError} `out-of-memory`.
    */
   static async load(
     device: Device,
-    folder: string,
+    reference: string,
     training?: Training,
-    onProgress?: LoadProgress,
+    loading: ModelLoading = {},
   ): Promise<Model> {
+    const folder = await modelFolder(reference, loading.hub);
     if (!(await isAdapterFolder(folder))) {
-      return Model.#loadWhole(device, folder, training, onProgress);
+      return Model.#loadWhole(device, folder, training, loading);
     }
-    const { base, r, scale, rslora } = await readAdapterConfig(folder);
-    const model = await Model.#loadWhole(device, base, training, onProgress);
-    const { weights } = model;
-    if (weights.trained.length > 0) {
-      throw new CheckpointError(
-        "adapter-of-adapter",
-        `${folder} holds adapters of ${base}; a training run starts from a whole model.`,
-        { hint: "Continue the run of the adapters with --resume, or start from the base." },
-      );
+    const { base, revision } = await readAdapterConfig(folder);
+    const hub = { ...loading.hub, revision };
+    const whole = await modelFolder(base, hub);
+    const model = await Model.#loadWhole(device, whole, training, loading);
+    try {
+      if (model.weights.trained.length > 0) {
+        throw new CheckpointError(
+          "adapter-of-adapter",
+          `${folder} holds adapters of ${base}; a training run starts from a whole model.`,
+          { hint: "Continue the run of the adapters with --resume, or start from the base." },
+        );
+      }
+      await model.addAdapters(folder);
+      return model;
+    } catch (error) {
+      model.weights.destroy();
+      throw error;
     }
-    for (const [layer, factors] of await readAdapters(folder, model, r)) {
-      weights.addAdapter(layer, { ...factors, scale, rslora }, false);
-    }
-    return model;
   }
 
   static async #loadWhole(
     device: Device,
     folder: string,
-    training?: Training,
-    onProgress?: LoadProgress,
+    training: Training | undefined,
+    loading: ModelLoading,
   ): Promise<Model> {
     const config = await readConfig(folder);
     const store = await openCheckpoint(folder);
@@ -81,36 +98,46 @@ export class Model {
       const { names, tensors } = config.family;
       const matched = matchTensors(names, tensors(config), store.tensors, folder);
       for (const [name, stored] of matched) {
-        const source = byStored.get(stored) ?? {
-          shape: store.tensors.get(stored)!.shape,
-          read: () => store.readF32(stored),
-        };
+        const source = byStored.get(stored) ?? storedSource(store, stored);
         byStored.set(stored, source);
         sources.set(name, source);
       }
-      const weights = await ModelWeights.load(device, sources, training, onProgress);
+      const weights = await ModelWeights.load(device, sources, training, loading);
       return new Model(device, config, weights);
     } finally {
       await store.close();
     }
   }
 
-  /** A model with new random weights, for training from scratch. */
+  /** A model with new random weights, for training from scratch; `reference` as in `load`. */
   static async initialise(
     device: Device,
-    folder: string,
+    reference: string,
     seed: number,
     training?: Training,
+    loading: ModelLoading = {},
   ): Promise<Model> {
-    const config = await readConfig(folder);
+    const config = await readConfig(await modelFolder(reference, loading.hub));
     const sources = new Map<string, WeightSource>();
     for (const [name, { shape, data }] of initialWeights(config, seed)) {
-      sources.set(name, { shape, read: () => data });
+      sources.set(name, arraySource(shape, data));
     }
     if (config.tieWordEmbeddings) {
       sources.set("lm_head.weight", sources.get("model.embed_tokens.weight")!);
     }
-    return new Model(device, config, await ModelWeights.load(device, sources, training));
+    return new Model(device, config, await ModelWeights.load(device, sources, training, loading));
+  }
+
+  /**
+   * Puts the adapters of a folder on this model's layers; they do not train.
+   *
+   * @throws {CheckpointError} `bad-adapter` that names the file and the tensor.
+   */
+  async addAdapters(folder: string): Promise<void> {
+    const { r, scale, rslora } = await readAdapterConfig(folder);
+    for (const [layer, factors] of await readAdapters(folder, this, r)) {
+      this.weights.addAdapter(layer, { ...factors, scale, rslora }, false);
+    }
   }
 
   /** A scope that names this model's weights in a graph. */

@@ -42,6 +42,14 @@ export function trains(name: string, groups: TuningGroups): boolean {
   return !groups.freeze.some((pattern) => matches(name, pattern));
 }
 
+/**
+ * True for weights that stay f32 however frozen matrices are stored, because kernels read them as
+ * f32: vectors (norms, biases), and tables that are added to rows instead of multiplied with them.
+ */
+export function staysF32(name: string, shape: readonly number[]): boolean {
+  return shape.length < 2 || FIXED.some((table) => name === `${table}.weight`);
+}
+
 /** Matrices that take no adapter: tables, which are no linear layers, and the head. */
 const TABLES = ["model.embed_tokens", "lm_head", ...FIXED];
 

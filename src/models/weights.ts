@@ -1,14 +1,12 @@
-import { f16sScale, packF16s, unpackF16s } from "../core/f16s.ts";
+import { DeviceError } from "../core/errors.ts";
+import { packF16s, unpackF16s } from "../core/f16s.ts";
 import { Random } from "../core/random.ts";
 import type { Device } from "../gpu/device.ts";
 import { Storage, type Parameter } from "../graph/storage.ts";
 import type { Adapter, Weights } from "../nn/scope.ts";
-
-/** Where one weight comes from: its shape, and its values when they are asked for. */
-export interface WeightSource {
-  shape: readonly number[];
-  read: () => Promise<Float32Array> | Float32Array;
-}
+import { staysF32 } from "./tuning.ts";
+import { matrixShape, sourceBytes, type WeightSource } from "./weight-source.ts";
+import { type StreamOptions, WeightStream } from "./weight-stream.ts";
 
 /** Adapters to put on linear layers. */
 export interface AdapterSettings {
@@ -41,15 +39,22 @@ export interface Training {
   trains: (name: string) => boolean;
   /** Adapters that train; none when left out. */
   adapters?: AdapterSettings;
-  /** Storage of frozen matrices; trained weights and all vectors are f32. Default f32. */
+  /** Storage of frozen matrices; trained weights and those of `staysF32` are f32. Default f32. */
   storage?: "f32" | "f16s";
 }
 
 /** Stream of the random numbers of adapters, apart from those of new weights. */
 const ADAPTER_STREAM = 0x10a0;
 
-/** Hears how many of a model's weights are on the device, of how many. */
+/** Hears how many bytes of a checkpoint are on the device, of how many: 0 first, all of them last. */
 export type LoadProgress = (done: number, total: number) => void;
+
+/** How weights are loaded. */
+export interface WeightLoading extends StreamOptions {
+  onProgress?: LoadProgress | undefined;
+}
+
+const GIB = 2 ** 30;
 
 /** The weights of a model on the GPU, with gradients for those that train. */
 export class ModelWeights implements Weights {
@@ -64,29 +69,41 @@ export class ModelWeights implements Weights {
   }
 
   /**
-   * Uploads weights one at a time; names that share a source (a tied head) share the parameter.
+   * Streams weights to the GPU; names that share a source (a tied head) share the parameter.
+   *
+   * Room for all of them is made before the first is read. When it fails, all of it is freed.
    *
    * @param sources canonical names in the order of the model.
+   * @throws {DeviceError} `out-of-memory` that names the weight and says what the model needs.
    */
   static async load(
     device: Device,
     sources: ReadonlyMap<string, WeightSource>,
     training: Training = { trains: () => false },
-    onProgress?: LoadProgress,
+    { onProgress, ...stream }: WeightLoading = {},
   ): Promise<ModelWeights> {
     const weights = new ModelWeights(device);
-    const shared = new Map<WeightSource, Parameter>();
-    for (const [name, source] of sources) {
-      let parameter = shared.get(source);
-      if (parameter === undefined) {
-        parameter = weights.#make(name, source.shape, await source.read(), training);
-        shared.set(source, parameter);
+    try {
+      const places = await weights.#makeRoom(sources, training);
+      if (training.adapters !== undefined) weights.#addNewAdapters(training.adapters);
+      let done = 0;
+      const total = [...places.keys()].reduce((sum, source) => sum + sourceBytes(source), 0);
+      onProgress?.(done, total);
+      const sender = new WeightStream(device, stream, (bytes) => {
+        done += bytes;
+        onProgress?.(done, total);
+      });
+      for (const [source, parameter] of places) {
+        const { scale, inexact } = await sender.send(source, parameter.value);
+        parameter.scale = scale;
+        weights.inexact += inexact;
       }
-      weights.parameters.set(name, parameter);
-      onProgress?.(weights.parameters.size, sources.size);
+      await sender.finish();
+      return weights;
+    } catch (error) {
+      weights.destroy();
+      throw error;
     }
-    if (training.adapters !== undefined) weights.#addNewAdapters(training.adapters);
-    return weights;
   }
 
   /** Parameters that train, each once, in the order of the model; adapters after them. */
@@ -135,8 +152,11 @@ export class ModelWeights implements Weights {
   addAdapter(layer: string, { a, b, scale, rslora = false }: NewAdapter, trains: boolean): void {
     const { rows, width } = this.parameters.get(`${layer}.weight`)!.value;
     const rank = a.length / width;
-    const factor = (name: string, shape: readonly number[], values: Float32Array) =>
-      this.#make(`${layer}.${name}.weight`, shape, values, { trains: () => trains });
+    const factor = (name: string, shape: readonly number[], values: Float32Array) => {
+      const made = this.#make(`${layer}.${name}.weight`, shape, { trains: () => trains });
+      made.value.upload(values);
+      return made;
+    };
     this.adapters.set(layer, {
       a: factor("lora_A", [rank, width], a),
       b: factor("lora_B", [rows, rank], b),
@@ -158,26 +178,57 @@ export class ModelWeights implements Weights {
     }
   }
 
-  #make(
-    name: string,
-    shape: readonly number[],
-    values: Float32Array,
+  /** Makes the parameters, without values; a source has one, however many names it has. */
+  async #makeRoom(
+    sources: ReadonlyMap<string, WeightSource>,
     training: Training,
-  ): Parameter {
-    const rows = shape[0]!;
-    const width = shape.slice(1).reduce((a, b) => a * b, 1);
-    const trains = training.trains(name);
-    // Vectors are read by kernels of norms and biases, which take f32.
-    if (!trains && training.storage === "f16s" && shape.length > 1) {
-      const scale = f16sScale(values);
-      const { words, inexact } = packF16s(values, width, scale);
-      this.inexact += inexact;
-      const value = new Storage(this.#device, name, rows, width, { type: "f16s" });
-      value.upload(words);
-      return { name, shape, value, scale };
+  ): Promise<Map<WeightSource, Parameter>> {
+    const { raw } = this.#device;
+    const places = new Map<WeightSource, Parameter>();
+    const refusals: Promise<GPUError | null>[] = [];
+    for (const [name, source] of sources) {
+      let parameter = places.get(source);
+      if (parameter === undefined) {
+        raw.pushErrorScope("out-of-memory");
+        try {
+          parameter = this.#make(name, source.shape, training);
+        } finally {
+          // A device that was lost answers nothing; the first upload says so.
+          refusals.push(raw.popErrorScope().catch(() => null));
+        }
+        places.set(source, parameter);
+      }
+      this.parameters.set(name, parameter);
     }
-    const value = new Storage(this.#device, name, rows, width);
-    value.upload(values);
+    const refused = (await Promise.all(refusals)).findIndex((error) => error !== null);
+    if (refused >= 0) throw this.#noRoom([...places.values()][refused]!);
+    return places;
+  }
+
+  #noRoom({ name, value, gradient }: Parameter): DeviceError {
+    const gib = (storages: readonly (Storage | undefined)[]) =>
+      `${(storages.reduce((sum, each) => sum + (each?.bytes ?? 0), 0) / GIB).toFixed(2)} GiB`;
+    const all = this.distinct;
+    const weights = gib(all.map((each) => each.value));
+    const gradients = gib(all.map((each) => each.gradient));
+    return new DeviceError(
+      "out-of-memory",
+      `the device has no room for ${name} (${gib([value, gradient])}): the model's weights take ` +
+        `${weights}, and the gradients of those that train ${gradients}.`,
+      {
+        hint:
+          "Store frozen weights in f16s (model.storage), train adapters instead of weights " +
+          "(train.lora), or use a smaller model or a larger GPU.",
+      },
+    );
+  }
+
+  #make(name: string, shape: readonly number[], training: Training): Parameter {
+    const { rows, width } = matrixShape(shape);
+    const trains = training.trains(name);
+    const packed = !trains && training.storage === "f16s" && !staysF32(name, shape);
+    const type = packed ? "f16s" : "f32";
+    const value = new Storage(this.#device, name, rows, width, { type });
     if (!trains) return { name, shape, value, scale: 1 };
     const gradient = new Storage(this.#device, `d${name}`, rows, width);
     return { name, shape, value, scale: 1, gradient };

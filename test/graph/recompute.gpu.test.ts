@@ -18,7 +18,8 @@ import {
   packedDecoder,
   towers,
 } from "../../src/models/decoder/packed-decoder.ts";
-import { ModelWeights, type WeightSource } from "../../src/models/weights.ts";
+import { arraySource, type WeightSource } from "../../src/models/weight-source.ts";
+import { ModelWeights } from "../../src/models/weights.ts";
 import { Scope } from "../../src/nn/scope.ts";
 import { useDevice } from "../helpers/device.ts";
 import {
@@ -43,7 +44,7 @@ describe("recomputing the blocks of a decoder of eight layers", () => {
     config = parseModelConfig(JSON.stringify(stored), "eight layers");
     const sources = new Map<string, WeightSource>();
     for (const [name, { shape, data }] of initialWeights(config, 1)) {
-      sources.set(name, { shape, read: () => data });
+      sources.set(name, arraySource(shape, data));
     }
     weights = await ModelWeights.load(device(), sources, EVERYTHING);
     // Text alone: the towers, whose layers are no blocks here, take no memory.

@@ -14,7 +14,8 @@ import { visionTokens } from "../../src/models/process/prompt-layout.ts";
 import type { LedgerEntry, Sample } from "../../src/models/process/sample.ts";
 import { visionFeed } from "../../src/models/towers/vision.ts";
 import { matchTensors } from "../../src/models/match-tensors.ts";
-import { ModelWeights, type Training, type WeightSource } from "../../src/models/weights.ts";
+import { storedSource, type WeightSource } from "../../src/models/weight-source.ts";
+import { ModelWeights, type Training } from "../../src/models/weights.ts";
 
 const root = fileURLToPath(new URL("../golden/", import.meta.url));
 
@@ -39,8 +40,7 @@ export async function loadGoldenModel(
   const { family } = config;
   const matched = matchTensors(family.names, family.tensors(config), tensors, name);
   for (const [canonical, stored] of matched) {
-    const shape = store.tensors.get(stored)!.shape;
-    const source = byStored.get(stored) ?? { shape, read: () => store.readF32(stored) };
+    const source = byStored.get(stored) ?? storedSource(store, stored);
     byStored.set(stored, source);
     sources.set(canonical, source);
   }

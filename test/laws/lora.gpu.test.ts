@@ -48,7 +48,7 @@ describe("an adapter equals PEFT's", () => {
     model = await Model.load(device(), baseFolder);
     const { config, weights } = model;
     const adapter = await readAdapterConfig(join(folder, "adapter"));
-    expect(adapter).toEqual({ base: "tiny-a", r: 4, scale: 2, rslora: false });
+    expect(adapter).toEqual({ base: "tiny-a", revision: null, r: 4, scale: 2, rslora: false });
     for (const [layer, factors] of await readAdapters(join(folder, "adapter"), model, 4)) {
       weights.addAdapter(layer, { ...factors, scale: adapter.scale }, true);
     }
