@@ -311,7 +311,7 @@ def case_sft(a, b):
                  if n.startswith(trained) and p.requires_grad}
         assert "audio_tower.embed_positions.weight" not in named
         loss = lambda: model(**forward_kwargs(model, case), use_cache=False).loss
-        store = common.adamw(named, loss, 3, SFT_FULL[name])
+        store = common.adamw(named, loss, 3, SFT_FULL[name], eps=1e-6)
         write(name, dict(store, **case.inputs()), "tiny-a")
 
 

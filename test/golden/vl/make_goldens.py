@@ -329,7 +329,7 @@ def case_sft(a, b):
         case = built(model, "video-fps1")
         named = {n: p for n, p in sorted(parameters(model).items()) if n.startswith(trained)}
         store = common.adamw(
-            named, lambda: model(**forward_kwargs(case), use_cache=False).loss, 3, SFT_FULL[name])
+            named, lambda: model(**forward_kwargs(case), use_cache=False).loss, 3, SFT_FULL[name], eps=1e-6)
         write(name, dict(store, **case.inputs()), "tiny-a")
 
 
