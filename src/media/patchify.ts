@@ -34,7 +34,7 @@ export interface PatchFrame {
   width: number;
   height: number;
   /** [height, width, 3]. */
-  rgb: Uint8Array | Float64Array;
+  rgb: Uint8Array | Float32Array;
 }
 
 /** Patches of one medium. */

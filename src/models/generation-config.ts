@@ -12,7 +12,7 @@ export interface GenerationDefaults {
   temperature?: number;
   /** Most likely tokens kept; 0 keeps all. */
   topK?: number;
-  /** Smallest probability mass kept, above 0 and at most 1. */
+  /** Smallest probability mass kept, 0 to 1; 0 keeps the most likely token. */
   topP?: number;
   /** Divisor of the logits of tokens already seen, above 0; 1 is off. */
   repetitionPenalty?: number;
@@ -56,7 +56,7 @@ export function parseGenerationConfig(text: string | undefined, file: string): G
     topK: read("top_k", (key) => reader.integer(key)),
     topP: read(
       "top_p",
-      number("a number above 0 and at most 1", (v) => v > 0 && v <= 1),
+      number("a number from 0 to 1", (v) => v >= 0 && v <= 1),
     ),
     repetitionPenalty: read(
       "repetition_penalty",

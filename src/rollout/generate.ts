@@ -71,6 +71,10 @@ export async function loadMedia(
 /**
  * Answers a conversation: greedily by default, or with several sampled answers of one prompt.
  *
+ * Of a checkpoint's `generation_config.json` it follows the ids (end, filling, `suppress_tokens`). How
+ * to sample it does not take from there, unlike `generate` of transformers: give `temperature`,
+ * `topK` and so on; what the checkpoint recommends is in `processor.generation`.
+ *
  * Calls with one model take turns, since they share its buffers.
  *
  * @throws {DataError} when a medium cannot be decoded or the prompt leaves no room for an answer.

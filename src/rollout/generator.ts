@@ -21,7 +21,7 @@ export interface TokenFacts {
   /** Tokens that end a completion. */
   eosIds: readonly number[];
   padId: number;
-  /** Media placeholders: the sampler must never emit one. */
+  /** Media placeholders and what else the sampler must never emit. */
   placeholderIds: readonly number[];
   /** Tokens that the tokenizer knows; embedding rows beyond are padding and are banned too. */
   vocabSize: number;
@@ -29,8 +29,9 @@ export interface TokenFacts {
 
 /** What generation needs to know of a processor's tokenizer. */
 export function tokenFacts(processor: Processor): TokenFacts {
-  const { eosIds, padId, placeholderIds, tokenizer } = processor;
-  return { eosIds, padId, placeholderIds, vocabSize: tokenizer.vocabSize };
+  const { eosIds, padId, placeholderIds, generation, tokenizer } = processor;
+  const banned = [...placeholderIds, ...(generation.suppressTokens ?? [])];
+  return { eosIds, padId, placeholderIds: banned, vocabSize: tokenizer.vocabSize };
 }
 
 /** How completions are chosen, under the names of transformers' `GenerationConfig`. */

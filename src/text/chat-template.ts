@@ -12,6 +12,9 @@ export interface ImagePart {
   /** Fewest and most pixels after resizing. */
   min_pixels?: number;
   max_pixels?: number;
+  /** Sides after resizing, both or none, brought to multiples of 28; instead of the limits. */
+  resized_height?: number;
+  resized_width?: number;
 }
 
 /** A sound in a message. */
@@ -24,10 +27,12 @@ export interface AudioPart {
 /** A video in a message, with the keys of qwen-omni-utils. */
 export interface VideoPart {
   type: "video";
-  /** Path, URL or bytes. */
-  video?: MediaReference;
-  /** Frames per second to choose; not together with `nframes`. */
+  /** Path, URL or bytes; or a list of pictures, which are the frames. */
+  video?: MediaReference | readonly MediaReference[];
+  /** Frames per second to choose; not together with `nframes`. Of a list: as `sample_fps`. */
   fps?: number;
+  /** Pictures per second of a list; default 2. */
+  sample_fps?: number;
   /** Frames to choose. */
   nframes?: number;
   min_frames?: number;
@@ -36,6 +41,9 @@ export interface VideoPart {
   min_pixels?: number;
   max_pixels?: number;
   total_pixels?: number;
+  /** Sides of a frame after resizing, both or none, as for an image. */
+  resized_height?: number;
+  resized_width?: number;
   /**
    * The soundtrack belongs to the video and is interleaved with it. Left out: no sound is decoded,
    * but decoded sound that is given is used.
@@ -169,12 +177,16 @@ function plain(content: Message["content"]): unknown {
     Object.fromEntries(
       Object.entries(part)
         .filter(([, value]) => value !== undefined)
-        .map(([key, value]: [string, string | number | boolean | MediaReference]) => [
-          key,
-          typeof value === "object" ? value.name : value,
-        ]),
+        .map(([key, value]) => [key, nameOf(value as PartValue)]),
     ),
   );
+}
+
+type PartValue = string | number | boolean | MediaReference | readonly MediaReference[];
+
+function nameOf(value: PartValue): unknown {
+  if (typeof value !== "object") return value;
+  return "name" in value ? value.name : value.map(nameOf);
 }
 
 /**

@@ -13,12 +13,17 @@ interface PartKeys {
 
 type ValueKind = "count" | "rate" | "flag";
 
-const SIZE_KEYS = ["resized_height", "resized_width"];
+const SIZES: Readonly<Record<string, ValueKind>> = {
+  ...{ min_pixels: "count", max_pixels: "count" },
+  ...{ resized_height: "count", resized_width: "count" },
+};
+/** Settings of a video that choose frames of a file. */
+const CHOICE_KEYS = ["nframes", "min_frames", "max_frames"];
 const PARTS: Readonly<Record<MediaPart["type"], PartKeys>> = {
   image: {
     references: ["image", "image_url", "url", "path"],
-    settings: { min_pixels: "count", max_pixels: "count" },
-    missing: [...SIZE_KEYS, "base64"],
+    settings: SIZES,
+    missing: ["base64"],
   },
   audio: {
     references: ["audio", "audio_url", "url", "path"],
@@ -28,12 +33,12 @@ const PARTS: Readonly<Record<MediaPart["type"], PartKeys>> = {
   video: {
     references: ["video", "video_url", "url", "path"],
     settings: {
-      fps: "rate",
+      ...{ fps: "rate", sample_fps: "rate" },
       ...{ nframes: "count", min_frames: "count", max_frames: "count" },
-      ...{ min_pixels: "count", max_pixels: "count", total_pixels: "count" },
+      ...{ ...SIZES, total_pixels: "count" },
       use_audio_in_video: "flag",
     },
-    missing: [...SIZE_KEYS, "video_start", "video_end", "sample_fps", "raw_fps"],
+    missing: ["video_start", "video_end", "raw_fps"],
   },
 };
 /** Part types as chat servers spell them, which the Qwen utilities take too. */
@@ -54,7 +59,7 @@ const ROLES = ["system", "user", "assistant"];
  *
  * Media may be named by `image`, `audio` or `video`, by `image_url` and the like (a string, or an
  * object with `url`), by `url` or by `path`; a leading `file://` goes, as in the Qwen utilities. A
- * part may leave its medium out, for those who give media apart. Keys that are null count as absent,
+ * video may be a list of pictures. A part may leave its medium out, for those who give media apart. Keys that are null count as absent,
  * since tables of rows fill missing keys with null. Any other key is an error, so that no setting is
  * ever ignored.
  *
@@ -120,16 +125,30 @@ function parseMedia(type: MediaPart["type"], values: Values, at: Place): MediaPa
   if (unknown !== undefined) {
     throw at.key(unknown).error("is not implemented", "Leave it out and prepare the file instead.");
   }
+  if (type === "video" && part[type] !== undefined) checkVideoKeys(part, at);
+  if ((part["resized_height"] === undefined) !== (part["resized_width"] === undefined)) {
+    throw at.error("has only one of resized_height and resized_width", "Give both, or none.");
+  }
   const known = [...references, ...Object.keys(settings)].join(", ");
   refuseOthers(rest, at, `A part of type ${type} takes ${known}.`);
   // Every key was checked against the table above, which mirrors the types.
   return part as unknown as MediaPart;
 }
 
-function parseReference(value: unknown, type: string, at: Place): string {
+/** A list of pictures has all its frames chosen; a file says itself how fast they follow. */
+function checkVideoKeys(part: Values, at: Place): void {
+  const list = Array.isArray(part["video"]);
+  const wrong = (list ? CHOICE_KEYS : ["sample_fps"]).find((key) => part[key] !== undefined);
+  if (wrong === undefined) return;
+  const what = list ? "does not go with a list of pictures" : "goes with a list of pictures only";
+  throw at.key(wrong).error(what, list ? "List the pictures that you want." : "Use fps.");
+}
+
+function parseReference(value: unknown, type: string, at: Place): string | string[] {
   const url = isTable(value) && Object.keys(value).join() === "url" ? value["url"] : value;
   if (type === "video" && Array.isArray(url)) {
-    throw at.error("is a list of pictures, which is not implemented", "Give a video file.");
+    if (url.length === 0) throw at.error("is an empty list", "Name at least one picture.");
+    return url.map((picture, i) => parseReference(picture, "image", at.index(i)) as string);
   }
   if (typeof url !== "string" || url === "") {
     throw at.error(describe(url), "Give a path or a URL.");

@@ -29,6 +29,10 @@ describe("generation_config.json", () => {
     });
   });
 
+  it("may keep no mass: transformers then takes the most likely token", () => {
+    expect(parse({ top_p: 0 })).toEqual({ topP: 0 });
+  });
+
   it("may say nothing, by null too", () => {
     expect(parseGenerationConfig(undefined, "x")).toEqual({});
     expect(parse({})).toEqual({});
@@ -44,8 +48,8 @@ describe("generation_config.json", () => {
     [{ temperature: -1 }, "temperature is -1; a number of at least 0"],
     [{ temperature: "hot" }, 'temperature is "hot"; a number'],
     [{ top_k: 2.5 }, "top_k is 2.5; a whole number"],
-    [{ top_p: 0 }, "top_p is 0; a number above 0 and at most 1"],
-    [{ top_p: 1.5 }, "top_p is 1.5; a number above 0 and at most 1"],
+    [{ top_p: -0.1 }, "top_p is -0.1; a number from 0 to 1"],
+    [{ top_p: 1.5 }, "top_p is 1.5; a number from 0 to 1"],
     [{ repetition_penalty: 0 }, "repetition_penalty is 0; a number above 0"],
     [{ max_new_tokens: 0 }, "max_new_tokens is 0; a whole number of at least 1"],
     [{ suppress_tokens: 3 }, "suppress_tokens is 3; a list of whole numbers"],

@@ -29,6 +29,13 @@ describe("spellings of Hugging Face and of the Qwen utilities", () => {
     ]);
   });
 
+  it("of a video as a list of pictures", () => {
+    const settings = { fps: 4, sample_fps: 3, resized_height: 56, resized_width: 84 };
+    expect(parse({ type: "video", video: ["a.png", "file:///b.png"], ...settings })).toEqual([
+      { type: "video", video: ["a.png", "/b.png"], ...settings },
+    ]);
+  });
+
   it("keep every setting, order and text as they are", () => {
     const video = {
       ...{ type: "video", video: "a.mp4", fps: 0.5, min_frames: 2, max_frames: 8 },
@@ -89,7 +96,21 @@ describe("what is refused, by name", () => {
     [user({ type: "video", nframes: 2.5 }), "content[0].nframes is 2.5. Give a whole number"],
     [user({ type: "video", max_pixels: -1 }), "content[0].max_pixels is -1."],
     [user({ type: "video", use_audio_in_video: 1 }), "content[0].use_audio_in_video is 1."],
-    [user({ type: "video", video: ["a.png"] }), "content[0].video is a list of pictures, which"],
+    [user({ type: "video", video: [] }), "content[0].video is an empty list."],
+    [user({ type: "video", video: ["a", 3] }), "content[0].video[1] is 3. Give a path or a URL."],
+    [
+      user({ type: "video", video: ["a.png"], nframes: 4 }),
+      "content[0].nframes does not go with a list of pictures.",
+    ],
+    [
+      user({ type: "video", video: "a.mp4", sample_fps: 4 }),
+      "content[0].sample_fps goes with a list of pictures only. Use fps.",
+    ],
+    [
+      user({ type: "image", resized_height: 56 }),
+      "content[0] has only one of resized_height and resized_width.",
+    ],
+    [user({ type: "image", resized_height: 0, resized_width: 1 }), "resized_height is 0."],
   ];
   it.each(cases)("%j", (value, message) => {
     let error: unknown;
@@ -105,8 +126,7 @@ describe("what is refused, by name", () => {
   });
 
   it.each([
-    ...[["image", "resized_height"] as const, ["image", "resized_width"] as const],
-    ...[["video", "resized_height"] as const, ["video", "video_start"] as const],
+    ...[["video", "raw_fps"] as const, ["video", "video_start"] as const],
     ...[["video", "video_end"] as const, ["audio", "audio_start"] as const],
     ...[["audio", "audio_end"] as const, ["image", "base64"] as const],
   ])("the key of a %s that aubade does not implement: %s", (type, key) => {

@@ -1,11 +1,12 @@
 import { logMel } from "../../media/log-mel.ts";
-import { patchify } from "../../media/patchify.ts";
-import { resizeFrame } from "../../media/resize.ts";
+import { type PatchFrame, patchify } from "../../media/patchify.ts";
+import { resizeFloat, resizeFrame } from "../../media/resize.ts";
 import type { Frame } from "../../media/types.ts";
 import type { ModelConfig } from "../config.ts";
 import { melColumns } from "../towers/audio-layout.ts";
 import type { LoadedMedium, PlannedMedium } from "./media.ts";
 import type { ProcessorConfig } from "./processor-config.ts";
+import type { Size } from "./sizes.ts";
 import type { MelClip } from "./sample.ts";
 
 /** Controls of an evaluation: what the model answers without one of its senses. */
@@ -26,7 +27,9 @@ export const SILENCE = -1.5;
  * Makes the tensors of all media of a row, in the order of the conversation.
  *
  * Images go the way of the official image processor (Pillow's resize, `slow` normalising), video
- * frames that of its video processor (float resize, `fast` normalising).
+ * frames that of its video processor (float resize, `fast` normalising). transformers 4.57.6 itself
+ * takes the `fast` image processor where torchvision is there: 2.4e-7 apart, and other bytes only for
+ * pictures that the checkpoint's limits resize again.
  *
  * @returns patches [N, patchDim] f32 and one log-mel clip per sound.
  */
@@ -42,11 +45,9 @@ export function makeFeatures(
   media.forEach((medium, i) => {
     const { sizes, melFrames } = planned[i]!;
     if (sizes.length > 0) {
-      const filter = medium.kind === "image" ? "pil" : "float";
+      const resize = medium.kind === "image" ? resizeImage : resizeVideoFrame;
       const frames = framesOf(medium).map((frame) =>
-        blank
-          ? grey(sizes.at(-1)!)
-          : sizes.reduce<Frame>((resized, size) => resizeFrame(resized, size, filter), frame),
+        blank ? grey(sizes.at(-1)!) : resize(frame, sizes),
       );
       const mode = medium.kind === "image" ? "slow" : "fast";
       pictures.push(patchify(frames, { ...config.vision!, ...processor, mode }).data);
@@ -66,6 +67,17 @@ export function makeFeatures(
 function framesOf(medium: LoadedMedium): Frame[] {
   if (medium.kind === "audio") return [];
   return medium.kind === "image" ? [medium.frame] : medium.video.frames;
+}
+
+function resizeImage(frame: Frame, sizes: readonly Size[]): PatchFrame {
+  return sizes.reduce<Frame>((resized, size) => resizeFrame(resized, size, "pil"), frame);
+}
+
+/** The utilities round what they resized to bytes; the processor after them does not. */
+function resizeVideoFrame(frame: Frame, [asked, last]: readonly Size[]): PatchFrame {
+  const first = resizeFrame(frame, asked!, "float");
+  if (last === undefined) return first;
+  return { ...last, rgb: Float32Array.from(resizeFloat(first.rgb, first, last)) };
 }
 
 function grey({ width, height }: { width: number; height: number }): Frame {

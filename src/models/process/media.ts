@@ -1,12 +1,12 @@
 import { DataError } from "../../core/errors.ts";
 import { sampledFps, qwenFrames } from "../../media/frames.ts";
-import { loadAudio, loadImage, loadVideo } from "../../media/load.ts";
+import { loadAudio, loadImage, loadPictures, loadVideo } from "../../media/load.ts";
 import { resizeFrame } from "../../media/resize.ts";
-import { smartResize, videoFrameSize } from "../../media/smart-resize.ts";
 import {
   type AudioClip,
   type DecodeOptions,
   type Frame,
+  type MediaSource,
   sourceName,
   type VideoClip,
 } from "../../media/types.ts";
@@ -14,30 +14,35 @@ import type { ImagePart, MediaPart, VideoPart } from "../../text/chat-template.t
 import type { AudioConfig, ModelConfig, VisionConfig } from "../config.ts";
 import { audioTokens, checkAudioFrames, HOP_SAMPLES, melFrames } from "../towers/audio-layout.ts";
 import type { Grid, MediumShape } from "./prompt-layout.ts";
-import type { PixelLimits, ProcessorConfig } from "./processor-config.ts";
+import type { ProcessorConfig } from "./processor-config.ts";
+import {
+  askedImageSize,
+  askedVideoSize,
+  listedPictureSize,
+  processorSize,
+  sameSize,
+  type Size,
+  type SizeOptions,
+} from "./sizes.ts";
 
-/** A decoded medium, in the order of the conversation's parts. */
+/**
+ * A decoded medium, in the order of the conversation's parts.
+ *
+ * `sized`: the pictures already have the size that the message asks for.
+ */
 export type LoadedMedium =
-  | { kind: "image"; file: string; frame: Frame }
+  | { kind: "image"; file: string; frame: Frame; sized?: boolean }
   | { kind: "audio"; audio: AudioClip }
-  | { kind: "video"; video: VideoClip; audio?: AudioClip | undefined };
+  | { kind: "video"; video: VideoClip; audio?: AudioClip | undefined; sized?: boolean };
 
 /** Settings of a run that go before those of a part and of the checkpoint. */
-export interface MediaOptions {
-  image?: Partial<PixelLimits> | undefined;
-  video?: Partial<PixelLimits & { totalPixels: number }> | undefined;
+export interface MediaOptions extends SizeOptions {
   /**
    * Seconds of a temporal slice for the positions, or `sampled` for what the chosen frames of each
    * video say. Left out: temporalPatchSize divided by the part's fps, else by the family's rule (Omni:
    * 2 frames a second whatever was sampled; VL: what was sampled).
    */
   secondsPerGrid?: number | "sampled" | undefined;
-}
-
-/** Width and height in pixels. */
-export interface Size {
-  width: number;
-  height: number;
 }
 
 /** Something about a medium that is no error but that a user should know. */
@@ -50,8 +55,8 @@ export interface MediumWarning {
 export interface PlannedMedium {
   shape: MediumShape;
   /**
-   * Sizes to which frames are resized one after the other: the one that the message asks for, then the
-   * processor's where that differs. Empty for audio.
+   * Sizes to which pictures are resized one after the other: the one that the message asks for, then
+   * the processor's where that differs. Empty for audio.
    */
   sizes: Size[];
   /** Frames chosen, 1 for an image, 0 for audio. */
@@ -72,7 +77,7 @@ const TIME_SCALE_WARNING = 1.5;
  * Plans a medium: resized size, grid, tokens. Touches no pixel and no sample.
  *
  * @throws {DataError} `media-mismatch`, `unsupported-medium`, `missing-soundtrack`,
- *   `audio-too-short`, `media-aspect`.
+ *   `audio-too-short`, `media-aspect`, `media-limits`.
  */
 export function planMedium(
   part: MediaPart,
@@ -84,7 +89,7 @@ export function planMedium(
   const { vision, audio } = model;
   if (part.type === "image" && medium.kind === "image") {
     if (vision === undefined) throw unsupported(model, medium.file, "pictures");
-    const sizes = imageSizes(medium.frame, part, config, options);
+    const sizes = imageSizes(medium, part, config, options);
     const grid = gridOf(sizes.at(-1)!, 1, vision);
     const shape = { kind: "image" as const, file: medium.file, grid };
     return { shape, sizes, frames: 1, seconds: 0, ...SILENT };
@@ -118,24 +123,26 @@ function fileOf(medium: LoadedMedium): string {
 
 function planVideo(
   part: VideoPart,
-  { video, audio: track }: Extract<LoadedMedium, { kind: "video" }>,
+  medium: Extract<LoadedMedium, { kind: "video" }>,
   model: ModelConfig,
   config: ProcessorConfig,
   options: MediaOptions,
 ): PlannedMedium {
   const { vision, audio } = model;
+  const { video, audio: track } = medium;
   if (vision === undefined) throw unsupported(model, video.file, "pictures");
   const sound = part.use_audio_in_video ?? (track !== undefined && audio !== undefined);
   if (sound && audio === undefined) throw unsupported(model, video.file, "sound");
   if (sound && track === undefined) {
-    throw new DataError("missing-soundtrack", `${video.file} is to be heard but has no sound.`, {
-      hint: "Set use_audio_in_video to false for this row, or leave it out.",
-    });
+    throw noSoundtrack(video.file);
   }
   const frames = video.frames.length;
-  const sizes = videoSizes(video, frames, part, config, options);
+  const sizes = videoSizes(medium, part, config, options);
   const sampled = vision.temporalPatchSize / sampledFps(video, frames);
-  const fps = config.fps === "sampled" ? sampledFps(video, frames) : (part.fps ?? config.fps);
+  const fps =
+    config.fps === "sampled"
+      ? sampledFps(video, frames)
+      : (part.sample_fps ?? part.fps ?? config.fps);
   const asked = options.secondsPerGrid ?? vision.temporalPatchSize / fps;
   const secondsPerGrid = asked === "sampled" ? sampled : asked;
   const heard = sound ? planSound(track!, config, audio!) : SILENT;
@@ -176,43 +183,32 @@ function sizeWarning(file: string, [first, last]: readonly Size[]): MediumWarnin
   return [{ code: "video-upscaled", message }];
 }
 
-/** Sizes of an image; the run's settings go before the part's and the checkpoint's. */
 function imageSizes(
-  size: Size,
+  { frame, sized }: Extract<LoadedMedium, { kind: "image" }>,
   part: ImagePart,
-  { asked, image }: ProcessorConfig,
-  { image: run = {} }: MediaOptions,
+  config: ProcessorConfig,
+  options: MediaOptions,
 ): Size[] {
-  const first = smartResize(size, {
-    minPixels: run.minPixels ?? part.min_pixels ?? asked.image.minPixels,
-    maxPixels: run.maxPixels ?? part.max_pixels ?? asked.image.maxPixels,
-  });
-  return withProcessor(first, image, run);
+  const asked = sized ? sizeOf(frame) : askedImageSize(frame, part, config, options);
+  const last = processorSize(asked, config.image, options.image ?? {});
+  return sameSize(asked, last) ? [asked] : [asked, last];
 }
 
-/** Sizes of a video's frames; the run's settings go before the part's and the checkpoint's. */
 function videoSizes(
-  size: Size,
-  frames: number,
+  { video, sized }: Extract<LoadedMedium, { kind: "video" }>,
   part: VideoPart,
-  { asked, video }: ProcessorConfig,
-  { video: run = {} }: MediaOptions,
+  config: ProcessorConfig,
+  options: MediaOptions,
 ): Size[] {
-  const first = videoFrameSize(size, frames, {
-    minPixels: run.minPixels ?? part.min_pixels ?? asked.video.minPixels,
-    maxPixels: run.maxPixels ?? part.max_pixels ?? asked.video.maxPixels,
-    totalPixels: run.totalPixels ?? part.total_pixels ?? asked.video.totalPixels,
-  });
-  return withProcessor(first, video, run);
+  const asked = sized
+    ? sizeOf(video)
+    : askedVideoSize(video, video.frames.length, part, config, options);
+  const last = processorSize(asked, config.video, options.video ?? {});
+  return sameSize(asked, last) ? [asked] : [asked, last];
 }
 
-/** The official processors resize what qwen-omni-utils resized, where it is outside their limits. */
-function withProcessor(first: Size, limits: PixelLimits, run: Partial<PixelLimits>): Size[] {
-  const { maxPixels } = { ...limits, ...run };
-  const minPixels = run.minPixels ?? Math.min(limits.minPixels, maxPixels);
-  const second = smartResize(first, { minPixels, maxPixels });
-  const same = second.width === first.width && second.height === first.height;
-  return same ? [first] : [first, second];
+function sizeOf({ width, height }: Size): Size {
+  return { width, height };
 }
 
 function gridOf(size: Size, slices: number, { patchSize }: VisionConfig): Grid {
@@ -233,12 +229,14 @@ function planSound(audio: AudioClip, { maxSamples }: ProcessorConfig, tower: Aud
 }
 
 /**
- * Decodes the medium of one part of a conversation; frames of a video come at the model's size.
+ * Decodes the medium of one part of a conversation; pictures come at the size that the message asks
+ * for.
  *
- * Callers that ask often keep the result: it depends on the part, the configuration and the video
- * limits of the options only.
+ * Callers that ask often keep the result: it depends on the part, the configuration and the limits
+ * of the options only.
  *
- * @throws {DataError} of the decoders; `no-media` for a part without a file.
+ * @throws {DataError} of the decoders; `no-media` for a part without a file; `media-aspect` and
+ *   `media-limits`; `missing-soundtrack` for a list of pictures that is to be heard.
  */
 export async function loadMedium(
   part: MediaPart,
@@ -249,13 +247,27 @@ export async function loadMedium(
     return { kind: "audio", audio: await loadAudio(part.audio, options) };
   }
   if (part.type === "image" && part.image !== undefined) {
-    const frame = await loadImage(part.image, options);
-    return { kind: "image", file: sourceName(part.image), frame };
+    const picture = await loadImage(part.image, options);
+    const frame = resizeFrame(picture, askedImageSize(picture, part, config, options), "pil");
+    return { kind: "image", file: sourceName(part.image), frame, sized: true };
   }
   if (part.type !== "video" || part.video === undefined) {
     throw new DataError("no-media", `A part of type ${part.type} has no file to decode.`, {
       hint: "Name the file of the part, or decode it yourself and give its pixels.",
     });
+  }
+  const toAsked = (frame: Frame, count: number) =>
+    resizeFrame(frame, askedVideoSize(frame, count, part, config, options), "float");
+  if (isList(part.video)) {
+    const fps = part.sample_fps ?? part.fps;
+    const video = await loadPictures(part.video, {
+      ...options,
+      ...(fps === undefined ? {} : { fps }),
+      transform: (picture, count) =>
+        toAsked(resizeFrame(picture, listedPictureSize(picture, part), "pil"), count),
+    });
+    if (part.use_audio_in_video === true) throw noSoundtrack(video.file);
+    return { kind: "video", video, sized: true };
   }
   const { fps, nframes, min_frames: minFrames, max_frames: maxFrames } = part;
   const choice = { fps, nframes, minFrames, maxFrames };
@@ -263,9 +275,18 @@ export async function loadMedium(
   const video = await loadVideo(part.video, {
     ...options,
     frames: qwenFrames(Object.fromEntries(given)),
-    transform: (frame, chosen) =>
-      resizeFrame(frame, videoSizes(frame, chosen, part, config, options)[0]!, "float"),
+    transform: toAsked,
   });
-  if (part.use_audio_in_video !== true) return { kind: "video", video };
-  return { kind: "video", video, audio: await loadAudio(part.video, options) };
+  if (part.use_audio_in_video !== true) return { kind: "video", video, sized: true };
+  return { kind: "video", video, audio: await loadAudio(part.video, options), sized: true };
+}
+
+function isList(video: NonNullable<VideoPart["video"]>): video is readonly MediaSource[] {
+  return Array.isArray(video);
+}
+
+function noSoundtrack(file: string): DataError {
+  return new DataError("missing-soundtrack", `${file} is to be heard but has no sound.`, {
+    hint: "Set use_audio_in_video to false for this row, or leave it out.",
+  });
 }

@@ -10,10 +10,11 @@ import {
 } from "../../text/chat-template.ts";
 import { Tokenizer } from "../../text/tokenizer.ts";
 import { checkBudget, type PromptMeasure } from "./budget.ts";
-import { ConfigReader } from "../config-reader.ts";
 import type { ModelConfig } from "../config.ts";
 import { parseModelConfig } from "../families.ts";
+import { type GenerationDefaults, parseGenerationConfig } from "../generation-config.ts";
 import { type Controls, makeFeatures } from "./features.ts";
+import { checkHeardOnce } from "./heard-once.ts";
 import { type LoadedMedium, type MediaOptions, planMedium } from "./media.ts";
 import type { MediaTokens } from "./prompt-layout.ts";
 import type { ProcessorConfig } from "./processor-config.ts";
@@ -39,8 +40,8 @@ export interface ProcessorParts {
   tokenizer: Tokenizer;
   template: ChatTemplate;
   media: ProcessorConfig;
-  /** Ids that end a turn; default: the configuration's, else `<|im_end|>`. */
-  eosIds?: readonly number[];
+  /** What the checkpoint recommends for its answers; default: nothing. */
+  generation?: GenerationDefaults;
 }
 
 /**
@@ -57,7 +58,12 @@ export class Processor {
   readonly media: ProcessorConfig;
   /** Ids of placeholders and of the tokens around media. */
   readonly tokens: MediaTokens;
-  /** Ids that end an answer. */
+  /**
+   * What `generation_config.json` recommends. Of it, ids that end an answer, fill up rows or must not
+   * be generated are used everywhere; how to sample is up to whoever generates.
+   */
+  readonly generation: GenerationDefaults;
+  /** Ids that end an answer: the recommended ones, else the configuration's, else `<|im_end|>`. */
   readonly eosIds: readonly number[];
   /** Id that fills up shorter rows. */
   readonly padId: number;
@@ -84,7 +90,6 @@ export class Processor {
     const json = await read("chat_template.json");
     const template =
       findChatTemplate({ jinja, json, tokenizerConfig }) ?? config.family.processor.chatTemplate;
-    const eosIds = readEosIds(await read("generation_config.json"));
     return new Processor({
       config,
       tokenizer: Tokenizer.fromJson(await readText(tokenizerPath), tokenizerConfig, tokenizerPath),
@@ -93,7 +98,10 @@ export class Processor {
         preprocessor: await read("preprocessor_config.json"),
         video: await read("video_preprocessor_config.json"),
       }),
-      ...(eosIds === undefined ? {} : { eosIds }),
+      generation: parseGenerationConfig(
+        await read("generation_config.json"),
+        joinPath(folder, "generation_config.json"),
+      ),
     });
   }
 
@@ -102,7 +110,7 @@ export class Processor {
    *
    * @throws {CheckpointError} `token-mismatch` when tokenizer and configuration disagree.
    */
-  constructor({ config, tokenizer, template, media, eosIds }: ProcessorParts) {
+  constructor({ config, tokenizer, template, media, generation = {} }: ProcessorParts) {
     this.config = config;
     this.tokenizer = tokenizer;
     this.template = template;
@@ -113,8 +121,9 @@ export class Processor {
         agreedId(tokenizer, token, config.tokens[use as keyof MediaTokens]),
       ]),
     );
-    this.eosIds = eosIds ?? [config.tokens.eos ?? tokenizer.id("<|im_end|>")];
-    this.padId = config.tokens.pad ?? tokenizer.id("<|endoftext|>");
+    this.generation = generation;
+    this.eosIds = generation.eosIds ?? [config.tokens.eos ?? tokenizer.id("<|im_end|>")];
+    this.padId = generation.padId ?? config.tokens.pad ?? tokenizer.id("<|endoftext|>");
   }
 
   /** Ids that stand for features; a sampler must never emit them. */
@@ -173,6 +182,7 @@ export class Processor {
         throw error instanceof DataError ? named(row, error) : error;
       }
     });
+    checkHeardOnce(row, parts, media, planned);
     const ids = this.tokenizer.encode(this.template.render(conversation, options));
     const shapes = planned.map(({ shape }) => shape);
     const { processor } = this.config.family;
@@ -197,15 +207,6 @@ function agreedId(tokenizer: Tokenizer, token: string, configured: number | unde
     `"${token}" is ${id} in tokenizer.json but ${configured} in config.json.`,
     { hint: "Take both files from the same checkpoint." },
   );
-}
-
-function readEosIds(text: string | undefined): number[] | undefined {
-  if (text === undefined) return undefined;
-  const file = ConfigReader.parse(text, "generation_config.json");
-  if (!file.has("eos_token_id")) return undefined;
-  return file.isList("eos_token_id")
-    ? file.integers("eos_token_id")
-    : [file.integer("eos_token_id")];
 }
 
 /** The same error with the row in front of its message. */
