@@ -48,10 +48,13 @@ export const loraSchema = z.strictObject({
     .default(false)
     .describe("Whether the scale is lora_alpha / sqrt(r) instead (rank-stabilised LoRA)."),
   target_modules: z
-    .union([
-      z.array(z.string().min(1)).min(1, "an adapter needs at least one module to sit on"),
-      z.enum(["all-linear"]),
-    ])
+    .union(
+      [
+        z.array(z.string().min(1)).min(1, "an adapter needs at least one module to sit on"),
+        z.enum(["all-linear"]),
+      ],
+      { error: "it must be a list of names, or `all-linear`" },
+    )
     .default(["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
     .describe(
       "Linear layers that get an adapter: the ends of their names, or patterns of whole names in " +

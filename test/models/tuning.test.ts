@@ -75,6 +75,13 @@ describe("layers that get an adapter", () => {
     expect(chosen(["gate_proj"], groups)).not.toContain("model.layers.0.mlp.gate_proj");
   });
 
+  it("are all of them for all-linear, as far as they train", () => {
+    expect([...adapterLayers(layers, "all-linear", ALL)]).toEqual(chosen(["*"]));
+    const decoder = [...adapterLayers(layers, "all-linear", { ...NONE, tune_mm_llm: true })];
+    expect(decoder).toHaveLength(3 * 7);
+    expect(decoder).not.toContain("lm_head");
+  });
+
   it("are never tables; what names nothing is an error with what there is", () => {
     expect(chosen(["*"])).toHaveLength(layers.length - 3);
     for (const target of ["embed_tokens", "lm_head", "Q_PROJ", "roj"]) {
