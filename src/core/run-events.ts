@@ -26,7 +26,10 @@ export interface RunEvents {
     questions: number;
     scores: Scores;
   };
-  /** Part of something long is done, such as `evaluating`; rates are measured where they lack. */
+  /**
+   * Part of something long is done, such as `evaluating`; rates are measured where they lack.
+   * The unit `B` is bytes.
+   */
   progress: {
     what: string;
     done: number;
@@ -38,6 +41,8 @@ export interface RunEvents {
   /** The weights are loaded: how many there are and train, and how frozen ones are stored. */
   model: {
     parameters: number;
+    /** Weights and factors of adapters; a tied head is its embedding. */
+    tensors: number;
     trained: number;
     storage: "f32" | "f16s";
     /** Weights that the storage does not hold exactly. */

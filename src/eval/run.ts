@@ -2,6 +2,7 @@ import { openRunDevice } from "../gpu/run-device.ts";
 import type { DeviceConfig } from "../gpu/schema.ts";
 import { Model } from "../models/model.ts";
 import { Processor } from "../models/process/processor.ts";
+import { fetchModel, reportedLoading, reportModel } from "../models/run-model.ts";
 import type { ModelConfig } from "../models/schema.ts";
 import { HeldOut, type HeldOutSettings } from "./held-out.ts";
 import type { EvalOptions, EvalResult } from "./run-interface.ts";
@@ -26,9 +27,12 @@ export async function evaluateRun(
   const started = performance.now();
   const device = await openRunDevice(settings.device, options.events);
   try {
-    const processor = await Processor.load(settings.model.path);
-    const { path, storage } = settings.model;
-    const model = await Model.load(device, path, { trains: () => false, storage });
+    const { folder } = await fetchModel(settings.model, options.events);
+    const processor = await Processor.load(folder);
+    const { storage } = settings.model;
+    const training = { trains: () => false, storage };
+    const model = await Model.load(device, folder, training, reportedLoading(options.events));
+    reportModel(model, storage, options.events);
     const heldOut = await HeldOut.open(model, processor, settings, options);
     const intact = await heldOut.ask(0, "after", null);
     const controls: EvalResult["controls"] = {};

@@ -38,6 +38,24 @@ export function rateText(rate: number): string {
   return rate >= 10 ? rate.toFixed(0) : rate.toFixed(1);
 }
 
+/** Bytes of how many, in a unit of the larger number: `1.2/17.8 GB`, `640/700 kB`. */
+export function bytesText(done: number, total: number): string {
+  const [unit, size] = byteUnit(total);
+  const show = (bytes: number): string => (bytes / size).toFixed(size === 1 ? 0 : 1);
+  return `${show(done)}/${show(total)} ${unit}`;
+}
+
+function byteUnit(bytes: number): [unit: string, size: number] {
+  if (bytes >= 1e9) return ["GB", 1e9];
+  if (bytes >= 1e6) return ["MB", 1e6];
+  return bytes >= 1e3 ? ["kB", 1e3] : ["B", 1];
+}
+
+/** A count in full, with commas between thousands, whatever the locale. */
+function countText(count: number): string {
+  return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
 /** Scores as one line: `overall 0.50 | see 0.48 hear 0.52 both 0.50 | format 1.00`. */
 export function scoresText({ overall, format, ...kinds }: Scores): string {
   const each = Object.entries(kinds).map(([name, score]) => `${name} ${score.toFixed(3)}`);
@@ -88,11 +106,12 @@ export class ConsoleLine {
     }
   };
 
-  /** Only a storage that rounds is worth a line. */
-  #model({ parameters, trained, storage, inexact }: RunEvents["model"]): void {
-    if (storage === "f32") return;
-    const counts = `${rateText(parameters)} weights, ${rateText(trained)} trained`;
-    this.print(`${counts}; frozen matrices in ${storage}, ${inexact} weights inexact`);
+  #model({ parameters, tensors, trained, storage, inexact }: RunEvents["model"]): void {
+    const parts = [`model: ${countText(parameters)} weights (${countText(tensors)} tensors)`];
+    if (trained > 0) parts.push(`${countText(trained)} trained`);
+    parts.push(storage);
+    if (storage !== "f32") parts.push(`${countText(inexact)} inexact`);
+    this.print(parts.join(", "));
   }
 
   #step({ step, totalSteps, metrics }: RunEvents["step"]): void {
@@ -126,10 +145,13 @@ export class ConsoleLine {
     if (what !== this.#task) [this.#task, this.#taskStart] = [what, now];
     const seconds = (now - this.#taskStart) / 1000;
     const count = (value: number): string => (total < 10_000 ? String(value) : rateText(value));
-    const parts = [`${what} ${count(done)}/${count(total)} ${unit}`.trimEnd()];
+    const ofTotal =
+      unit === "B" ? bytesText(done, total) : `${count(done)}/${count(total)} ${unit}`;
+    const parts = [`${what} ${ofTotal}`.trimEnd()];
     const rate = ratePerS ?? (seconds > 0 && done > 0 ? done / seconds : undefined);
     if (rate !== undefined && rate > 0) {
-      parts.push(`${rateText(rate)}${unit === "" ? "" : ` ${unit}`}/s`);
+      const [scaled, size] = unit === "B" ? byteUnit(rate) : [unit, 1];
+      parts.push(`${rateText(rate / size)}${scaled === "" ? "" : ` ${scaled}`}/s`);
       parts.push(`${this.#paint("2", "left")} ${clockText(leftS ?? (total - done) / rate)}`);
     }
     if (done >= total) this.#task = "";

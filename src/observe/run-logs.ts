@@ -11,7 +11,7 @@ export const LOG_FILES = {
   metrics: "metrics.jsonl",
   /** One row per completion. */
   rollouts: "rollouts.jsonl",
-  /** Evaluations, warnings and verdicts on the run's health. */
+  /** What was loaded, evaluations, warnings and verdicts on the run's health. */
   events: "events.jsonl",
   /** The rows of metrics.jsonl for TensorBoard. */
   tensorboard: "tb/events.out.tfevents.0000000000.aubade",
@@ -28,7 +28,9 @@ export interface LogPosition {
 }
 
 /** Events of one session only: a resumed run must leave the logs of one never stopped. */
-const NOT_LOGGED = new Set(["start", "device", "model", "progress", "checkpoint", "end"]);
+const NOT_LOGGED = new Set(["start", "device", "progress", "checkpoint", "end"]);
+/** Events of every session that are the same in all of them: the first session logs them. */
+const LOGGED_ONCE = new Set(["model"]);
 
 /** Which logs a run keeps, and how. */
 export interface RunLogsOptions {
@@ -96,7 +98,7 @@ export class RunLogs {
       if (log) appendJsonLine(log, data);
     } else if (kind === "span") {
       this.#span(data as RunEvents["span"]);
-    } else if (!NOT_LOGGED.has(kind)) {
+    } else if (!NOT_LOGGED.has(kind) && !(LOGGED_ONCE.has(kind) && this.#options.resumeAt)) {
       if (kind === "evaluation") this.#evaluation(data as RunEvents["evaluation"]);
       appendJsonLine(this.#logs.get(LOG_FILES.events)!, { kind, ...data });
     }

@@ -7,6 +7,7 @@ import { bytesSource } from "../io/byte-source.ts";
 import { writeSafetensors, type TensorToWrite } from "../io/safetensors-writer.ts";
 import type { Model } from "../models/model.ts";
 import { readAdapters, writeAdapters } from "../models/adapter-folder.ts";
+import type { BaseModel } from "../models/run-model.ts";
 import { ModelWeights } from "../models/weights.ts";
 import type { AdamW } from "./optimizer.ts";
 import { stateText, type TrainerState } from "./state.ts";
@@ -36,19 +37,21 @@ function tensor(name: string, shape: readonly number[], storage: Storage): Tenso
  *
  * A model with adapters is written as PEFT does it: the adapters alone, for the base that they name.
  *
- * @param base folder of the checkpoint that the run started from.
+ * @param base the checkpoint that the run started from.
  * @throws {CheckpointError} `disk-full`, `no-permission`.
  */
-export async function saveModel(model: Model, base: string, folder: string): Promise<void> {
+export async function saveModel(model: Model, base: BaseModel, folder: string): Promise<void> {
   await makeFolder(folder);
   for (const name of COMPANIONS) {
-    const text = await readText(joinPath(base, name)).catch((error: unknown) => {
+    const text = await readText(joinPath(base.folder, name)).catch((error: unknown) => {
       if (error instanceof CheckpointError && error.code === "missing-file") return undefined;
       throw error;
     });
     if (text !== undefined) await writeFileAtomic(joinPath(folder, name), text);
   }
-  if (model.weights.adapters.size > 0) return writeAdapters(model, base, folder);
+  if (model.weights.adapters.size > 0) {
+    return writeAdapters(model, base.name, folder, base.revision);
+  }
   const tensors = model.weights.distinct.map((parameter) => ({
     name: model.config.family.names.stored(parameter.name),
     dtype: "F32" as const,
@@ -61,7 +64,7 @@ export async function saveModel(model: Model, base: string, folder: string): Pro
 /** Writes everything that a run goes on from: the model, the optimizer's moments and the state. */
 export async function writeTrainingState(
   folder: string,
-  { model, base, optimizer }: { model: Model; base: string; optimizer: AdamW },
+  { model, base, optimizer }: { model: Model; base: BaseModel; optimizer: AdamW },
   state: TrainerState,
 ): Promise<void> {
   await saveModel(model, base, folder);

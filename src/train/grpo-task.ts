@@ -66,7 +66,7 @@ export class GrpoTask implements TrainingTask {
     await checkBudget(loader, processor, dataset.row(order.at(0)), settings);
     const optimizer = await AdamW.create(model.device, model.weights.trained, train);
     const measured = train.beta > 0 || train.measure_kl;
-    const reference = measured ? await loadReference(model, settings) : undefined;
+    const reference = measured ? await loadReference(model, settings, events) : undefined;
     const trainer = new GrpoTrainer({
       model,
       processor,

@@ -1,13 +1,13 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
-import { report } from "../core/run-events.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import type { TinyRow } from "../data/tiny/dataset.ts";
 import type { Device } from "../gpu/device.ts";
-import { Model } from "../models/model.ts";
+import { Model, type ModelLoading } from "../models/model.ts";
 import type { Processor } from "../models/process/processor.ts";
+import { reportedLoading, reportModel } from "../models/run-model.ts";
 import { adapterLayers, trains } from "../models/tuning.ts";
-import { ModelWeights, type Training } from "../models/weights.ts";
+import type { Training } from "../models/weights.ts";
 import { formatReward } from "../reward/format.ts";
 import { letterReward } from "../reward/letter.ts";
 import { randomReward } from "../reward/random.ts";
@@ -27,25 +27,25 @@ async function startingModel(
   device: Device,
   { model, train }: RunSettings,
   training: Training,
+  loading: ModelLoading,
 ): Promise<Model> {
-  if (model.init === "weights") return Model.load(device, model.path, training);
-  return Model.initialise(device, model.path, train.seed, training);
+  if (model.init === "weights") return Model.load(device, model.path, training, loading);
+  return Model.initialise(device, model.path, train.seed, training, loading);
 }
 
-/** Loads the model that a run trains, from a checkpoint or with new weights, and reports it. */
+/**
+ * Loads the model that a run trains, from a checkpoint or with new weights, and reports it.
+ *
+ * @param settings whose `model.path` is a folder.
+ */
 export async function loadRunModel(
   device: Device,
   settings: RunSettings,
   events: Events,
 ): Promise<Model> {
-  const model = await startingModel(device, settings, trainingOf(settings));
-  const { weights } = model;
-  report(events, "model", {
-    parameters: ModelWeights.count([...weights.distinct, ...weights.adapterParameters]),
-    trained: ModelWeights.count(weights.trained),
-    storage: settings.model.storage,
-    inexact: weights.inexact,
-  });
+  const loading = reportedLoading(events);
+  const model = await startingModel(device, settings, trainingOf(settings), loading);
+  reportModel(model, settings.model.storage, events);
   return model;
 }
 
@@ -53,10 +53,15 @@ export async function loadRunModel(
  * The starting policy, for a KL term: the model itself with its adapters switched off, or a second
  * one that stays as the first began.
  */
-export async function loadReference(model: Model, settings: RunSettings): Promise<Model> {
+export async function loadReference(
+  model: Model,
+  settings: RunSettings,
+  events: Events,
+): Promise<Model> {
   if (model.weights.adapters.size > 0) return model;
   const { storage } = settings.model;
-  return startingModel(model.device, settings, { trains: () => false, storage });
+  const loading = reportedLoading(events, "loading the reference");
+  return startingModel(model.device, settings, { trains: () => false, storage }, loading);
 }
 
 /** The weighted rewards of a configuration, then those that a program adds. */

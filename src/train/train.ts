@@ -3,6 +3,7 @@ import { HeldOut } from "../eval/held-out.ts";
 import { openRunDevice } from "../gpu/run-device.ts";
 import type { Model } from "../models/model.ts";
 import { Processor } from "../models/process/processor.ts";
+import { type BaseModel, fetchModel } from "../models/run-model.ts";
 import { joinPath } from "../io/path.ts";
 import { saveCheckpoint } from "./checkpoint-folder.ts";
 import { restoreTrainingState, saveModel, writeTrainingState } from "./checkpoint.ts";
@@ -27,8 +28,10 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
   const { events, resume, runFolder } = options;
   const device = await openRunDevice(settings.device, events);
   try {
-    const processor = await Processor.load(settings.model.path);
-    const model = await loadRunModel(device, settings, events);
+    const base = await fetchModel(settings.model, events);
+    const local = { ...settings, model: { ...settings.model, path: base.folder } };
+    const processor = await Processor.load(base.folder);
+    const model = await loadRunModel(device, local, events);
     const heldOut = await HeldOut.open(model, processor, settings, options);
     const state = resume?.state;
     const cursor: Cursor = {
@@ -39,15 +42,15 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
     };
     const task: TrainingTask =
       settings.task === "grpo"
-        ? await GrpoTask.create(model, processor, settings, options)
+        ? await GrpoTask.create(model, processor, local, options)
         : await SftTask.create(model, processor, settings, events);
     if (resume !== undefined) {
       await restoreTrainingState(resume.folder, { model, optimizer: task.optimizer });
     }
-    const run = new Run(settings, options, model, task, heldOut, cursor, state);
+    const run = new Run(settings, options, { model, base }, task, heldOut, cursor, state);
     const result = await run.toEnd();
     if (!result.stopped && runFolder !== undefined) {
-      await saveModel(model, settings.model.path, joinPath(runFolder, RUN_FILES.model));
+      await saveModel(model, base, joinPath(runFolder, RUN_FILES.model));
     }
     if (!result.stopped) await options.onTrained?.(model, processor);
     report(events, "end", { step: result.steps, stopped: result.stopped });
@@ -62,6 +65,7 @@ class Run {
   readonly #settings: RunSettings;
   readonly #options: TrainOptions;
   readonly #model: Model;
+  readonly #base: BaseModel;
   readonly #task: TrainingTask;
   readonly #heldOut: HeldOut;
   readonly #cursor: Cursor;
@@ -75,7 +79,7 @@ class Run {
   constructor(
     settings: RunSettings,
     options: TrainOptions,
-    model: Model,
+    { model, base }: { model: Model; base: BaseModel },
     task: TrainingTask,
     heldOut: HeldOut,
     cursor: Cursor,
@@ -84,6 +88,7 @@ class Run {
     this.#settings = settings;
     this.#options = options;
     this.#model = model;
+    this.#base = base;
     this.#task = task;
     this.#heldOut = heldOut;
     this.#cursor = cursor;
@@ -165,12 +170,12 @@ class Run {
   async #save(): Promise<void> {
     const { runFolder, logs, events } = this.#options;
     if (runFolder === undefined) return;
-    const { task, model, output } = this.#settings;
+    const { task, output } = this.#settings;
     const { step, stage, draw, samplesConsumed } = this.#cursor;
     const write = (path: string) =>
       writeTrainingState(
         path,
-        { model: this.#model, base: model.path, optimizer: this.#task.optimizer },
+        { model: this.#model, base: this.#base, optimizer: this.#task.optimizer },
         {
           version: STATE_VERSION,
           ...{ task, step, stage, draw, samplesConsumed },

@@ -43,7 +43,7 @@ export class TrainerBench {
       generator: new Generator(model, tokenFacts(processor)),
       optimizer: await AdamW.create(device, model.weights.trained, train),
       rewards: [{ reward: oddReward, weight: 1 }],
-      ...(train.beta > 0 && { reference: await loadReference(model, config) }),
+      ...(train.beta > 0 && { reference: await loadReference(model, config, events) }),
       ...change,
     };
     const rows = indices.slice(0, train.prompts_per_step).map((index) => dataset.row(index));

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Events } from "../../src/core/events.ts";
 import { report } from "../../src/core/run-events.ts";
 import {
+  bytesText,
   clockText,
   ConsoleLine,
   type ConsoleTarget,
@@ -56,15 +57,28 @@ describe("console line", () => {
     );
   });
 
-  it("counts weights that a storage rounds, and says nothing of one that does not", () => {
+  it("says what was loaded, and how many weights a storage rounds", () => {
     const { events, state } = watch();
-    const counts = { parameters: 3_400_000_000, trained: 29_900_000 };
-    report(events, "model", { ...counts, storage: "f32", inexact: 0 });
-    expect(state.text).toBe("");
-    report(events, "model", { ...counts, storage: "f16s", inexact: 17 });
+    const tiny = { parameters: 999, tensors: 12, trained: 999 };
+    report(events, "model", { ...tiny, storage: "f32", inexact: 0 });
+    const large = { parameters: 8_931_813_888, tensors: 4703, trained: 0 };
+    report(events, "model", { ...large, storage: "f16s", inexact: 12 });
     expect(state.text).toBe(
-      "3400.0M weights, 29.9M trained; frozen matrices in f16s, 17 weights inexact\n",
+      "model: 999 weights (12 tensors), 999 trained, f32\n" +
+        "model: 8,931,813,888 weights (4,703 tensors), f16s, 12 inexact\n",
     );
+  });
+
+  it("shows bytes in the unit of their total, and a rate in its own", () => {
+    const { events, state } = watch({ live: true });
+    const loading = (done: number): void =>
+      report(events, "progress", { what: "loading", done, total: 17_800_000_000, unit: "B" });
+    loading(0);
+    state.now = 2000;
+    loading(1_200_000_000);
+    expect(state.text).toContain("loading 1.2/17.8 GB  600 MB/s  left 28s");
+    expect(bytesText(12, 999)).toBe("12/999 B");
+    expect(bytesText(500, 2_000)).toBe("0.5/2.0 kB");
   });
 
   it("redraws one line at most ten times a second, and the last step always", () => {

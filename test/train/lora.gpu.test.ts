@@ -17,6 +17,8 @@ import { recorded, TinyWorkplace } from "../helpers/tiny-run.ts";
 
 const lora = { r: 4, lora_alpha: 8 };
 
+const baseOf = ({ model }: TinyWorkplace) => ({ folder: model, name: model, revision: null });
+
 describe("adapters in a GRPO step", () => {
   const device = useDevice();
   const place = new TinyWorkplace();
@@ -97,7 +99,7 @@ describe("adapters in a GRPO step", () => {
       ...{ draw: 1, samplesConsumed: 2 },
       ...{ numTokens: 0, seconds: 0, before: null, logs: { bytes: {}, pending: {} } },
     };
-    await writeTrainingState(folder, { model, base: place.model, optimizer }, state);
+    await writeTrainingState(folder, { model, base: baseOf(place), optimizer }, state);
     const moments = await openSafetensors(
       await fileSource(join(folder, "optimizer.safetensors")),
       "optimizer",
@@ -127,7 +129,7 @@ describe("adapters in a GRPO step", () => {
     await bench.step(1e-2);
     const want = await logProbs(bench, model, 1);
     const folder = place.path("saved");
-    await saveModel(model, place.model, folder);
+    await saveModel(model, baseOf(place), folder);
     expect((await Processor.load(folder)).tokenizer.vocabSize).toBeGreaterThan(300);
     const loaded = await Model.load(device(), folder);
     expect(loaded.weights.adapters.size).toBe(model.weights.adapters.size);
@@ -200,7 +202,7 @@ describe("adapters in a GRPO step", () => {
     await bench.step();
     const want = await logProbs(bench, model, 1);
     const folder = place.path("f16s");
-    await saveModel(model, place.model, folder);
+    await saveModel(model, baseOf(place), folder);
     const plain = await Model.load(device(), folder);
     expect(changedWeights(await allWeights(model), await allWeights(plain))).toEqual([]);
     const got = await logProbs(bench, plain, 1);
