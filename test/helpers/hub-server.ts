@@ -8,7 +8,7 @@ export type Fault =
   | { kind: "status"; status: number; retryAfter?: string; code?: string; message?: string }
   | { kind: "short"; by: number }
   | { kind: "long"; by: number }
-  | { kind: "end"; after: number }
+  | { kind: "end"; after: number; ranges?: boolean }
   | { kind: "ignore-range" }
   | { kind: "other-bytes" }
   | { kind: "other-etag"; etag: string }
@@ -101,7 +101,7 @@ export async function startHub(models: HubModel[]): Promise<HubServer> {
         response.writeHead(302, { location: fault.location }).end();
         return;
       }
-      if (fault?.kind === "status") return void refuse(response, fault);
+      if (fault?.kind === "status") return refuse(response, fault);
       answer(request, response, path, fault);
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -206,7 +206,9 @@ function answerHub(
             path: file,
             size: content.length,
             oid: etagOf(content, false),
-            ...(lfs && { lfs: { oid: etagOf(content, true), size: content.length } }),
+            ...(lfs && {
+              lfs: { oid: etagOf(content, true), size: content.length, pointerSize: 134 },
+            }),
           }))
         : {
             _id: "0123456789abcdef01234567",
@@ -269,8 +271,8 @@ function sendContent(
   const etag = headers.etag;
   const ifRange = request.headers["if-range"] as string | undefined;
   const asked = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
-  const ranged =
-    asked !== null && fault?.kind !== "ignore-range" && (ifRange === undefined || ifRange === etag);
+  const deaf = fault?.kind === "ignore-range" || (fault?.kind === "end" && fault.ranges === false);
+  const ranged = asked !== null && !deaf && (ifRange === undefined || ifRange === etag);
   const start = ranged ? Number(asked[1]) : 0;
   const end = ranged && asked[2] !== "" ? Number(asked[2]) : whole.length - 1;
   if (ranged && start >= whole.length) {

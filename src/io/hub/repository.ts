@@ -72,13 +72,13 @@ export async function remoteFile(
   const purpose = { name, revision: commit, file };
   const url = fileUrl(client.endpoint, name, commit, file);
   const answer = await ask(client, url, { method: "HEAD", leave: false }, purpose);
-  await answer.end();
+  answer.end();
   const { hub } = answer;
   const said = hub.get("x-repo-commit");
   if (said !== null && said !== commit) {
     throw nonsense(purpose, `asked for at ${commit}, but answered at ${said.slice(0, 40)}`);
   }
-  const etag = blobName(hub.get("x-linked-etag") ?? hub.get("etag"), `${file} of ${name}`);
+  const etag = blobName(answer.etag, `${file} of ${name}`);
   // The length of a redirect that leaves the Hub is the length of its own text.
   const plain = answer.response.ok ? hub.get("content-length") : null;
   const size = Number(hub.get("x-linked-size") ?? plain ?? NaN);

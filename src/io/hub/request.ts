@@ -19,12 +19,14 @@ export interface HubAnswer {
   readonly response: Response;
   /** Headers of the Hub's own answers; where several have one, the last counts. */
   readonly hub: Headers;
+  /** ETag of the file as the Hub itself tells it, wherever the bytes come from. */
+  readonly etag: string | null;
   /** Host of the last answer. */
   readonly host: string;
-  /** Says that the connection lives: its silence is counted from now. */
-  readonly touch: () => void;
+  /** Next bytes of the body; undefined at its end. Fails when the connection drops or is silent. */
+  readonly read: () => Promise<Uint8Array | undefined>;
   /** Ends the exchange: nothing more is read of the answer. */
-  readonly end: () => Promise<void>;
+  readonly end: () => void;
 }
 
 const REDIRECTS = [301, 302, 303, 307, 308];
@@ -61,6 +63,7 @@ export async function send(
     client.signal?.removeEventListener("abort", stop);
   };
   const hub = new Headers();
+  let etag: string | null = null;
   let url = new URL(address);
   let atHome = true;
   try {
@@ -70,24 +73,34 @@ export async function send(
       const headers: Record<string, string> = { ...init.headers, "Accept-Encoding": "identity" };
       if (atHome && client.token !== undefined) headers.Authorization = `Bearer ${client.token}`;
       const method = init.method ?? "GET";
-      const response = await client.fetch(url.href, {
+      const sent = client.fetch(url.href, {
         method,
         headers,
         redirect: "manual",
         signal: stall.signal,
       });
-      if (atHome) response.headers.forEach((value, name) => hub.set(name, value));
+      const response = await orAborted(sent, stall.signal);
+      if (atHome) {
+        response.headers.forEach((value, name) => hub.set(name, value));
+        etag = response.headers.get("x-linked-etag") ?? response.headers.get("etag") ?? etag;
+      }
       const location = response.headers.get("location");
       const next =
         REDIRECTS.includes(response.status) && location !== null ? new URL(location, url) : null;
       if (next === null || (next.origin !== origin && init.leave === false)) {
-        const end = async () => {
-          release();
-          await response.body?.cancel().catch(() => {});
+        const reader = response.body?.getReader();
+        const read = async () => {
+          touch();
+          return reader && (await orAborted(reader.read(), stall.signal)).value;
         };
-        return { response, hub, host: url.host, touch, end };
+        const end = () => {
+          release();
+          // Not waited for: a broken body may never say that it is closed.
+          reader?.cancel().catch(() => {});
+        };
+        return { response, hub, etag, host: url.host, read, end };
       }
-      await response.body?.cancel().catch(() => {});
+      response.body?.cancel().catch(() => {});
       if (next.protocol !== "https:" && next.protocol !== url.protocol) {
         throw new Error("a redirect led away from https");
       }
@@ -101,6 +114,19 @@ export async function send(
     const reason = stall.signal.aborted ? stall.signal.reason : cause;
     throw unreachable(purpose, url.host, reason, client.token);
   }
+}
+
+/**
+ * Waits for a promise, but not longer than until the signal: some bodies that are aborted between
+ * two reads stay silent for ever (seen with the fetch of Node 20).
+ */
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason as Error);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
 }
 
 /** Says whether a status may be another one a moment later. */
@@ -167,7 +193,7 @@ export async function ask(
       const { response, host } = answer;
       const leaving = init.leave === false && REDIRECTS.includes(response.status);
       if (response.ok || leaving) return answer;
-      await answer.end();
+      answer.end();
       error = statusError(purpose, client.endpoint, host, response, client.token);
       if (!isTransient(response.status)) throw error;
       headers = response.headers;
@@ -192,14 +218,18 @@ export function guardedFetch(client: HubClient, purpose: Purpose): typeof fetch 
       const answer = await ask(client, address, {}, purpose);
       try {
         const { status, headers } = answer.response;
-        return new Response(await answer.response.arrayBuffer(), { status, headers });
+        const chunks: BlobPart[] = [];
+        for (let chunk = await answer.read(); chunk; chunk = await answer.read()) {
+          chunks.push(chunk as Uint8Array<ArrayBuffer>);
+        }
+        return new Response(new Blob(chunks), { status, headers });
       } catch (cause) {
         client.signal?.throwIfAborted();
         const error = unreachable(purpose, answer.host, cause, client.token);
         if (failures > client.retries) throw error;
         await pause(client, failures, error);
       } finally {
-        await answer.end();
+        answer.end();
       }
     }
   };

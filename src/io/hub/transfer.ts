@@ -108,7 +108,7 @@ async function attempt(
   try {
     return await receive(client, file, part, purpose, state, answer, onBytes);
   } finally {
-    await answer.end();
+    answer.end();
   }
 }
 
@@ -118,7 +118,7 @@ async function receive(
   part: Part,
   purpose: Purpose,
   state: { validator?: string },
-  { response, hub, host, touch }: HubAnswer,
+  { response, etag: told, host, read }: HubAnswer,
   onBytes: (bytes: number) => void,
 ): Promise<Setback | "changed" | undefined> {
   const { status, headers } = response;
@@ -134,7 +134,6 @@ async function receive(
     if (!isTransient(status) && !stale) throw error;
     return { error, kind: "drop", headers };
   }
-  const told = hub.get("x-linked-etag") ?? hub.get("etag");
   if (told !== null && blobName(told, subject(purpose)) !== file.etag) return "changed";
   if (status === 206) {
     const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers.get("content-range") ?? "");
@@ -154,12 +153,10 @@ async function receive(
   if (length !== null && part.bytes + Number(length) !== file.size) {
     return wrong(`has ${part.bytes + Number(length)} bytes where ${file.size} were told`);
   }
-  const reader = response.body?.getReader();
   for (;;) {
     let chunk: Uint8Array | undefined;
     try {
-      touch();
-      chunk = (await reader?.read())?.value;
+      chunk = await read();
     } catch (cause) {
       client.signal?.throwIfAborted();
       return { error: unreachable(purpose, host, cause, client.token), kind: "drop" };

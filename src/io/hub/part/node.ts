@@ -21,8 +21,8 @@ const BEAT_MS = 15_000;
 const POLL_MS = 250;
 
 const HOST = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
-/** Parts that are held here: our process number in a name may be that of a dead process. */
-const held = new Set<string>();
+/** Blobs that are being fetched here. */
+const claimed = new Set<string>();
 
 /**
  * Takes the part of a blob for this process, with what an earlier download left of it.
@@ -40,21 +40,30 @@ export async function holdPart(
   signal: AbortSignal | undefined,
   onWait: () => void,
 ): Promise<HeldPart | undefined> {
-  const resting = joinPath(blobs, `${etag}.incomplete`);
-  const name = `${etag}.${HOST}-${process.pid}-${randomUUID().slice(0, 8)}.incomplete`;
-  const mine = joinPath(blobs, name);
+  const blob = joinPath(blobs, etag);
+  const resting = `${blob}.incomplete`;
+  const mine = `${blob}.${HOST}-${process.pid}-${randomUUID().slice(0, 8)}.incomplete`;
   for (let waited = false; ;) {
     signal?.throwIfAborted();
-    if (await modified(joinPath(blobs, etag))) return undefined;
-    const state = await partState(blobs, etag);
-    held.add(name);
-    const from = state.abandoned ?? resting;
-    if (!state.busy && (await take(from, mine, state.abandoned === undefined))) {
-      return openPart(mine, joinPath(blobs, etag), resting, () => held.delete(name));
+    if (await modified(blob)) return undefined;
+    let busy = claimed.has(blob);
+    if (!busy) {
+      claimed.add(blob);
+      let part: HeldPart | undefined;
+      try {
+        const state = await partState(blobs, etag);
+        busy = state.busy;
+        const from = state.abandoned ?? resting;
+        if (!busy && (await take(from, mine, from === resting))) {
+          part = await openPart(mine, blob, resting, () => claimed.delete(blob));
+          return part;
+        }
+      } finally {
+        if (part === undefined) claimed.delete(blob);
+      }
     }
-    held.delete(name);
-    if (state.busy && !waited) onWait();
-    if (state.busy) waited = true;
+    if (busy && !waited) onWait();
+    waited ||= busy;
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});
   }
 }
@@ -77,9 +86,8 @@ async function partState(blobs: string, etag: string) {
     }
     const here = owner[1] === HOST;
     const pid = Number(owner[2]);
-    // Our own number without being ours: another thread's, or left by a dead process.
-    const lives = pid === process.pid ? !stale : isAlive(pid);
-    const alive = here && (held.has(name) || lives);
+    // Our own number, though we do not write it: another thread's, or left by a dead process.
+    const alive = here && (pid === process.pid ? !stale : isAlive(pid));
     // A process that lives but does not touch its part may wake up: leave it what it has.
     if (!stale && (alive || !here)) busy = true;
     else if (!alive) abandoned = path;
