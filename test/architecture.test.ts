@@ -19,12 +19,14 @@ const BELOW: Record<string, readonly string[]> = {
   data: ["models"],
   rollout: ["models"],
   reward: ["models"],
+  // What a model computes, for comparison with other implementations.
+  inspect: ["rollout"],
   eval: ["data", "rollout", "reward"],
   // A run evaluates before, during and after its training.
   train: ["eval"],
   observe: ["core"],
   config: ["train", "eval", "observe"],
-  cli: ["config"],
+  cli: ["config", "inspect"],
 };
 
 /** Every folder that a folder may import. */

@@ -1,5 +1,5 @@
-import { Command, CommanderError } from "commander";
-import { ConfigError } from "../core/errors.ts";
+import { Command } from "commander";
+import { parseCommandLine } from "./usage.ts";
 
 /** What a user typed after `node train.js` or `node eval.js`. */
 export interface RunOptions {
@@ -50,22 +50,10 @@ export function parseRunOptions(
     .option("--print-config", "print the resolved configuration and stop", false)
     .option("--debug", "print the stack of errors", false)
     .version(info.version)
-    .addHelpText("after", HELP)
-    .exitOverride()
-    .configureOutput({ writeOut: print, writeErr: () => {} });
+    .addHelpText("after", HELP);
   if (info.resumable)
     program.option("--resume", "continue from the newest whole checkpoint", false);
-  try {
-    program.parse(argv as string[], { from: "user" });
-  } catch (cause) {
-    if (!(cause instanceof CommanderError)) throw cause;
-    if (cause.exitCode === 0) return undefined;
-    const message = cause.message.replace(/^error: /, "").replace("\n", " ");
-    throw new ConfigError("usage", `${message}.`.replace(/([.?)])\.$/, "$1"), {
-      hint: `Run node ${info.name}.js --help.`,
-      cause,
-    });
-  }
+  if (!parseCommandLine(program, argv, print)) return undefined;
   const flags = program.opts<
     Record<"json" | "printConfig" | "debug", boolean> & { resume?: boolean }
   >();

@@ -15,15 +15,16 @@ const ASKS = ["-h", "--help", "-V", "--version"];
  * Runs one command in a process that has an adapter: this one, or a child under the private driver.
  *
  * @param command the name of its file in this folder; `argv` what the user typed after it.
+ * @param adapter false for a command that needs none.
  * @returns the exit code: the command's own, 2 for a wrong configuration, 1 for other errors.
  */
-export async function runCommand(command: string, argv: string[]): Promise<number> {
+export async function runCommand(command: string, argv: string[], adapter = true): Promise<number> {
   endWithParent();
   try {
-    if (argv.length > 0 && !argv.some((word) => ASKS.includes(word))) {
+    if (adapter && argv.length > 0 && !argv.some((word) => ASKS.includes(word))) {
       const { here, node, env } = await ensureAdapter();
       if (!here) {
-        const args = [...process.execArgv, process.argv[1]!, ...argv];
+        const args = [...process.execArgv, ...process.argv.slice(1)];
         return await runInPlace(node, args, { ...process.env, ...env });
       }
     }
@@ -31,7 +32,7 @@ export async function runCommand(command: string, argv: string[]): Promise<numbe
     const module = (await import(url.href)) as CommandModule;
     return await module.main(argv);
   } catch (error) {
-    return report(error);
+    return reportError(error);
   }
 }
 
@@ -50,13 +51,13 @@ export async function runScript(argv: string[]): Promise<number> {
     node = choice.node;
     env = { ...process.env, ...choice.env };
   } catch (error) {
-    report(error);
+    reportError(error);
   }
   return await runInPlace(node, [...process.execArgv, ...argv], env);
 }
 
 /** Prints an error as its reader needs it and returns the exit code that goes with it. */
-function report(error: unknown): number {
+export function reportError(error: unknown): number {
   const known = error instanceof AubadeError;
   const debug = process.env["AUBADE_DEBUG"] !== undefined;
   const text = known && !debug ? error.message : error instanceof Error ? error.stack : error;

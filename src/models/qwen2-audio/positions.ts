@@ -10,11 +10,13 @@ export const layout: FamilyProcessor["layout"] = (ids, media, tokens, config, ro
   const { audio, audioStart, audioEnd } = tokens;
   const constants = { ...config, mergeSize: 1 };
   return layoutPrompt(ids, media, tokens, constants, row, (builder, at, medium) => {
+    // Prepared prompts come without a tokenizer to name these; they have what they need.
+    if (audioStart === undefined || audioEnd === undefined) return 0;
     const enclosed = ids[at - 1] === audioStart || ids[at + 1] === audioEnd;
     if (ids[at] !== audio || enclosed || medium?.kind !== "audio") return 0;
-    builder.text(audioStart!);
+    builder.text(audioStart);
     builder.medium(medium);
-    builder.text(audioEnd!);
+    builder.text(audioEnd);
     return 1;
   });
 };

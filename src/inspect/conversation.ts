@@ -1,0 +1,149 @@
+import { readText } from "#io";
+import { DataError } from "../core/errors.ts";
+import { isUrl, joinPath } from "../io/path.ts";
+import { logMel } from "../media/log-mel.ts";
+import { HOP_SAMPLES } from "../models/towers/audio-layout.ts";
+import { IGNORE } from "../models/decoder/packed.ts";
+import { type LoadedMedium, planMedium } from "../models/process/media.ts";
+import type { Processor, ProcessRequest } from "../models/process/processor.ts";
+import type { PaddedSound, PromptBatch } from "../models/process/prompt-batch.ts";
+import type { Sample } from "../models/process/sample.ts";
+import { loadMedia } from "../rollout/generate.ts";
+import { type ContentPart, type Conversation, mediaParts } from "../text/chat-template.ts";
+import { parseConversation } from "../text/conversation.ts";
+
+/** A conversation as the model takes it, and the prompt that an answer continues. */
+export interface InspectedPrompt {
+  /** One row: the whole conversation, or the open prompt where it ends with a user's message. */
+  batch: PromptBatch;
+  /** What `generate` continues: without the last message where that is the assistant's. */
+  prompt: Sample;
+}
+
+/**
+ * Reads a conversation file: messages in Hugging Face's format, as a list or under `messages` or
+ * `conversation`; media paths are relative to the file's folder.
+ *
+ * @throws {DataError} `bad-conversation` that names the file and the key.
+ */
+export async function readConversation(path: string): Promise<Conversation> {
+  let value: unknown;
+  try {
+    value = JSON.parse(await readText(path));
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+    const hint = "Give messages: a list of objects with role and content.";
+    throw new DataError("bad-conversation", `${path} is no JSON: ${cause.message}.`, {
+      hint,
+      cause,
+    });
+  }
+  const table = value as { messages?: unknown; conversation?: unknown } | null;
+  const messages = Array.isArray(value) ? value : (table?.messages ?? table?.conversation);
+  const folder = /^(.*)[/\\]/.exec(path)?.[1] ?? ".";
+  return parseConversation(messages, path).map(({ role, content }) => ({
+    role,
+    content: typeof content === "string" ? content : content.map((part) => placed(part, folder)),
+  }));
+}
+
+/** The part with the paths of its medium, whichever key names it, relative to a folder. */
+function placed(part: ContentPart, folder: string): ContentPart {
+  if (part.type === "text") return part;
+  const place = (value: unknown): unknown => {
+    if (Array.isArray(value)) return value.map(place);
+    if (typeof value !== "string" || isUrl(value) || isAbsolute(value)) return value;
+    return joinPath(folder, value);
+  };
+  const medium = (part as unknown as Record<string, unknown>)[part.type];
+  return medium === undefined ? part : { ...part, [part.type]: place(medium) };
+}
+
+function isAbsolute(path: string): boolean {
+  return /^([/\\]|[a-z]:[/\\]|data:)/i.test(path);
+}
+
+/**
+ * Processes a conversation.
+ *
+ * @param options.labels label the last assistant message: its tokens and the token that closes it.
+ * @param options.prompt make the open prompt as well, where it is another one.
+ * @throws {DataError} `no-answer` when labels are asked of a conversation that does not end with an
+ *   assistant message, and those of the processor.
+ */
+export async function inspectConversation(
+  processor: Processor,
+  conversation: Conversation,
+  name: string,
+  options: { labels: boolean; prompt: boolean },
+): Promise<InspectedPrompt> {
+  const answered = conversation.at(-1)!.role === "assistant";
+  if (options.labels && !answered) {
+    throw new DataError("no-answer", `${name}: the last message is no assistant message.`, {
+      hint: "Gradients are of the last answer's likelihood: end with a message of role assistant.",
+    });
+  }
+  const media = await loadMedia(processor, conversation);
+  const request: ProcessRequest = { row: name, conversation, media };
+  const sample = processor.process(request, { addGenerationPrompt: !answered });
+  let prompt = sample;
+  if (answered && (options.labels || options.prompt)) {
+    const asked = conversation.slice(0, -1);
+    const heard = media.slice(0, mediaParts(asked).length);
+    prompt = processor.process({ row: name, conversation: asked, media: heard });
+  }
+  const length = sample.inputIds.length;
+  const batch: PromptBatch = {
+    ...{ samples: [sample], length, starts: [0] },
+    inputIds: Int32Array.from(sample.inputIds),
+    labels: options.labels ? answerLabels(processor, sample, prompt) : undefined,
+    secondsPerGrid: secondsOf(processor, request),
+    sounds: soundsOf(processor, media, sample),
+  };
+  return { batch, prompt };
+}
+
+/** [S] the ids of the last message with its closing token, -100 elsewhere. */
+function answerLabels(processor: Processor, { row, inputIds }: Sample, prompt: Sample): Int32Array {
+  const start = prompt.inputIds.length;
+  if (prompt.inputIds.some((id, i) => inputIds[i] !== id)) {
+    throw new DataError(
+      "no-answer",
+      `${row}: the chat template does not write the prompt of the last answer as a beginning of the ` +
+        "whole conversation, so that the answer's tokens cannot be told.",
+      { hint: "Give prepared tensors with labels instead (--inputs)." },
+    );
+  }
+  const end = inputIds.lastIndexOf(processor.tokenizer.id("<|im_end|>"));
+  if (end < start) {
+    throw new DataError("no-answer", `${row}: the last message is not closed by <|im_end|>.`, {
+      hint: "Check the chat template of the model.",
+    });
+  }
+  return Int32Array.from(inputIds, (id, i) => (i >= start && i <= end ? id : IGNORE));
+}
+
+function secondsOf({ config, media: limits }: Processor, request: ProcessRequest): number[] {
+  return mediaParts(request.conversation).flatMap((part, i) => {
+    const { shape } = planMedium(part, request.media[i]!, config, limits);
+    return shape.kind === "video" ? [shape.secondsPerGrid] : [];
+  });
+}
+
+/** Sounds as the official processor pads them: to the longest that the family takes. */
+function soundsOf(
+  processor: Processor,
+  media: readonly LoadedMedium[],
+  sample: Sample,
+): PaddedSound[] {
+  const { maxSamples } = processor.media;
+  const columns = Math.floor(maxSamples / HOP_SAMPLES);
+  const heard = sample.ledger.filter(({ kind }) => kind === "audio");
+  return heard.map(({ medium, frames }) => {
+    const loaded = media[medium]!;
+    const { samples } = loaded.kind === "image" ? { samples: new Float32Array() } : loaded.audio!;
+    const numMels = processor.config.audio!.melBins;
+    const data = () => logMel(samples, { numMels, maxSamples, padded: true }).data;
+    return { frames, columns, data };
+  });
+}
