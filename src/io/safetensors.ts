@@ -82,14 +82,19 @@ export async function openSafetensors(source: ByteSource, name: string): Promise
  * `model.safetensors.index.json` is followed. What the index does not list does not exist: tensors
  * of the shards that it leaves out are not in the store.
  *
+ * @param wanted says which tensors will be read: a shard without one is not opened and may be
+ *   missing, as those with the speech half of a model are that was fetched without it.
  * @throws {CheckpointError} `missing-weights`, `bad-index`, `missing-tensor` when a shard lacks what
  * the index places in it, or as {@link openSafetensors}.
  */
-export async function openCheckpoint(folder: string): Promise<TensorStore> {
+export async function openCheckpoint(
+  folder: string,
+  wanted: (name: string) => boolean = () => true,
+): Promise<TensorStore> {
   const path = joinPath(folder, "model.safetensors");
   if (await exists(path)) return openOrClose(path);
   const index = joinPath(folder, "model.safetensors.index.json");
-  if (await exists(index)) return openShards(folder, index);
+  if (await exists(index)) return openShards(folder, index, wanted);
   throw new CheckpointError(
     "missing-weights",
     `${folder} holds neither model.safetensors nor model.safetensors.index.json.`,
@@ -107,8 +112,14 @@ async function openOrClose(path: string): Promise<TensorStore> {
   }
 }
 
-async function openShards(folder: string, index: string): Promise<TensorStore> {
-  const weightMap = parseIndex(await readBytes(index), index);
+async function openShards(
+  folder: string,
+  index: string,
+  wanted: (name: string) => boolean,
+): Promise<TensorStore> {
+  const all = parseIndex(await readBytes(index), index);
+  const needed = new Set([...all].filter(([name]) => wanted(name)).map(([, file]) => file));
+  const weightMap = new Map([...all].filter(([, file]) => needed.has(file)));
   const stores = new Map<string, TensorStore>();
   const close = async () => {
     for (const store of stores.values()) await store.close();

@@ -90,12 +90,12 @@ export class Model {
     loading: ModelLoading,
   ): Promise<Model> {
     const config = await readConfig(folder);
-    const store = await openCheckpoint(folder);
+    const { names, tensors } = config.family;
+    const store = await openCheckpoint(folder, (name) => names.canonical(name) !== undefined);
     try {
       // A tied head names the embedding's tensor: one source, and so one parameter.
       const byStored = new Map<string, WeightSource>();
       const sources = new Map<string, WeightSource>();
-      const { names, tensors } = config.family;
       const matched = matchTensors(names, tensors(config), store.tensors, folder);
       for (const [name, stored] of matched) {
         const source = byStored.get(stored) ?? storedSource(store, stored);

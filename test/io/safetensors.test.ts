@@ -119,7 +119,10 @@ describe("checkpoint folders", () => {
       await writeIndex({ x: place });
       await expect(openCheckpoint(dir)).rejects.toThrow(/no file name/);
     }
-    await writeIndex({ x: "c.safetensors" });
+    await writeIndex({ x: "c.safetensors", y: "b.safetensors" });
+    const part = await openCheckpoint(dir, (name) => name !== "x");
+    expect([...part.tensors.keys()]).toEqual(["y"]);
+    await part.close();
     await expect(openCheckpoint(dir)).rejects.toThrow(/c\.safetensors \(ENOENT\)/);
     await writeFile(index, '{"weight_map":{"x":"a.safetensors","x":"b.safetensors"}}');
     await expect(openCheckpoint(dir)).rejects.toThrow(/index\.json lists "x" twice/);

@@ -1,3 +1,4 @@
+import { modelFolder, type HubOptions } from "#hub";
 import { exists, readText } from "#io";
 import { CheckpointError, DataError } from "../../core/errors.ts";
 import { joinPath } from "../../io/path.ts";
@@ -11,6 +12,7 @@ import {
 import { Tokenizer } from "../../text/tokenizer.ts";
 import { checkBudget, type PromptMeasure } from "./budget.ts";
 import type { ModelConfig } from "../config.ts";
+import { isAdapterFolder, readAdapterConfig } from "../adapter-folder.ts";
 import { parseModelConfig } from "../families.ts";
 import { type GenerationDefaults, parseGenerationConfig } from "../generation-config.ts";
 import { type Controls, makeFeatures } from "./features.ts";
@@ -69,13 +71,20 @@ export class Processor {
   readonly padId: number;
 
   /**
-   * Loads the processor of a checkpoint folder (a path or a URL).
+   * Loads the processor of a checkpoint.
    *
-   * The folder's own chat template goes before the built-in one.
+   * The folder's own chat template goes before the built-in one. Adapters without a `config.json`
+   * have the processor of their base.
    *
+   * @param reference a folder (a path or a URL) or a name on the Hub; `hub` is for such a name.
    * @throws {CheckpointError} that names the file and the key.
    */
-  static async load(folder: string): Promise<Processor> {
+  static async load(reference: string, hub: HubOptions = {}): Promise<Processor> {
+    const folder = await modelFolder(reference, hub);
+    if (!(await exists(joinPath(folder, "config.json"))) && (await isAdapterFolder(folder))) {
+      const { base, revision } = await readAdapterConfig(folder);
+      return Processor.load(base, { ...hub, revision });
+    }
     const read = async (name: string) => {
       const path = joinPath(folder, name);
       return (await exists(path)) ? readText(path) : undefined;
