@@ -392,8 +392,8 @@ describe("a connection that fails", () => {
 
   it("that falls silent counts as dropped", async () => {
     fault(/blobs/, { kind: "hang" }, 1, "cdn");
-    await expectWhole(await get({ timeoutMs: 200 }));
-    expect(warnings.join()).toContain("silent for 0.2 s");
+    await expectWhole(await get({ timeoutMs: 400, retries: 6 }));
+    expect(warnings.join()).toContain("silent for 0.4 s");
     fault(/revision/, { kind: "hang" });
     const error = await failure(
       modelFolder("org/other", options({ timeoutMs: 50, retries: 1, cacheFolder: `${cache}/2` })),
@@ -402,8 +402,8 @@ describe("a connection that fails", () => {
   });
 
   it("that is slow but alive is left alone", async () => {
-    fault(/tokenizer.json|blobs/, { kind: "slow", chunk: 40_000, everyMs: 60 }, 1, "cdn");
-    await expectWhole(await get({ timeoutMs: 250 }));
+    fault(/tokenizer.json|blobs/, { kind: "slow", chunk: 15_000, everyMs: 100 }, 1, "cdn");
+    await expectWhole(await get({ timeoutMs: 1200 }));
     expect(warnings).toEqual([]);
   });
 

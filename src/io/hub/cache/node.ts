@@ -9,6 +9,7 @@ import {
   rm,
   stat,
   symlink,
+  writeFile,
 } from "node:fs/promises";
 import { dirname } from "node:path";
 import { fileError, makeFolder, writeFileAtomic } from "../../node.ts";
@@ -78,7 +79,10 @@ export function modelCache(cacheFolder: string, name: string): ModelCache {
       const path = absent(commit, file);
       if (await isThere(path)) return;
       await makeFolder(dirname(path));
-      await writeFileAtomic(path, "");
+      // Not flushed: a note that a crash takes away is made again.
+      await writeFile(path, "").catch((cause: unknown) => {
+        throw fileError("write", path, cause);
+      });
     },
     async setRevision(revision, commit) {
       if (isCommit(revision) || (await commitOf(revision)) === commit) return;
