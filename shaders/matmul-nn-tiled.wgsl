@@ -1,12 +1,15 @@
 // dX = dY W, as matmul-nn, for GPUs: dx[m, k] = scale * sum_n dy[m, yOffset + n] w[n, k] (+ dx). A
 // workgroup computes TILE x TILE outputs, a thread PER x PER of them, from slices of STEP values
-// of n staged in workgroup memory; sums in f32, in the order of n.
+// of n staged in workgroup memory; f32 sums of blocks, in the order of n.
 // uses: weight
 
 const TILE: u32 = 64u;
 const PER: u32 = 4u;
 const STEP: u32 = 16u;
 const ACCUMULATE: bool = false;
+// Terms that are summed by themselves first: rounding grows with the root of BLOCK plus the root of
+// the number of blocks, not with the root of all terms.
+const BLOCK: u32 = 64u; // a multiple of STEP
 // Threads along one side of the tile; a row of the staged tiles is padded against bank conflicts.
 const SIDE: u32 = TILE / PER;
 const WG: u32 = SIDE * SIDE;
@@ -53,6 +56,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
   let row_lane = lane / SIDE;
   let col_lane = lane % SIDE;
   var sums: array<array<f32, PER>, PER>;
+  var block: array<array<f32, PER>, PER>;
   for (var at = start; at < end; at = at + STEP) {
     for (var e = lane; e < TILE * STEP; e = e + WG) {
       // Neighbouring threads read along n of dy and along k of the weight.
@@ -69,7 +73,15 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
       }
       for (var i = 0u; i < PER; i = i + 1u) {
         for (var j = 0u; j < PER; j = j + 1u) {
-          sums[i][j] = fma(a[i], b[j], sums[i][j]);
+          block[i][j] = fma(a[i], b[j], block[i][j]);
+        }
+      }
+    }
+    if ((at + STEP) % BLOCK == 0u || at + STEP >= end) {
+      for (var i = 0u; i < PER; i = i + 1u) {
+        for (var j = 0u; j < PER; j = j + 1u) {
+          sums[i][j] = sums[i][j] + block[i][j];
+          block[i][j] = 0.0;
         }
       }
     }

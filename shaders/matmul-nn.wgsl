@@ -1,12 +1,15 @@
 // dX = dY W: dx[m, k] = scale * sum_n dy[m, yOffset + n] w[n, k] (+ dx). A thread computes ROWS x
 // COLS outputs in registers; the threads of a workgroup lie along k, so that all of them read the
-// same dy. No workgroup memory; sums in f32, in the order of n.
+// same dy. No workgroup memory; f32 sums of blocks, in the order of n.
 // uses: weight
 
 const WG: u32 = 8u;
 const ROWS: u32 = 16u;
 const COLS: u32 = 4u;
 const ACCUMULATE: bool = false;
+// Terms that are summed by themselves first: rounding grows with the root of BLOCK plus the root of
+// the number of blocks, not with the root of all terms.
+const BLOCK: u32 = 64u;
 
 struct Params {
   m: u32,
@@ -42,18 +45,28 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
   }
   let stride = weight_stride(params.k);
   var sums: array<array<f32, COLS>, ROWS>;
+  var block: array<array<f32, COLS>, ROWS>;
   let n_main = n_end & 0xfffffffcu;
-  for (var n = 0u; n < n_main; n = n + 4u) {
-    for (var u = 0u; u < 4u; u = u + 1u) {
-      var w: array<f32, COLS>;
-      for (var j = 0u; j < COLS; j = j + 1u) {
-        w[j] = load_weight((n + u) * stride + column[j]);
-      }
-      for (var i = 0u; i < ROWS; i = i + 1u) {
-        let value = dy[y_at[i] + n + u];
+  for (var first = 0u; first < n_main; first = first + BLOCK) {
+    block = array<array<f32, COLS>, ROWS>();
+    let end = min(first + BLOCK, n_main);
+    for (var n = first; n < end; n = n + 4u) {
+      for (var u = 0u; u < 4u; u = u + 1u) {
+        var w: array<f32, COLS>;
         for (var j = 0u; j < COLS; j = j + 1u) {
-          sums[i][j] = fma(value, w[j], sums[i][j]);
+          w[j] = load_weight((n + u) * stride + column[j]);
         }
+        for (var i = 0u; i < ROWS; i = i + 1u) {
+          let value = dy[y_at[i] + n + u];
+          for (var j = 0u; j < COLS; j = j + 1u) {
+            block[i][j] = fma(value, w[j], block[i][j]);
+          }
+        }
+      }
+    }
+    for (var i = 0u; i < ROWS; i = i + 1u) {
+      for (var j = 0u; j < COLS; j = j + 1u) {
+        sums[i][j] = sums[i][j] + block[i][j];
       }
     }
   }

@@ -1,6 +1,6 @@
 // Y = X W^T, as matmul-nt, for GPUs: y[m, yOffset + n] = scale * sum_k x[m, k] w[n, k] (+ terms).
 // A workgroup computes TILE x TILE outputs, a thread PER x PER of them, from slices of STEP
-// columns staged in workgroup memory; sums in f32, in the order of k.
+// columns staged in workgroup memory; f32 sums of blocks, in the order of k.
 // uses: weight
 
 const TILE: u32 = 64u;
@@ -9,6 +9,9 @@ const STEP: u32 = 16u;
 const BIAS: bool = false;
 const RESIDUAL: bool = false;
 const ACCUMULATE: bool = false;
+// Terms that are summed by themselves first: rounding grows with the root of BLOCK plus the root of
+// the number of blocks, not with the root of all terms.
+const BLOCK: u32 = 64u; // a multiple of STEP
 // Threads along one side of the tile; a row of the staged tiles is padded against bank conflicts.
 const SIDE: u32 = TILE / PER;
 const WG: u32 = SIDE * SIDE;
@@ -56,6 +59,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
   let row_lane = lane / SIDE;
   let col_lane = lane % SIDE;
   var sums: array<array<f32, PER>, PER>;
+  var block: array<array<f32, PER>, PER>;
   for (var at = start; at < end; at = at + STEP) {
     for (var e = lane; e < TILE * STEP; e = e + WG) {
       // Neighbouring threads read along k, along which both operands are contiguous.
@@ -73,7 +77,15 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
       }
       for (var i = 0u; i < PER; i = i + 1u) {
         for (var j = 0u; j < PER; j = j + 1u) {
-          sums[i][j] = fma(a[i], b[j], sums[i][j]);
+          block[i][j] = fma(a[i], b[j], block[i][j]);
+        }
+      }
+    }
+    if ((at + STEP) % BLOCK == 0u || at + STEP >= end) {
+      for (var i = 0u; i < PER; i = i + 1u) {
+        for (var j = 0u; j < PER; j = j + 1u) {
+          sums[i][j] = sums[i][j] + block[i][j];
+          block[i][j] = 0.0;
         }
       }
     }

@@ -1,6 +1,6 @@
 // Y = X W^T: y[m, yOffset + n] = scale * sum_k x[m, k] w[n, k] (+ bias) (+ residual) (+ y). A
 // thread computes ROWS x COLS outputs in registers; the threads of a workgroup lie along n, so
-// that all of them read the same x. No workgroup memory; sums in f32, in the order of k.
+// that all of them read the same x. No workgroup memory; f32 sums of blocks, in the order of k.
 // uses: weight
 
 const WG: u32 = 8u;
@@ -9,6 +9,9 @@ const COLS: u32 = 4u;
 const BIAS: bool = false;
 const RESIDUAL: bool = false;
 const ACCUMULATE: bool = false;
+// Terms that are summed by themselves first: rounding grows with the root of BLOCK plus the root of
+// the number of blocks, not with the root of all terms.
+const BLOCK: u32 = 64u;
 
 struct Params {
   m: u32,
@@ -45,18 +48,28 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
     w_at[j] = min(n0 + j * WG, params.n - 1u) * weight_stride(params.k);
   }
   var sums: array<array<f32, COLS>, ROWS>;
+  var block: array<array<f32, COLS>, ROWS>;
   let k_main = k_end & 0xfffffffcu;
-  for (var k = 0u; k < k_main; k = k + 4u) {
-    var w: array<vec4<f32>, COLS>;
-    for (var j = 0u; j < COLS; j = j + 1u) {
-      w[j] = load_weight4(w_at[j] + k);
+  for (var first = 0u; first < k_main; first = first + BLOCK) {
+    block = array<array<f32, COLS>, ROWS>();
+    let end = min(first + BLOCK, k_main);
+    for (var k = first; k < end; k = k + 4u) {
+      var w: array<vec4<f32>, COLS>;
+      for (var j = 0u; j < COLS; j = j + 1u) {
+        w[j] = load_weight4(w_at[j] + k);
+      }
+      for (var i = 0u; i < ROWS; i = i + 1u) {
+        let at = x_at[i] + k;
+        let value = vec4<f32>(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
+        for (var j = 0u; j < COLS; j = j + 1u) {
+          block[i][j] = fma(value.w, w[j].w, fma(value.z, w[j].z,
+                        fma(value.y, w[j].y, fma(value.x, w[j].x, block[i][j]))));
+        }
+      }
     }
     for (var i = 0u; i < ROWS; i = i + 1u) {
-      let at = x_at[i] + k;
-      let value = vec4<f32>(x[at], x[at + 1u], x[at + 2u], x[at + 3u]);
       for (var j = 0u; j < COLS; j = j + 1u) {
-        sums[i][j] = fma(value.w, w[j].w, fma(value.z, w[j].z,
-                     fma(value.y, w[j].y, fma(value.x, w[j].x, sums[i][j]))));
+        sums[i][j] = sums[i][j] + block[i][j];
       }
     }
   }

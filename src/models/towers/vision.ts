@@ -31,7 +31,8 @@ export interface VisionInputs {
 export function visionCells(config: VisionConfig): Extent {
   const { hiddenSize, intermediateSize, patchDim, outHiddenSize, mergeSize } = config;
   const perCell = mergeSize ** 2;
-  const widest = perCell * Math.max(hiddenSize, intermediateSize, patchDim);
+  // Queries, keys and values are one tensor where a family stores their layer fused.
+  const widest = perCell * Math.max(3 * hiddenSize, intermediateSize, patchDim);
   return new Extent("cells", 4 * Math.max(widest, outHiddenSize));
 }
 
