@@ -263,7 +263,7 @@ export async function goldenSample(
 }
 
 /** The first columns of a matrix of `rows` rows. */
-function cropped(data: Float32Array, rows: number, columns: number): Float32Array {
+export function cropped(data: Float32Array, rows: number, columns: number): Float32Array {
   const given = data.length / rows;
   if (given === columns) return data;
   const out = new Float32Array(rows * columns);
