@@ -20,13 +20,14 @@ let there = 0;
 let peakExtra = 0;
 const extra = () => process.memoryUsage.rss() - before - there;
 const sample = () => (peakExtra = Math.max(peakExtra, extra()));
-const { write, idle } = device;
+const write = device.write.bind(device);
+const idle = device.idle.bind(device);
 device.write = (...args) => {
-  write.apply(device, args);
+  write(...args);
   sample();
 };
 device.idle = async () => {
-  await idle.apply(device);
+  await idle();
   sample();
   there = device.counters.uploadBytes;
 };

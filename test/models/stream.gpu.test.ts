@@ -151,10 +151,10 @@ describe("a load that fails", () => {
     const file = fileOf("BF16");
     const cut = bytesSource(file.bytes);
     let reads = 0;
-    const { readInto } = cut;
+    const readInto = cut.readInto!.bind(cut);
     cut.readInto = (offset, into) => {
       if (++reads === 5) throw new CheckpointError("short-read", "the cable was pulled.");
-      return readInto!(offset, into);
+      return readInto(offset, into);
     };
     const store = await openSafetensors(cut, "x.safetensors");
     const sources = new Map(file.names.map((name) => [name, storedSource(store, name)]));
@@ -185,11 +185,11 @@ describe("a load that fails", () => {
 
   it("names the weight that the device has no room for, and what the model needs", async () => {
     const { raw } = device();
-    const { popErrorScope } = raw;
+    const pop = raw.popErrorScope.bind(raw);
     let scopes = 0;
     // No test can count on a driver to run out of memory: the answer to the third question is ours.
     raw.popErrorScope = async () => {
-      const error = await popErrorScope.apply(raw);
+      const error = await pop();
       return ++scopes === 3 ? ({ message: "out of memory" } as GPUError) : error;
     };
     const training = { trains: (name: string) => name === "visual.merger.mlp.0.weight" };
