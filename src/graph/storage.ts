@@ -78,14 +78,18 @@ export class Storage {
     }
   }
 
-  /** Reads the first `rows` rows back, as 32-bit words of the storage's type. */
-  async download(rows = this.rows): Promise<Float32Array> {
-    const result = new Float32Array((rows * this.rowBytes) / 4);
-    for (let chunk = 0; chunk * this.rowsPerChunk < rows; chunk++) {
-      const first = chunk * this.rowsPerChunk;
-      const count = Math.min(this.rowsPerChunk, rows - first);
-      const part = await this.#device.read(this.chunks[chunk]!, 0, count * this.rowBytes);
-      result.set(new Float32Array(part), (first * this.rowBytes) / 4);
+  /** Reads `rows` rows from row `first` on back, as 32-bit words of the storage's type. */
+  async download(rows = this.rows, first = 0): Promise<Float32Array> {
+    const { rowBytes } = this;
+    const result = new Float32Array((rows * rowBytes) / 4);
+    for (let row = 0; row < rows;) {
+      const chunk = Math.floor((first + row) / this.rowsPerChunk);
+      const within = first + row - chunk * this.rowsPerChunk;
+      const count = Math.min(rows - row, this.rowsPerChunk - within);
+      const bytes = count * rowBytes;
+      const part = await this.#device.read(this.chunks[chunk]!, within * rowBytes, bytes);
+      result.set(new Float32Array(part), (row * rowBytes) / 4);
+      row += count;
     }
     return result;
   }

@@ -8,7 +8,7 @@ import { CheckpointError } from "../core/errors.ts";
 import { bytesSource } from "../io/byte-source.ts";
 import { joinPath } from "../io/path.ts";
 import { openSafetensors } from "../io/safetensors.ts";
-import { writeSafetensors } from "../io/safetensors-writer.ts";
+import { byteLength, writeSafetensors } from "../io/safetensors-writer.ts";
 import type { ModelConfig } from "./config.ts";
 import { isTable } from "./tuning.ts";
 import type { ModelWeights } from "./weights.ts";
@@ -92,10 +92,29 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
   return { base, revision, r: rank, scale, rslora };
 }
 
+/** Adapters as they are written: what the folder says of itself, and the factors by name. */
+export interface AdaptersToWrite extends AdapterConfig {
+  family: ModelConfig["family"];
+  /** A then B of every layer, under canonical names such as `model.layers.0.mlp.up_proj.lora_A.weight`. */
+  factors: readonly {
+    name: string;
+    shape: readonly number[];
+    data: () => Float32Array | Promise<Float32Array>;
+  }[];
+}
+
+/** What an adapter folder holds. */
+export interface WrittenAdapters {
+  files: string[];
+  tensors: number;
+  /** Bytes of all tensors. */
+  bytes: number;
+}
+
 /**
  * Writes all adapters of a model as PEFT does, byte for byte in the tensors, in f32.
  *
- * @param base what PEFT is to load them on; `revision` of it, when that is a name on the Hub.
+ * @param base what PEFT is to load them on.
  * @throws {CheckpointError} `disk-full`, `no-permission`.
  */
 export async function writeAdapters(
@@ -103,10 +122,27 @@ export async function writeAdapters(
   base: string,
   folder: string,
   revision: string | null = null,
-): Promise<void> {
+): Promise<WrittenAdapters> {
   const [first] = weights.adapters.values();
   const { scale, rslora, a } = first!;
-  const r = a.value.rows;
+  const factors = weights.adapterParameters.map(({ name, shape, value }) => ({
+    ...{ name, shape },
+    data: () => value.download(),
+  }));
+  const settings = { base, revision, r: a.value.rows, scale, rslora };
+  return writeAdapterFolder(folder, { family, ...settings, factors });
+}
+
+/**
+ * {@link writeAdapters} without a model on a device.
+ *
+ * @throws {CheckpointError} `disk-full`, `no-permission`.
+ */
+export async function writeAdapterFolder(
+  folder: string,
+  { family, base, revision, r, scale, rslora, factors }: AdaptersToWrite,
+): Promise<WrittenAdapters> {
+  const layers = factors.flatMap(({ name }) => /^(.*)\.lora_A\.weight$/.exec(name)?.[1] ?? []);
   const config = {
     base_model_name_or_path: base,
     bias: "none",
@@ -121,19 +157,20 @@ export async function writeAdapters(
     r,
     revision,
     // Whole paths: their last parts would name layers of other parts as well.
-    target_modules: [...weights.adapters.keys()].map((layer) => family.names.module(layer)),
+    target_modules: layers.map((layer) => family.names.module(layer)),
     task_type: "CAUSAL_LM",
     use_dora: false,
     use_rslora: rslora,
   };
   await writeFileAtomic(joinPath(folder, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
-  const tensors = weights.adapterParameters.map(({ name, shape, value }) => ({
+  const tensors = factors.map(({ name, shape, data }) => ({
     name: `${PREFIX}${family.names.module(name)}`,
     dtype: "F32" as const,
-    shape,
-    data: () => value.download(),
+    ...{ shape, data },
   }));
   await writeSafetensors(joinPath(folder, WEIGHTS_FILE), tensors, { format: "pt" });
+  const bytes = tensors.reduce((sum, tensor) => sum + byteLength(tensor), 0);
+  return { files: [CONFIG_FILE, WEIGHTS_FILE], tensors: tensors.length, bytes };
 }
 
 /** The factors of one layer's adapter as stored. */

@@ -1,4 +1,4 @@
-import { makeFolder, readBytes, readText, writeFileAtomic } from "#io";
+import { readBytes, writeFileAtomic } from "#io";
 import { CheckpointError } from "../core/errors.ts";
 import type { Storage } from "../graph/storage.ts";
 import { joinPath } from "../io/path.ts";
@@ -7,22 +7,18 @@ import { bytesSource } from "../io/byte-source.ts";
 import { writeSafetensors, type TensorToWrite } from "../io/safetensors-writer.ts";
 import type { Model } from "../models/model.ts";
 import { readAdapters, writeAdapters } from "../models/adapter-folder.ts";
+import {
+  copyCompanions,
+  copyConfig,
+  exportModel,
+  modelTensors,
+  type ExportDType,
+  type ExportReport,
+} from "../models/export.ts";
 import type { BaseModel } from "../models/run-model.ts";
 import { ModelWeights } from "../models/weights.ts";
 import type { AdamW } from "./optimizer.ts";
 import { stateText, type TrainerState } from "./state.ts";
-
-/** Files of the base checkpoint that a saved model needs beside its weights. */
-const COMPANIONS = [
-  "config.json",
-  "tokenizer.json",
-  "tokenizer_config.json",
-  "preprocessor_config.json",
-  "video_preprocessor_config.json",
-  "generation_config.json",
-  "chat_template.json",
-  "chat_template.jinja",
-];
 
 const STATE_FILE = "state.json";
 const OPTIMIZER_FILE = "optimizer.safetensors";
@@ -33,32 +29,29 @@ function tensor(name: string, shape: readonly number[], storage: Storage): Tenso
 }
 
 /**
- * Writes a model in Hugging Face layout: f32 weights under the Hub's names and the base's other files.
+ * Writes a model in Hugging Face layout, with the base's other files.
  *
- * A model with adapters is written as PEFT does it: the adapters alone, for the base that they name.
+ * A model with adapters is written as PEFT does it: the adapters alone, for the base that they name,
+ * in f32 whatever the type.
  *
  * @param base the checkpoint that the run started from.
+ * @param options `compare` counts what the type does to the changes that training made.
  * @throws {CheckpointError} `disk-full`, `no-permission`.
  */
-export async function saveModel(model: Model, base: BaseModel, folder: string): Promise<void> {
-  await makeFolder(folder);
-  for (const name of COMPANIONS) {
-    const text = await readText(joinPath(base.folder, name)).catch((error: unknown) => {
-      if (error instanceof CheckpointError && error.code === "missing-file") return undefined;
-      throw error;
-    });
-    if (text !== undefined) await writeFileAtomic(joinPath(folder, name), text);
-  }
+export async function saveModel(
+  model: Model,
+  base: BaseModel,
+  folder: string,
+  { dtype = "f32", compare = false }: { dtype?: ExportDType; compare?: boolean } = {},
+): Promise<ExportReport> {
   if (model.weights.adapters.size > 0) {
-    return writeAdapters(model, base.name, folder, base.revision);
+    await copyCompanions(base.folder, folder);
+    await copyConfig(base.folder, folder);
+    const written = await writeAdapters(model, base.name, folder, base.revision);
+    return { dtype: "f32", ...written, inexact: 0, overflow: 0, changes: null };
   }
-  const tensors = model.weights.distinct.map((parameter) => ({
-    name: model.config.family.names.stored(parameter.name),
-    dtype: "F32" as const,
-    shape: parameter.shape,
-    data: () => ModelWeights.read(parameter),
-  }));
-  await writeSafetensors(joinPath(folder, "model.safetensors"), tensors, { format: "pt" });
+  const options = { dtype, like: base.folder, ...(compare && { origin: base.folder }) };
+  return exportModel(folder, model.config, modelTensors(model), options);
 }
 
 /** Writes everything that a run goes on from: the model, the optimizer's moments and the state. */
