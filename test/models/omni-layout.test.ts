@@ -189,35 +189,6 @@ describe("prompt layout: the vectors of the specification", () => {
 });
 
 describe("prompt layout: against transformers 4.57.6", () => {
-  /** The same few lines are in make_positions.py. */
-  function checksum(values: ArrayLike<number>): number {
-    let total = 0;
-    for (let i = 0; i < values.length; i++) {
-      total = (total + ((i % 65521) + 1) * (values[i]! + 1)) % 2147483647;
-    }
-    return total;
-  }
-  type Packed = [kind: string, a: number | Grid, seconds?: number, frames?: number];
-
-  it("1,200 random conversations", async () => {
-    const file = new URL("../golden/models/positions.json", import.meta.url);
-    const { cases } = JSON.parse(await readFile(file, "utf8")) as {
-      cases: [spc: number, segments: Packed[], n: number, ids: number, pos: number, next: number][];
-    };
-    expect(cases.length).toBe(1200);
-    const kinds: Record<string, Segment["kind"]> = { i: "image", v: "video", w: "av" };
-    for (const [secondsPerChunk, packed, ...expected] of cases) {
-      const segments = packed.map(([kind, a, seconds, frames]): Segment => {
-        if (kind === "t") return text(...range(5, 4 + (a as number)));
-        if (kind === "a") return { kind: "audio", frames: a as number };
-        return { kind: kinds[kind] as "av", grid: a as Grid, seconds: seconds!, frames: frames! };
-      });
-      const { inputIds, positions, nextPos } = layout(segments, secondsPerChunk);
-      const actual = [inputIds.length, checksum(inputIds), checksum(positions), nextPos];
-      expect(actual, JSON.stringify(packed)).toEqual(expected);
-    }
-  });
-
   it("conversations with every id and position spelled out", async () => {
     const file = new URL("../golden/omni/positions.json", import.meta.url);
     for (const row of JSON.parse(await readFile(file, "utf8"))) {

@@ -39,13 +39,16 @@ export const ASKED: ProcessorConfig["asked"] = {
   video: { minPixels: 100_352, maxPixels: 602_112, totalPixels: 90_316_800 },
 };
 
+/** Limits of the official image processor where a file states none. */
+const IMAGE_LIMITS: PixelLimits = { minPixels: 3136, maxPixels: 1_003_520 };
+
 /** What all families read out of `preprocessor_config.json`. */
 export function parsePictures(main: ConfigReader): Pick<ProcessorConfig, "image" | "mean" | "std"> {
   main.only("do_resize", true);
   main.only("do_rescale", true);
   main.only("do_normalize", true);
   return {
-    image: parseLimits(main, ASKED.image),
+    image: parseLimits(main, IMAGE_LIMITS),
     mean: channels(main, "image_mean", [0.48145466, 0.4578275, 0.40821073]),
     std: channels(main, "image_std", [0.26862954, 0.26130258, 0.27577711]),
   };

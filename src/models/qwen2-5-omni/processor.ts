@@ -11,8 +11,9 @@ import {
 import { layout } from "./positions.ts";
 
 /**
- * The official processor puts its own limits on video frames, whatever `preprocessor_config.json`
- * says of pictures; only a `video_preprocessor_config.json` changes them here.
+ * The official processor puts its own limits on video frames, whatever the files say. Here a
+ * `video_preprocessor_config.json` changes them, unless its limits are those of pictures: transformers
+ * writes such a copy when it saves a processor, and does not obey it.
  *
  * Source: transformers 4.57.6, Qwen2_5OmniProcessorKwargs; qwen-omni-utils f8bf58c.
  */
@@ -31,10 +32,16 @@ export const processor: FamilyProcessor = {
     const main = ConfigReader.parse(files.preprocessor ?? "{}", "preprocessor_config.json");
     const video = ConfigReader.parse(files.video ?? "{}", "video_preprocessor_config.json");
     main.only("feature_size", 128);
-    const limits = parseLimits(video, ASKED.video);
+    const pictures = parsePictures(main);
+    const stated = parseLimits(video, ASKED.video);
+    const copied =
+      stated.minPixels === pictures.image.minPixels &&
+      stated.maxPixels === pictures.image.maxPixels;
+    const { totalPixels: _, ...official } = ASKED.video;
+    const limits = copied ? official : stated;
     const totalPixels = video.size("total_pixels", ASKED.video.totalPixels);
     return {
-      ...parsePictures(main),
+      ...pictures,
       asked: { image: ASKED.image, video: { ...limits, totalPixels } },
       video: limits,
       fps: positive(video, "fps", 2),

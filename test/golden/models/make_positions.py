@@ -1,10 +1,12 @@
 """Random conversations through transformers' own placeholder expansion and get_rope_index.
 
-Writes positions.json: per case the segments and, for ids and positions, a checksum. Left out on
-purpose are the documented defects of the reference: silent videos beside videos with sound (counted
-wrongly), conversations that end in a start token, and frame intervals for which the reference's
-float64 order of tokens disagrees with its float32 order of positions (such cases are skipped where
-they turn up). Run: python test/golden/models/make_positions.py
+Writes positions.json: per case the segments and, for ids and positions, a checksum. Where the
+reference can, it gives them; the rule written out in normative.py must agree. What it cannot, the
+rule gives alone, in cases of their own: silent videos beside videos with sound, which the reference
+counts wrongly, and frame intervals for which its float64 order of tokens disagrees with its float32
+order of positions. Qwen2-Audio: cumulative mask minus one, as its forward computes it.
+
+    python test/golden/models/make_positions.py
 """
 
 import json
@@ -18,7 +20,11 @@ import transformers
 from transformers.models.qwen2_5_omni import modeling_qwen2_5_omni as modeling
 from transformers.models.qwen2_5_omni.processing_qwen2_5_omni import Qwen2_5OmniProcessor
 
-CASES = 1200
+import normative
+
+CASES = 1000
+WRITTEN_RULE_CASES = 200
+AUDIO_CASES = 1000
 PRIME = 2147483647
 TOKENS = {
     "audio": 143, "audio_bos": 144, "audio_eos": 145, "vision_bos": 146, "vision_eos": 147,
@@ -30,6 +36,8 @@ NAMES = {
     "vision_bos": "<|vision_bos|>", "vision_eos": "<|vision_eos|>",
 }
 SECONDS = [1.0, 1.0, 1.0, 0.5, 0.25, 0.75, 1.5, 2.0, 4.0, 4.6875, 0.1, 0.333, 1.1085, 2 / 1.04]
+# Frames per second at which the two orders of the reference differ.
+ODD_FPS = [1.04, 2.08, 4.16, 1.3, 2.6, 5.2, 0.65]
 
 rng = random.Random(20251)
 processor = SimpleNamespace(
@@ -47,12 +55,12 @@ def grid(frames):
     return [frames, 2 * rng.randint(1, 5), 2 * rng.randint(1, 5)]
 
 
-def conversation():
-    """Segments: ["t", words], ["a", frames], ["i", grid], ["v", grid, s], ["w", grid, s, frames]."""
+def conversation(kinds=None):
+    """["t", words], ["a", frames], ["i", grid], ["v", grid, s], ["w", grid, s, frames]."""
     sound = rng.random() < 0.6
     segments = [["t", rng.randint(0, 4)]]
     for _ in range(rng.randint(1, 5)):
-        kind = rng.choice("aiww" if sound else "aivv")
+        kind = rng.choice(kinds or ("aiww" if sound else "aivv"))
         if kind == "a":
             segments.append(["a", rng.randint(3, 400)])
         elif kind == "i":
@@ -131,16 +139,83 @@ def run(segments, seconds_per_chunk):
     return [len(ids), checksum(ids), checksum(flat), int(delta) + len(ids)]
 
 
-cases, skipped = [], 0
-while len(cases) < CASES:
-    segments, seconds_per_chunk = conversation(), rng.choice([1, 2, 2])
-    if not chunk_orders_agree(segments, 25 * seconds_per_chunk):
-        skipped += 1
-        continue
-    cases.append([seconds_per_chunk, segments, *run(segments, seconds_per_chunk)])
+def by_rule(segments, seconds_per_chunk):
+    prompt = normative.Prompt(TOKENS, 25, seconds_per_chunk)
+    for kind, *rest in segments:
+        if kind == "t":
+            for word in range(rest[0]):
+                prompt.text(5 + word)
+        elif kind == "a":
+            prompt.audio(audio_tokens(rest[0]))
+        elif kind == "w":
+            prompt.both(rest[0], rest[1], audio_tokens(rest[2]))
+        else:
+            prompt.vision("image" if kind == "i" else "video", rest[0], rest[1] if rest[1:] else 0)
+    flat = [p for row in prompt.rows() for p in row]
+    return [len(prompt.ids), checksum(prompt.ids), checksum(flat), prompt.after()]
 
-path = pathlib.Path(__file__).with_name("positions.json")
-lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
-versions = json.dumps({"transformers": transformers.__version__, "torch": torch.__version__})
-path.write_text(f'{{"versions":{versions},"tokens":{json.dumps(TOKENS)},"cases":[\n{lines}\n]}}\n')
-print(f"{len(cases)} cases, {skipped} skipped for the order defect")
+
+def agreed():
+    """Conversations on which the reference agrees with itself."""
+    cases, skipped = [], 0
+    while len(cases) < CASES:
+        segments, seconds_per_chunk = conversation(), rng.choice([1, 2, 2])
+        if not chunk_orders_agree(segments, 25 * seconds_per_chunk):
+            skipped += 1
+            continue
+        expected = run(segments, seconds_per_chunk)
+        assert by_rule(segments, seconds_per_chunk) == expected, segments
+        cases.append([seconds_per_chunk, segments, *expected])
+    print(f"{len(cases)} cases, {skipped} skipped for the order defect")
+    return cases
+
+
+def alone():
+    """Conversations that only the written rule can do: half of each kind."""
+    cases = []
+    while len(cases) < WRITTEN_RULE_CASES:
+        mixed = len(cases) % 2 == 0
+        segments = conversation("aivww" if mixed else "aiwww")
+        seconds_per_chunk = rng.choice([1, 2])
+        found = {segment[0] for segment in segments}
+        if mixed and not {"v", "w"} <= found:
+            continue
+        if not mixed:
+            for segment in segments:
+                if segment[0] == "w":
+                    segment[1][0], segment[2] = rng.randint(8, 60), 2 / rng.choice(ODD_FPS)
+                    segment[1][1:] = [2, 2 * rng.randint(1, 2)]
+            if chunk_orders_agree(segments, 25 * seconds_per_chunk):
+                continue
+        cases.append([seconds_per_chunk, segments, *by_rule(segments, seconds_per_chunk)])
+    return cases
+
+
+def audio_conversations():
+    """Of Qwen2-Audio: ["t", words] and ["a", frames]; its forward: mask.cumsum(-1) - 1, pads 1."""
+    cases = []
+    while len(cases) < AUDIO_CASES:
+        segments, length = [["t", rng.randint(0, 4)]], 0
+        for _ in range(rng.randint(1, 4)):
+            segments += [["a", rng.randint(3, 3000)], ["t", rng.randint(0, 3)]]
+        for kind, count in segments:
+            length += count if kind == "t" else audio_tokens(count) + 2
+        positions = (torch.ones(1, length).long().cumsum(-1) - 1).masked_fill_(
+            torch.ones(1, length) == 0, 1)[0].tolist()
+        cases.append([segments, length, checksum(positions), positions[-1] + 1])
+    return cases
+
+
+def main():
+    path = pathlib.Path(__file__).with_name("positions.json")
+    compact = lambda cases: ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases)
+    versions = json.dumps({"transformers": transformers.__version__, "torch": torch.__version__})
+    head = f'{{"versions":{versions},"tokens":{json.dumps(TOKENS)}'
+    agreeing, ruled = compact(agreed()), compact(alone())
+    path.write_text(f'{head},"cases":[\n{agreeing}\n],\n"rule":[\n{ruled}\n]}}\n')
+    path.with_name("audio-positions.json").write_text(
+        f'{{"versions":{versions},"cases":[\n{compact(audio_conversations())}\n]}}\n')
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,7 @@ get_rope_index with that one cast taken out. The script stops where the two diff
 untouched get_rope_index differs for whole s.
 
     python test/golden/vl/make_positions.py                              # positions.json
-    python test/golden/vl/make_positions.py --count 1000 --out FILE      # more of them
+    python test/golden/vl/make_positions.py --count 5000 --out FILE      # more of them
 """
 
 import argparse
@@ -139,7 +139,7 @@ WRITTEN_OUT = [
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--count", type=int, default=300)
+    parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=20252)
     parser.add_argument("--out", default=pathlib.Path(__file__).with_name("positions.json"))
     options = parser.parse_args()
