@@ -66,15 +66,18 @@ export function contractRow(
       continue;
     }
     const end = runEnd(i, kind);
-    while (i < end) {
-      const medium = take(kind, media, config, row, end - i);
-      const rows = rowsOf(medium, config);
-      const more = media.used[kind] < held(kind, media);
-      if (rows > end - i || (rows < end - i && !more)) checkRun(end - i, rows, medium.file, row);
-      contracted.push(tokens[kind]!);
-      shapes.push(medium);
-      i += rows;
+    const first = take(kind, media, config, row, end - i);
+    const run = [first];
+    let rows = rowsOf(first, config);
+    while (rows < end - i && media.used[kind] < held(kind, media)) {
+      run.push(take(kind, media, config, row));
+      rows += rowsOf(run.at(-1)!, config);
     }
+    // Several media may stand side by side; where they do not fill the run, the first is to blame.
+    if (rows !== end - i) checkRun(end - i, rowsOf(first, config), first.file, row);
+    contracted.push(...run.map(() => tokens[kind]!));
+    shapes.push(...run);
+    i = end;
   }
   return { contracted, shapes };
 }
