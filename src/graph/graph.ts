@@ -40,10 +40,19 @@ export interface Dispatch extends Specialisation {
   flops?: (environment: Environment) => number;
 }
 
+/** A step amid the launches that the host computes from one tensor's rows. */
+export interface HostStep {
+  name: string;
+  input: Tensor;
+  output: Tensor;
+}
+
 /** What an op may ask while it is lowered. */
 export interface Lowering {
   /** Adds a launch to the plan. */
   dispatch(dispatch: Dispatch): void;
+  /** Adds a step that the host computes. */
+  host(step: HostStep): void;
   /** The chunks of a tensor: index, first row and the rows that a replay has in it. */
   chunks(tensor: Tensor): readonly Chunk[];
   /** True when the device runs on the CPU. */

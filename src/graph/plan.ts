@@ -5,7 +5,14 @@ import type { Pipeline } from "../gpu/pipelines.ts";
 import { capacityRows, chunksOf, rowBytesOf, type Capacity } from "./chunks.ts";
 import { tunablesFor } from "../kernels/tunables.ts";
 import { evaluate, type Environment } from "./extent.ts";
-import { rootOf, type Dispatch, type Graph, type Lowering, type Tensor } from "./graph.ts";
+import {
+  rootOf,
+  type Dispatch,
+  type Graph,
+  type HostStep,
+  type Lowering,
+  type Tensor,
+} from "./graph.ts";
 import { planMemory, type MemoryPlan } from "./memory.ts";
 import { timeLaunches, type PlanProfile } from "./profile.ts";
 import type { HostArray } from "./storage.ts";
@@ -28,6 +35,11 @@ interface Launch {
   group: GPUBindGroup;
 }
 
+/** A host step, and the launches that come before it. */
+interface Pause extends HostStep {
+  before: number;
+}
+
 const PARAM_STRIDE = 256;
 /** Work that one launch costs at least, in FLOPs, so that many small launches are cut too. */
 const LAUNCH_WORK = 20_000;
@@ -36,6 +48,8 @@ const LAUNCH_WORK = 20_000;
 export interface RunOptions {
   /** How often the launch list is encoded one after the other (decode steps); default 1. */
   repeat?: number;
+  /** Computes the host steps of the graph, by name: the rows of the input in, those of the output out. */
+  host?: Readonly<Record<string, (rows: Float32Array) => Float32Array>>;
 }
 
 /**
@@ -53,6 +67,7 @@ export class Plan {
   readonly #buffers: Map<Tensor, readonly GPUBuffer[]>;
   readonly #owned: GPUBuffer[];
   readonly #launches: Launch[] = [];
+  readonly #pauses: readonly Pause[];
   /** Rows that the host has written of each input. */
   readonly #written = new Map<Tensor, number>();
   #running = false;
@@ -71,6 +86,7 @@ export class Plan {
   ): Promise<Plan> {
     const { chunkBytes, software, tier } = device.capabilities;
     const lowered: { op: string; dispatch: Dispatch }[] = [];
+    const pauses: Pause[] = [];
     for (const node of graph.nodes) {
       const known = new Set([...node.inputs, ...node.outputs].map(rootOf));
       const to: Lowering = {
@@ -88,13 +104,14 @@ export class Plan {
           const consts = { ...tunablesFor(dispatch.kernel, software), ...dispatch.consts };
           lowered.push({ op: node.op.name, dispatch: { ...dispatch, consts } });
         },
+        host: (step) => void pauses.push({ ...step, before: lowered.length }),
       };
       node.op.lower(node, to);
     }
     const pipelines = await Promise.all(
       lowered.map(({ dispatch }) => device.pipelines.get(dispatch.kernel, dispatch)),
     );
-    const plan = new Plan(device, graph, options.label, options.capacity, lowered.length);
+    const plan = new Plan(device, graph, options, { launches: lowered.length, pauses });
     lowered.forEach(({ op, dispatch }, index) => plan.#bind(op, dispatch, pipelines[index]!));
     return plan;
   }
@@ -102,15 +119,15 @@ export class Plan {
   private constructor(
     device: Device,
     graph: Graph,
-    label: string,
-    capacity: Capacity,
-    launches: number,
+    { label, capacity }: { label: string; capacity: Capacity },
+    { launches, pauses }: { launches: number; pauses: readonly Pause[] },
   ) {
     const { chunkBytes } = device.capabilities;
     this.label = label;
     this.#device = device;
     this.#graph = graph;
     this.#capacity = capacity;
+    this.#pauses = pauses;
     this.#memory = planMemory(graph, capacity, chunkBytes);
     this.#buffers = new Map();
     const slots = new Map(
@@ -160,6 +177,11 @@ export class Plan {
     }
     const before = first === 0 ? 0 : (this.#written.get(tensor) ?? 0);
     this.#written.set(tensor, Math.max(before, first + rows));
+    this.#upload(tensor, data, first);
+  }
+
+  #upload(tensor: Tensor, data: HostArray, first: number): void {
+    const rows = data.length / tensor.width;
     const { chunkBytes } = this.#device.capabilities;
     chunksOf(tensor, this.#capacity, chunkBytes).forEach((chunk, index) => {
       const from = Math.max(first, chunk.first);
@@ -167,7 +189,7 @@ export class Plan {
       if (from >= to) return;
       const part = data.subarray((from - first) * tensor.width, (to - first) * tensor.width);
       const offset = (from - chunk.first) * rowBytesOf(tensor);
-      this.#device.write(this.#buffers.get(tensor)![index]!, offset, part);
+      this.#device.write(this.#buffers.get(rootOf(tensor))![index]!, offset, part);
     });
   }
 
@@ -203,7 +225,7 @@ export class Plan {
     const grids = this.#prepare(environment);
     this.#running = true;
     try {
-      await this.#encode(grids, environment, options.repeat ?? 1);
+      await this.#encode(grids, environment, options);
     } finally {
       this.#running = false;
     }
@@ -211,6 +233,8 @@ export class Plan {
 
   /**
    * Replays once with the clock of the GPU around every launch: slower than `run`, the same bits.
+   *
+   * Host steps are left out: what they gave in the last replay stands.
    *
    * @throws {DeviceError} `no-timestamps` on a device that has no clock, and whatever `run` throws.
    */
@@ -259,7 +283,11 @@ export class Plan {
   }
 
   /** Encodes and submits all launches, `repeat` times over. */
-  async #encode(grids: readonly Grid[], environment: Environment, repeat: number): Promise<void> {
+  async #encode(
+    grids: readonly Grid[],
+    environment: Environment,
+    { repeat = 1, host = {} }: RunOptions,
+  ): Promise<void> {
     const { pacer } = this.#device;
     let encoder: GPUCommandEncoder | undefined;
     let pass: GPUComputePassEncoder | undefined;
@@ -273,7 +301,12 @@ export class Plan {
     };
     let bound: Pipeline | undefined;
     for (let step = 0; step < repeat; step++) {
+      let pause = 0;
       for (const [index, launch] of this.#launches.entries()) {
+        for (; this.#pauses[pause]?.before === index; pause++) {
+          flush();
+          await this.#hostStep(this.#pauses[pause]!, host, environment);
+        }
         const grid = grids[index]!;
         if (grid[0] * grid[1] * grid[2] === 0) continue;
         if (pass === undefined) {
@@ -291,14 +324,34 @@ export class Plan {
           if (pacer.full) await this.#device.idle();
         }
       }
+      assert(pause === this.#pauses.length, `${this.label}: nothing follows its last host step`);
     }
     flush();
+  }
+
+  /** Lets the host compute a step; the order of the queue keeps launches and writes apart. */
+  async #hostStep(
+    { name, input, output }: Pause,
+    host: NonNullable<RunOptions["host"]>,
+    environment: Environment,
+  ): Promise<void> {
+    const compute = host[name];
+    assert(compute !== undefined, `plan ${this.label} was not given the host step ${name}`);
+    const rows = evaluate(input.rows, environment);
+    const computed = compute(await this.#download(input, name, rows));
+    const wanted = rows * output.width;
+    assert(computed.length === wanted, `${name} gave ${computed.length} values, not ${wanted}`);
+    this.#upload(output, computed, 0);
   }
 
   /** Reads a kept tensor back: its first `rows` rows as float32. */
   async read(name: string, rows?: number): Promise<Float32Array> {
     const tensor = this.#graph.kept.get(name);
     assert(tensor !== undefined, `plan ${this.label} keeps no tensor ${name}`);
+    return this.#download(tensor, name, rows);
+  }
+
+  async #download(tensor: Tensor, name: string, rows?: number): Promise<Float32Array> {
     const root = rootOf(tensor);
     const buffers = root.storage?.chunks ?? this.#buffers.get(root)!;
     const limit = capacityRows(tensor, this.#capacity);
