@@ -23,6 +23,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     ...{ file: "eval", adapter: true },
     summary: "evaluate a model on held-out questions",
   },
+  export: {
+    ...{ file: "export-command", adapter: false },
+    summary: "write a trained model as a folder that transformers and peft load",
+  },
   dump: {
     ...{ file: "dump-command", adapter: true },
     summary: "write a model's inputs, hidden states, logits and gradients to a file",

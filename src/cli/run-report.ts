@@ -2,12 +2,14 @@ import { exists, readText, writeFileAtomic } from "#io";
 import type { RunConfig } from "../config/schema.ts";
 import type { Scores } from "../core/run-events.ts";
 import { baseName, joinPath } from "../io/path.ts";
+import { parseModelConfig } from "../models/families.ts";
 import { type CardEvaluation, modelCard } from "../observe/model-card.ts";
 import { parseMetricRows, rewardCurve } from "../observe/reward-curve.ts";
 import { LOG_FILES } from "../observe/run-logs.ts";
 import { REWARD_DOCS } from "../reward/schema.ts";
 import { RUN_FILES, type RunFacts } from "../train/run-folder.ts";
 import type { TrainResult } from "../train/run-interface.ts";
+import { pythonSnippet } from "./python-snippet.ts";
 
 /** What `--json` prints at the end of a run. */
 export interface RunSummary {
@@ -33,6 +35,8 @@ const LIMITS: Record<RunConfig["data"]["name"], readonly string[]> = {
   ],
 };
 
+const NO_MODEL = "# This run left no model (output.export_dtype: null).";
+
 /** The object that `--json` prints. */
 export function runSummary(config: RunConfig, result: TrainResult, runDir: string): RunSummary {
   const { steps, before, after, controls } = result;
@@ -50,6 +54,16 @@ function evaluations({ before, after, controls }: TrainResult): CardEvaluation[]
   if (controls.muted) rows.push({ label: "after, without sound", scores: controls.muted });
   if (controls.blank) rows.push({ label: "after, without picture", scores: controls.blank });
   return rows;
+}
+
+/** What the card says of the model that the run left. */
+async function modelFacts(folder: string, { train }: RunConfig, { exported }: TrainResult) {
+  if (exported === null) return { exported, family: "", python: NO_MODEL };
+  const model = joinPath(folder, RUN_FILES.model);
+  const path = joinPath(model, "config.json");
+  const { family } = parseModelConfig(await readText(path), path);
+  const python = pythonSnippet(family.name, model, train.lora === null ? undefined : exported.base);
+  return { exported, family: family.name, python };
 }
 
 /** Writes the curve and the model card of a run into its folder. */
@@ -83,7 +97,8 @@ export async function writeRunReport(
     device: facts.device,
     limits: LIMITS[config.data.name],
     modelFolder: RUN_FILES.model,
-    adapters: config.train.lora !== null,
+    adapters: config.train.lora,
+    ...(await modelFacts(folder, config, result)),
   });
   await writeFileAtomic(file(RUN_FILES.card), card);
 }

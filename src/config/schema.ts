@@ -2,6 +2,7 @@ import { z } from "zod";
 import { dataSchema } from "../data/schema.ts";
 import { evalSchema } from "../eval/schema.ts";
 import { deviceSchema } from "../gpu/schema.ts";
+import { EXPORT_DTYPES } from "../models/export.ts";
 import { modelSchema } from "../models/schema.ts";
 import { rewardsSchema } from "../reward/schema.ts";
 import { rolloutSchema } from "../rollout/schema.ts";
@@ -20,6 +21,15 @@ export const outputSchema = z.strictObject({
     .positive()
     .default(2)
     .describe("Checkpoints kept; older ones are deleted once a newer one is whole."),
+  export_dtype: z
+    .enum(EXPORT_DTYPES)
+    .nullable()
+    .default("f32")
+    .describe(
+      "Type of the model that a finished run leaves in its folder, and that its last evaluation " +
+        "loads; null leaves none. 16-bit types round small changes away: export.json counts them. " +
+        "Adapters are always f32.",
+    ),
   rollouts: z
     .boolean()
     .default(true)

@@ -63,6 +63,13 @@ export class HeldOut {
     this.#rows = rows;
   }
 
+  /** The same questions for another model; what this one held on the device is freed. */
+  for(model: Model): HeldOut {
+    this.#generator.destroy();
+    const watcher = { events: this.#events, stop: this.#stop };
+    return new HeldOut(model, this.#processor, this.#settings, watcher, this.#rows);
+  }
+
   /** Asks all questions and reports the scores; undefined when the user stopped the evaluation. */
   async ask(step: number, when: When, control: Control): Promise<EvaluationResult | undefined> {
     const loader = control === null ? this.#loader : this.#loader.with({ [control]: true });

@@ -35,8 +35,63 @@ export interface ModelCard {
   limits: readonly string[];
   /** Folder of the trained weights inside the run folder. */
   modelFolder: string;
-  /** Whether adapters were trained: the folder then holds no weights of the model itself. */
-  adapters: boolean;
+  /** Adapters that were trained: the folder then holds no weights of the model itself. */
+  adapters: { r: number; lora_alpha: number; use_rslora: boolean } | null;
+  /** Makers' name of the family of models, such as `Qwen2.5-Omni`. */
+  family: string;
+  /** What was written to the model folder and loaded for the last evaluation; null for none. */
+  exported: CardExport | null;
+  /** Python that loads the folder with transformers, and with peft for adapters. */
+  python: string;
+}
+
+/** What the card says of the exported weights. */
+export interface CardExport {
+  /** `f32`, `bf16` or `f16`. */
+  dtype: string;
+  files: readonly string[];
+  tensors: number;
+  bytes: number;
+  overflow: number;
+  changes: CardChanges | null;
+}
+
+/** Weights that were compared with the base's, that training changed, and whose change is lost. */
+export interface CardChanges {
+  compared: number;
+  changed: number;
+  lost: number;
+}
+
+/** One sentence on what rounding did to what training changed. */
+export function lostText({ compared, changed, lost }: CardChanges, dtype: string): string {
+  if (changed === 0) return `None of ${compared} weights differs from the base's.`;
+  const share = ((100 * lost) / changed).toFixed(lost === 0 ? 0 : 2);
+  return (
+    `Training changed ${changed} of ${compared} weights; ` +
+    `${dtype} rounds ${lost} of these changes away (${share} %).`
+  );
+}
+
+function exportSection({ exported, modelFolder, family, adapters }: ModelCard): string {
+  if (exported === null) {
+    return "No model was exported: the scores after training are those of the weights in memory.";
+  }
+  const { dtype, files, tensors, bytes, overflow, changes } = exported;
+  const weights = files.filter((name) => name.endsWith(".safetensors"));
+  const lines = [
+    `${family}, ${tensors} tensors, ${bytes} bytes, ${dtype}. The scores after training are those ` +
+      `of \`${modelFolder}/${weights[0]!}\`${weights.length > 1 ? " and its other shards" : ""}, ` +
+      "loaded again as it lies there.",
+  ];
+  if (adapters) {
+    const scale = adapters.use_rslora ? "lora_alpha / sqrt(r)" : "lora_alpha / r";
+    const { r, lora_alpha: alpha } = adapters;
+    lines.push(`Adapters: r ${r}, lora_alpha ${alpha}, scale ${scale}.`);
+  }
+  if (changes) lines.push(lostText(changes, dtype));
+  if (overflow > 0) lines.push(`${overflow} weights are infinite in ${dtype}.`);
+  return lines.join("\n");
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -133,6 +188,16 @@ Trained from \`${card.baseModel}\` with ${method}: ${card.steps} steps, ${minute
 \`\`\`sh
 ${card.evalCommand}
 \`\`\`
+
+In Python (transformers 4.57${card.adapters ? ", peft" : ""}):
+
+\`\`\`python
+${card.python.trimEnd()}
+\`\`\`
+
+## Weights
+
+${exportSection(card)}
 
 ## Evaluation
 

@@ -2,6 +2,7 @@ import type { DataConfig } from "../data/schema.ts";
 import type { TinyRow } from "../data/tiny/dataset.ts";
 import type { EvalConfig } from "../eval/schema.ts";
 import type { DeviceConfig } from "../gpu/schema.ts";
+import type { ExportDType, ExportReport } from "../models/export.ts";
 import type { Model } from "../models/model.ts";
 import type { Processor } from "../models/process/processor.ts";
 import type { ModelConfig } from "../models/schema.ts";
@@ -24,7 +25,7 @@ export interface RunSettings {
   sft: SftConfig;
   eval: EvalConfig;
   device: DeviceConfig;
-  output: { keep_last: number };
+  output: { keep_last: number; export_dtype: ExportDType | null };
 }
 
 /** Where the logs of a run stand, as far as the trainer must know them. */
@@ -47,7 +48,10 @@ export interface TrainOptions {
   logs?: RunLogKeeper;
   /** Rewards besides those that the configuration names (GRPO). */
   rewards?: readonly WeightedReward<TinyRow>[];
-  /** Given the trained model before its device is closed; not called after a stop. */
+  /**
+   * Given the trained model before its device is closed, loaded from the run folder where the run
+   * has one; not called after a stop.
+   */
   onTrained?: (model: Model, processor: Processor) => void | Promise<void>;
   /** The checkpoint to continue from. */
   resume?: { folder: string; state: TrainerState };
@@ -66,4 +70,13 @@ export interface TrainResult {
   controls: Partial<Record<"muted" | "blank", Scores>>;
   /** Whether the user stopped the run before its last step. */
   stopped: boolean;
+  /** The model that the run left, which its last evaluation loaded again; null when none was. */
+  exported: RunExport | null;
+}
+
+/** The model that a run leaves in its folder, and what its `export.json` says. */
+export interface RunExport extends ExportReport {
+  /** The model that training started from, as the configuration names it. */
+  base: string;
+  revision: string | null;
 }

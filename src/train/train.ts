@@ -3,20 +3,22 @@ import { HeldOut } from "../eval/held-out.ts";
 import { openRunDevice } from "../gpu/run-device.ts";
 import type { Model } from "../models/model.ts";
 import { Processor } from "../models/process/processor.ts";
-import { type BaseModel, fetchModel } from "../models/run-model.ts";
+import { type BaseModel, fetchModel, reportedLoading } from "../models/run-model.ts";
 import { joinPath } from "../io/path.ts";
 import { saveCheckpoint } from "./checkpoint-folder.ts";
-import { restoreTrainingState, saveModel, writeTrainingState } from "./checkpoint.ts";
+import { restoreTrainingState, writeTrainingState } from "./checkpoint.ts";
+import { exportRun, loadExported } from "./export-run.ts";
 import { GrpoTask } from "./grpo-task.ts";
 import { RUN_FILES } from "./run-folder.ts";
-import type { RunSettings, TrainOptions, TrainResult } from "./run-interface.ts";
+import type { RunExport, RunSettings, TrainOptions, TrainResult } from "./run-interface.ts";
 import { loadRunModel } from "./setup.ts";
 import { SftTask } from "./sft-task.ts";
 import { STATE_VERSION, type TrainerState } from "./state.ts";
 import type { Cursor, TrainingTask } from "./task.ts";
 
 /**
- * Trains a model: evaluation, steps with checkpoints, evaluation, and the model in Hugging Face layout.
+ * Trains a model: evaluation, steps with checkpoints, the model in Hugging Face layout, and the
+ * evaluation of what was written there.
  *
  * Deterministic: the same settings on the same adapter, driver and build give the same bits, also
  * across a stop and a resume.
@@ -25,7 +27,7 @@ import type { Cursor, TrainingTask } from "./task.ts";
  *   was written before stays whole.
  */
 export async function train(settings: RunSettings, options: TrainOptions): Promise<TrainResult> {
-  const { events, resume, runFolder } = options;
+  const { events, resume } = options;
   const device = await openRunDevice(settings.device, events);
   try {
     const base = await fetchModel(settings.model, events);
@@ -49,10 +51,7 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
     }
     const run = new Run(settings, options, { model, base }, task, heldOut, cursor, state);
     const result = await run.toEnd();
-    if (!result.stopped && runFolder !== undefined) {
-      await saveModel(model, base, joinPath(runFolder, RUN_FILES.model));
-    }
-    if (!result.stopped) await options.onTrained?.(model, processor);
+    if (!result.stopped) await options.onTrained?.(run.model, processor);
     report(events, "end", { step: result.steps, stopped: result.stopped });
     return result;
   } finally {
@@ -64,10 +63,10 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
 class Run {
   readonly #settings: RunSettings;
   readonly #options: TrainOptions;
-  readonly #model: Model;
+  #model: Model;
   readonly #base: BaseModel;
   readonly #task: TrainingTask;
-  readonly #heldOut: HeldOut;
+  #heldOut: HeldOut;
   readonly #cursor: Cursor;
   readonly #started = performance.now();
   readonly #secondsBefore: number;
@@ -95,6 +94,11 @@ class Run {
     this.#secondsBefore = state?.seconds ?? 0;
     this.#numTokens = state?.numTokens ?? 0;
     this.#before = (state?.before as Scores | null | undefined) ?? null;
+  }
+
+  /** The model as it stands; at the end of a run with a folder, the one that was loaded from it. */
+  get model(): Model {
+    return this.#model;
   }
 
   get #seconds(): number {
@@ -142,9 +146,11 @@ class Run {
       after: null,
       controls: {},
       stopped,
+      exported: null,
     };
     if (saved !== cursor.step) await this.#save();
     if (stopped) return result;
+    result.exported = await this.#export();
     result.after = (await this.#ask(cursor.step, "after", null))?.scores ?? null;
     for (const control of this.#settings.eval.controls) {
       const asked = await this.#ask(cursor.step, "after", control);
@@ -165,6 +171,25 @@ class Run {
   #ask(...question: Parameters<HeldOut["ask"]>): ReturnType<HeldOut["ask"]> {
     const work = () => this.#heldOut.ask(...question);
     return reportSpan(this.#options.events, "evaluation", question[0], work);
+  }
+
+  /** Leaves the model in the run folder and goes on with what was written there. */
+  async #export(): Promise<RunExport | null> {
+    const { runFolder, events } = this.#options;
+    const { model, output } = this.#settings;
+    const dtype = output.export_dtype;
+    if (runFolder === undefined || dtype === null) return null;
+    const folder = joinPath(runFolder, RUN_FILES.model);
+    const compare = model.init === "weights";
+    const exported = await exportRun(folder, this.#model, this.#base, { dtype, compare });
+    // Room for the model that is loaded: nothing trains any more.
+    this.#task.optimizer.destroy();
+    this.#model.weights.destroy();
+    const loading = reportedLoading(events, "loading the trained model");
+    const how = { storage: model.storage, loading };
+    this.#model = await loadExported(this.#model, this.#base, folder, how);
+    this.#heldOut = this.#heldOut.for(this.#model);
+    return exported;
   }
 
   async #save(): Promise<void> {

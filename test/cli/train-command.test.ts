@@ -74,7 +74,14 @@ function engine(interruptAt = Infinity, breakAt = Infinity): TrainEngine {
     if (stop.aborted) await save();
     const done = step === totalSteps;
     const after = done ? { overall: 0.9, see: 0.9, format: 1 } : null;
-    const common = { steps: step, seconds: step, after, controls: {}, stopped: !done };
+    const common = {
+      steps: step,
+      seconds: step,
+      after,
+      controls: {},
+      exported: null,
+      stopped: !done,
+    };
     return { ...common, before: before as { overall: number; format: number } };
   };
 }

@@ -128,7 +128,13 @@ describe("model card", () => {
     device: { adapter: "llvmpipe", tier: "T1" },
     limits: ["The errors were put in by the warm start."],
     modelFolder: "model",
-    adapters: false,
+    adapters: null,
+    family: "Qwen2.5-Omni",
+    exported: {
+      ...{ dtype: "bf16", files: ["model.safetensors"], tensors: 3, bytes: 600, overflow: 0 },
+      changes: { compared: 300, changed: 200, lost: 150 },
+    },
+    python: "from transformers import Model",
   };
 
   it("tells rewards, scores with their error, limits and how it was made", () => {
@@ -140,13 +146,19 @@ describe("model card", () => {
     expect(text).toContain("| `format` | 0.2 | 1 if the whole pattern is there |");
     expect(text).toContain("- The errors were put in by the warm start.");
     expect(text).toContain("Device: adapter llvmpipe, tier T1.");
+    expect(text).toContain("Qwen2.5-Omni, 3 tensors, 600 bytes, bf16. The scores after training");
+    expect(text).toContain("of `model/model.safetensors`, loaded again as it lies there.");
+    expect(text).toContain("bf16 rounds 150 of these changes away (75.00 %).");
+    expect(text).toContain("```python\nfrom transformers import Model\n```");
+    expect(modelCard({ ...card, exported: null })).toContain("No model was exported");
     expect(text).not.toMatch(/undefined|NaN/);
     expect(modelCard({ ...card, task: "sft", rewards: [] })).not.toContain("## Reward");
   });
 
   it("says when the folder holds adapters alone", () => {
     expect(modelCard(card)).toContain("| `model/` | the trained weights as safetensors |");
-    const text = modelCard({ ...card, adapters: true });
+    const text = modelCard({ ...card, adapters: { r: 4, lora_alpha: 8, use_rslora: true } });
+    expect(text).toContain("Adapters: r 4, lora_alpha 8, scale lora_alpha / sqrt(r).");
     expect(text).toContain("with GRPO of low-rank adapters: 40 steps");
     expect(text).toContain("adapters in PEFT's format, to be loaded on `assets/tiny-omni` |");
   });
