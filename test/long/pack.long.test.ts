@@ -72,13 +72,14 @@ describe("the package as npm packs it", () => {
 
   afterAll(() => rmSync(project, { recursive: true, force: true }));
 
-  it("holds the library, its licences and the tiny model, and no tests", () => {
+  it("holds the library, the commands, its licences and the tiny model, and no tests", () => {
     for (const path of ["LICENSE", "NOTICE", "dist/node/index.js", "dist/web/index.js"]) {
       expect(files).toContain(path);
     }
     expect(files).toContain("dist/types/index.d.ts");
+    expect(files).toContain("aubade.js");
     expect(files).toContain("assets/tiny/tokenizer.json");
-    const strays = files.filter((path) => !/^(dist|assets)\/|^[^/]+$/.test(path));
+    const strays = files.filter((path) => !/^(dist|src|shaders|assets)\/|^[^/]+$/.test(path));
     expect(strays).toEqual([]);
   });
 
@@ -92,6 +93,15 @@ describe("the package as npm packs it", () => {
     inNode = JSON.parse(stdout.trim().split("\n").at(-1)!) as FirstResult;
     expect(inNode.ids.length).toBeGreaterThan(0);
     expect(inNode.steps).toBe(1);
+  });
+
+  it("has a command that runs", async () => {
+    const bin = join(project, "node_modules/.bin/aubade");
+    writeFileSync(join(project, "hello.json"), '[{ "role": "user", "content": "Hello" }]');
+    const model = ["--model", "node_modules/aubade/assets/tiny"];
+    const argv = ["dump", ...model, "--conversation", "hello.json", "--out", "hello.safetensors"];
+    const { stdout } = await run(process.execPath, [bin, ...argv], { cwd: project });
+    expect(stdout).toMatch(/^logits +\[1, \d+, 384\]/m);
   });
 
   it.each(["nodenext", "bundler"])("has types for %s", async (resolution) => {
