@@ -310,11 +310,11 @@ V = lambda *make, **keys: {"type": "video", "make": list(make), **keys}
 P = lambda frames, **keys: {"type": "video", "list": frames, **keys}
 ask = lambda *parts: [{"role": "user", "content": list(parts)}]
 SMALL = {"min_pixels": 3136, "max_pixels": 20000}
-OMNI_SYSTEM = ("You are Qwen, a virtual human developed by the Qwen Team, Alibaba Group, capable of "
-               "perceiving auditory and visual inputs, as well as generating text and speech.")
+OMNI_SYSTEM = ("You are Qwen, a virtual human developed by the Qwen Team, Alibaba Group, capable "
+               "of perceiving auditory and visual inputs, as well as generating text and speech.")
 TEXT = [
     {"role": "system", "content": "Answer briefly."},
-    {"role": "user", "content": "Wie viele Töne? \u4f60\u597d 12345"},
+    {"role": "user", "content": "Wie viele T\u00f6ne? \u4f60\u597d 12345"},
     {"role": "assistant", "content": "Two."}, {"role": "user", "content": [T("And\nnow?")]},
 ]
 
