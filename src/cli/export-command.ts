@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { exists, readText, writeFileAtomic } from "#io";
 import { Command, Option } from "commander";
 import { checkSource } from "../config/load.ts";
@@ -46,15 +47,19 @@ export function parseSize(text: string): number {
   throw new ConfigError("usage", `${text} is no size.`, { hint: "Write it as 5GB or 500MB." });
 }
 
-/** The folder with weights that a run, a checkpoint or a model folder stands for. */
+/** The folder with weights that is meant by a run (its newest whole checkpoint) or is named itself. */
 async function weightsOf(folder: string): Promise<string> {
   const files = ["model.safetensors", "model.safetensors.index.json"];
   for (const name of files) if (await exists(joinPath(folder, name))) return folder;
   if (await isAdapterFolder(folder)) return folder;
   const final = joinPath(folder, RUN_FILES.model);
-  if (await exists(final)) return final;
   if (await exists(joinPath(folder, RUN_FILES.config))) {
-    return (await findCheckpoint(folder)).folder;
+    // Checkpoints are f32; the final model may have been rounded already.
+    const checkpoint = await findCheckpoint(folder).catch(async (error: unknown) => {
+      if (await exists(final)) return { folder: final };
+      throw error;
+    });
+    return checkpoint.folder;
   }
   throw new CheckpointError("missing-weights", `${folder} holds no weights and no run.`, {
     hint: "Name a run, a checkpoint, a model or an adapter folder.",
@@ -80,6 +85,11 @@ async function originOf(folder: string): Promise<Origin> {
 interface ExportRecord extends ExportReport {
   base: string | null;
   revision: string | null;
+}
+
+/** A folder as its whole path, a name on the Hub as it is. */
+async function named(base: string): Promise<string> {
+  return (await exists(base)) ? resolve(base) : base;
 }
 
 function closing({ dtype, files, tensors, bytes, ...rest }: ExportReport, out: string): string {
@@ -112,12 +122,13 @@ export async function main(argv: string[]): Promise<number> {
     .version(ownVersion());
   if (!parseCommandLine(program, argv, (text) => process.stdout.write(text))) return 0;
   const flags = program.opts<Flags>();
-  const source = await weightsOf(program.args[0]!);
+  const source = await weightsOf(resolve(program.args[0]!));
+  const out = resolve(flags.out);
   // Adapters name their base themselves.
   const found = (await isAdapterFolder(source)) ? {} : await originOf(source);
-  const origin: Origin = flags.base === undefined ? found : { base: flags.base };
+  const origin: Origin = flags.base === undefined ? found : { base: await named(flags.base) };
   const report = await exportFolder({
-    ...{ source, out: flags.out, dtype: flags.dtype, merge: flags.merge },
+    ...{ source, out, dtype: flags.dtype, merge: flags.merge },
     ...{ ...origin, maxShardBytes: flags.maxShardSize },
   });
   const record: ExportRecord = {
@@ -125,7 +136,7 @@ export async function main(argv: string[]): Promise<number> {
     ...report,
   };
   const text = `${JSON.stringify(record, null, 2)}\n`;
-  await writeFileAtomic(joinPath(flags.out, EXPORT_FILE), text);
+  await writeFileAtomic(joinPath(out, EXPORT_FILE), text);
   process.stdout.write(flags.json ? text : closing(report, flags.out));
   return 0;
 }

@@ -57,9 +57,9 @@ export interface FolderExport {
  *   folders.
  */
 export async function exportFolder(options: FolderExport): Promise<ExportReport> {
-  const { source, out, merge = false } = options;
-  if (joinPath(source, "") === joinPath(out, "")) {
-    throw new CheckpointError("same-folder", `${out} is the folder that is exported.`, {
+  const { source, out, base, merge = false } = options;
+  if ([source, base].some((folder) => folder !== undefined && plain(folder) === plain(out))) {
+    throw new CheckpointError("same-folder", `${out} is a folder that is read.`, {
       hint: "Export into another folder.",
     });
   }
@@ -86,6 +86,11 @@ export async function exportFolder(options: FolderExport): Promise<ExportReport>
   } finally {
     await open.store?.close();
   }
+}
+
+/** A path without slashes at its end. */
+function plain(folder: string): string {
+  return folder.replace(/[\\/]+$/, "");
 }
 
 function shardOptions({ dtype, maxShardBytes }: FolderExport) {

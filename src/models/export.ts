@@ -249,8 +249,8 @@ function spelling(
   stored: readonly string[],
 ): (canonical: string) => string {
   const bare = settings["model_type"] === "qwen2_5_omni_thinker";
-  if (bare && !stored.some((name) => name.startsWith("thinker."))) return names.module;
-  return names.stored;
+  const plain = bare && !stored.some((name) => name.startsWith("thinker."));
+  return (canonical) => (plain ? names.module(canonical) : names.stored(canonical));
 }
 
 /**
