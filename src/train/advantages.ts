@@ -1,6 +1,21 @@
 /** What divides the centred reward: the deviation of its group, of the whole batch, or nothing. */
 export type RewardScaling = "group" | "batch" | "none";
 
+/** How rewards become advantages: see `computeAdvantages`. */
+export type AdvantageEstimator = RewardScaling | "loo" | "rloo" | "reinforce++" | "gdpo";
+
+/** What some estimators need besides the rewards. */
+export interface AdvantageOptions {
+  /** [groups * groupSize] tokens of every completion: the weights of `reinforce++`. */
+  lengths?: ArrayLike<number>;
+  /** [components][groups * groupSize] rewards of `gdpo`, NaN where one does not apply. */
+  components?: readonly ArrayLike<number>[];
+  /** [components] weights of `gdpo`; 1 each when absent. */
+  weights?: readonly number[];
+  /** Largest magnitude of an advantage of `loo`; the root of the group size when absent. */
+  limit?: number;
+}
+
 /** The advantages of a batch of groups, and what they were made of. */
 export interface Advantages {
   /** [groups * groupSize], in the order of the rewards; 0 where the reward is NaN. */
@@ -11,10 +26,16 @@ export interface Advantages {
   groupStd: Float64Array;
   /** Fraction of groups whose rewards are all equal: they teach nothing. */
   zeroStdFraction: number;
+  /** Advantages that the limit of `loo` cut; 0 for other estimators. */
+  limited: number;
 }
 
 /** What TRL adds to the standard deviation before it divides by it. */
 const DEVIATION_OFFSET = 1e-4;
+/** What NeMo adds to its leave-one-out deviation. */
+const LEAVE_ONE_OUT_OFFSET = 1e-6;
+/** Least variance that whitening over tokens divides by. */
+const WHITENING_FLOOR = 1e-8;
 
 interface Spread {
   mean: number;
@@ -34,53 +55,186 @@ function spreadOf(rewards: Float64Array): Spread {
   return { mean, std: Math.sqrt(squares / (count - 1)), level: false };
 }
 
+/** Rewards of each group less its mean, divided by `scale`; exactly 0 in groups of equal rewards. */
+function centred(
+  rewards: Float64Array,
+  groupSize: number,
+  scale: (group: Spread) => number,
+): Float64Array {
+  const result = new Float64Array(rewards.length);
+  for (let start = 0; start < rewards.length; start += groupSize) {
+    const own = rewards.subarray(start, start + groupSize);
+    const spread = spreadOf(own);
+    if (spread.level) continue;
+    const divisor = scale(spread);
+    own.forEach((reward, index) => {
+      if (!Number.isNaN(reward)) result[start + index] = (reward - spread.mean) / divisor;
+    });
+  }
+  return result;
+}
+
+/**
+ * Each reward less the mean of the others of its group, divided by the others' deviation if wanted.
+ *
+ * A lone valid reward gets 0, and so do equal rewards.
+ */
+function leaveOneOut(rewards: Float64Array, groupSize: number, scaled: boolean): Float64Array {
+  const result = new Float64Array(rewards.length);
+  for (let start = 0; start < rewards.length; start += groupSize) {
+    const own = rewards.subarray(start, start + groupSize);
+    if (spreadOf(own).level) continue;
+    own.forEach((reward, index) => {
+      if (Number.isNaN(reward)) return;
+      const others = spreadOf(own.filter((_, other) => other !== index));
+      const divisor = scaled && others.std > 0 ? others.std + LEAVE_ONE_OUT_OFFSET : 1;
+      result[start + index] = (reward - others.mean) / divisor;
+    });
+  }
+  return result;
+}
+
+/** Less the mean over tokens, by the deviation over tokens (n); rewards that are NaN stay 0. */
+function whitenTokens(
+  values: Float64Array,
+  rewards: Float64Array,
+  lengths: ArrayLike<number>,
+): Float64Array {
+  // Values are 0 and not -0 or rounding where all groups are level, and must stay so.
+  if (values.every((value) => value === 0)) return values;
+  const weights = values.map((_, i) => (Number.isNaN(rewards[i]!) ? 0 : lengths[i]!));
+  const tokens = Math.max(
+    1,
+    weights.reduce((sum, weight) => sum + weight, 0),
+  );
+  const mean = values.reduce((sum, value, i) => sum + weights[i]! * value, 0) / tokens;
+  const variance =
+    values.reduce((sum, value, i) => sum + weights[i]! * (value - mean) ** 2, 0) / tokens;
+  const deviation = Math.sqrt(Math.max(variance, WHITENING_FLOOR));
+  return values.map((value, i) => (Number.isNaN(rewards[i]!) ? 0 : (value - mean) / deviation));
+}
+
+/** Components scaled within groups, summed by weight, scaled over the batch. */
+function gdpo(
+  components: readonly ArrayLike<number>[],
+  weights: readonly number[],
+  groupSize: number,
+): Float64Array {
+  const parts = components.map((component) => Float64Array.from(component));
+  const scaled = parts.map((part) => centred(part, groupSize, ({ std }) => std + DEVIATION_OFFSET));
+  const sums = scaled[0]!.map((_, i) =>
+    parts.every((part) => Number.isNaN(part[i]!))
+      ? NaN
+      : scaled.reduce((sum, part, k) => sum + weights[k]! * part[i]!, 0),
+  );
+  const batch = spreadOf(sums);
+  const result = new Float64Array(sums.length);
+  for (let start = 0; start < sums.length; start += groupSize) {
+    const isLevel = (part: Float64Array) => spreadOf(part.subarray(start, start + groupSize)).level;
+    // Every group's sums have mean 0, so the batch's mean is rounding and may not teach (F26).
+    if (parts.every(isLevel)) continue;
+    for (let i = start; i < start + groupSize; i++) {
+      if (Number.isNaN(sums[i]!)) continue;
+      result[i] = (sums[i]! - batch.mean) / (batch.std + DEVIATION_OFFSET);
+    }
+  }
+  return result;
+}
+
+function needed<T>(value: T | undefined, estimator: AdvantageEstimator, what: string): T {
+  if (value === undefined) throw new RangeError(`${estimator} needs ${what}.`);
+  return value;
+}
+
+function estimate(
+  rewards: Float64Array,
+  groupSize: number,
+  estimator: AdvantageEstimator,
+  { lengths, components, weights }: AdvantageOptions,
+): Float64Array {
+  switch (estimator) {
+    case "group":
+      return centred(rewards, groupSize, ({ std }) => std + DEVIATION_OFFSET);
+    case "batch": {
+      const scale = spreadOf(rewards).std + DEVIATION_OFFSET;
+      return centred(rewards, groupSize, () => scale);
+    }
+    case "none":
+      return centred(rewards, groupSize, () => 1);
+    case "loo":
+    case "rloo":
+      return leaveOneOut(rewards, groupSize, estimator === "loo");
+    case "reinforce++": {
+      const tokens = needed(lengths, estimator, "the lengths of the completions");
+      return whitenTokens(
+        centred(rewards, groupSize, () => 1),
+        rewards,
+        tokens,
+      );
+    }
+    case "gdpo": {
+      const parts = needed(components, estimator, "the components of the rewards");
+      if (parts.length === 0 || parts.some(({ length }) => length !== rewards.length)) {
+        throw new RangeError(`gdpo needs components of ${rewards.length} rewards each.`);
+      }
+      const shares = weights ?? parts.map(() => 1);
+      if (shares.length !== parts.length) {
+        throw new RangeError(`${shares.length} weights for ${parts.length} components of gdpo.`);
+      }
+      return gdpo(parts, shares, groupSize);
+    }
+  }
+}
+
 /**
  * Turns rewards into advantages relative to their group.
  *
  * A group is `groupSize` neighbours. A NaN reward says that no reward applied: the completion is
- * left out of mean and deviation and gets 0. Equal rewards give exactly 0, whatever the scaling.
+ * left out of mean and deviation and gets 0. Equal rewards of a group give exactly 0, but for
+ * `reinforce++`, whose second centring is over the batch.
  *
- * Numerics: float64. (r - mean) / (std + 1e-4) with std over n - 1, or r - mean for `none`.
+ * - `group`, `batch`: (r - group mean) / (std + 1e-4), std (n - 1) of the group or of the batch.
+ * - `none`: r - group mean.
+ * - `rloo`: r - mean of the others of the group.
+ * - `loo`: the same divided by (std of the others + 1e-6) where that std is not 0. The others can be
+ *   nearly equal: rewards [1, 0.2 x 6, 0.15] give 42.7 where `group` gives 2.47 (F27). So it is cut at
+ *   `limit`, by default sqrt(G), the most that (r - mean of the others) / (std of the whole group)
+ *   can be; Infinity gives NeMo's numbers.
+ * - `reinforce++`: r - group mean, then less the mean and by the deviation (n) over all tokens.
+ * - `gdpo`: every component as `group`, their weighted sum less the batch mean, by (std of the
+ *   batch + 1e-4). The rewards themselves are for `groupMean` and `groupStd`.
  *
- * @throws {RangeError} when the rewards are not whole groups of at least two.
+ * Numerics: float64.
  *
- * Source: TRL `GRPOTrainer._generate_and_score_completions`; Shao et al. 2024 (GRPO), Liu et al.
- * 2025 (Dr. GRPO) for `none`.
+ * @throws {RangeError} when the rewards are not whole groups of at least two, or an option that the
+ *   estimator needs is missing.
+ *
+ * Source: TRL 1.16 `GRPOTrainer._generate_and_score_completions`; Shao et al. 2024 (GRPO); Liu et
+ * al. 2025 (Dr. GRPO) for `none`; Ahmadian et al. 2024 for `rloo`; NeMo-RL
+ * `calculate_baseline_and_std_per_prompt` for `loo` and `ReinforcePlusPlusAdvantageEstimator`; Liu
+ * et al. 2026 (GDPO).
  */
 export function computeAdvantages(
   rewards: ArrayLike<number>,
   groupSize: number,
-  scaling: RewardScaling,
+  estimator: AdvantageEstimator,
+  options: AdvantageOptions = {},
 ): Advantages {
   if (groupSize < 2 || rewards.length === 0 || rewards.length % groupSize !== 0) {
     throw new RangeError(`${rewards.length} rewards are not whole groups of ${groupSize} (>= 2).`);
   }
   const all = Float64Array.from(rewards);
   const groups = all.length / groupSize;
-  const result: Advantages = {
-    advantages: new Float64Array(all.length),
-    groupMean: new Float64Array(groups),
-    groupStd: new Float64Array(groups),
-    zeroStdFraction: 0,
+  const spreads = Array.from({ length: groups }, (_, group) =>
+    spreadOf(all.subarray(group * groupSize, (group + 1) * groupSize)),
+  );
+  const advantages = estimate(all, groupSize, estimator, options);
+  const limit = estimator === "loo" ? (options.limit ?? Math.sqrt(groupSize)) : Infinity;
+  return {
+    advantages: advantages.map((value) => Math.min(Math.max(value, -limit), limit)),
+    groupMean: Float64Array.from(spreads, ({ mean }) => mean),
+    groupStd: Float64Array.from(spreads, ({ std }) => std),
+    zeroStdFraction: spreads.filter(({ level }) => level).length / groups,
+    limited: advantages.filter((value) => Math.abs(value) > limit).length,
   };
-  const batchStd = spreadOf(all).std;
-  let levelGroups = 0;
-  for (let group = 0; group < groups; group++) {
-    const start = group * groupSize;
-    const own = all.subarray(start, start + groupSize);
-    const { mean, std, level } = spreadOf(own);
-    result.groupMean[group] = mean;
-    result.groupStd[group] = std;
-    if (level) {
-      levelGroups++;
-      continue;
-    }
-    const scale =
-      scaling === "none" ? 1 : (scaling === "group" ? std : batchStd) + DEVIATION_OFFSET;
-    own.forEach((reward, index) => {
-      if (!Number.isNaN(reward)) result.advantages[start + index] = (reward - mean) / scale;
-    });
-  }
-  result.zeroStdFraction = levelGroups / groups;
-  return result;
 }

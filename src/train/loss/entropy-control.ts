@@ -1,0 +1,42 @@
+/** Bounds and pace of an adaptive entropy bonus, under TRL's names and with its meaning. */
+export interface EntropyControlSettings {
+  /** Mean entropy per token, in nats, at or below which the bonus acts and grows. */
+  entropy_target: number;
+  entropy_coef_delta: number;
+  entropy_coef_min: number;
+  entropy_coef_max: number;
+}
+
+/** What an adaptive entropy bonus remembers between optimizer steps; part of a checkpoint. */
+export interface EntropyControl {
+  coef: number;
+  /** Mean entropy of the step before; Infinity before the first, so that it has no bonus. */
+  lastEntropy: number;
+}
+
+/** The `entropy_coef` of the coming step: the coefficient while entropy is low, else 0. */
+export function activeEntropyCoef(
+  control: EntropyControl,
+  settings: Pick<EntropyControlSettings, "entropy_target">,
+): number {
+  return control.lastEntropy <= settings.entropy_target ? control.coef : 0;
+}
+
+/**
+ * The control after a step of this mean entropy: the coefficient moves by delta within its bounds,
+ * up while entropy is at most the target, else down.
+ *
+ * Source: He et al. 2025 (Skywork-OR1), section 4; TRL 1.16 `use_adaptive_entropy`.
+ */
+export function adaptEntropyCoef(
+  control: EntropyControl,
+  entropy: number,
+  settings: EntropyControlSettings,
+): EntropyControl {
+  const { entropy_coef_delta: delta, entropy_coef_min: min, entropy_coef_max: max } = settings;
+  const coef =
+    entropy <= settings.entropy_target
+      ? Math.min(control.coef + delta, max)
+      : Math.max(control.coef - delta, min);
+  return { coef, lastEntropy: entropy };
+}

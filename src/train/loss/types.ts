@@ -1,0 +1,64 @@
+/** One completion of a batch: where its tokens lie and what is known of it as a whole. */
+export interface LossCompletion {
+  /** Index of its first token in the flat arrays. */
+  start: number;
+  /** Tokens; 0 is allowed and counts as a completion. */
+  length: number;
+  /** Advantage of all its tokens, unless the batch has `tokenAdvantage`. */
+  advantage: number;
+  /** Number of its group: completions of one prompt share it. No loss reads it. */
+  group: number;
+  /** Whether it ended at the length limit rather than by an end token. */
+  truncated: boolean;
+}
+
+/**
+ * Completions of an optimizer step, or of a part of it, as a loss reads them.
+ *
+ * All arrays are [tokens] in nats, over completion tokens only; prompts and padding are absent.
+ */
+export interface LossBatch {
+  completions: readonly LossCompletion[];
+  /** Log-probabilities under the policy that trains, at the sampling temperature. */
+  logp: ArrayLike<number>;
+  /** Log-probabilities that the policy gave at rollout. */
+  old: ArrayLike<number>;
+  /** Log-probabilities under the reference policy; needed where beta is not 0. */
+  reference?: ArrayLike<number>;
+  /** Entropies of the policy that trains; needed by the entropy bonus and the top-entropy mask. */
+  entropy?: ArrayLike<number>;
+  /**
+   * Log-probabilities under the distribution that was sampled from (an engine's report, or after
+   * top-p); NaN where unknown. Needed by the sampling correction.
+   */
+  sampling?: ArrayLike<number>;
+  /** Advantage of every token, in place of the completion's. */
+  tokenAdvantage?: ArrayLike<number>;
+}
+
+/** Sums over a whole optimizer step, which the normalisers divide by; `stepTotals` makes them. */
+export interface StepTotals {
+  /** All completions of the step, masked and empty ones too. */
+  completions: number;
+  /** Tokens of completions that are not masked. */
+  tokens: number;
+  /** Most tokens a completion may have: `max_completion_length`, the constant of `dr_grpo`. */
+  maxCompletionLength: number;
+  /** Least entropy of a token that `top_entropy_quantile` keeps; -Infinity keeps all. */
+  entropyThreshold: number;
+  /** Tokens with at least that entropy, over which the entropy bonus is a mean. */
+  entropyTokens: number;
+  /** Tokens that have a sampling log-probability. */
+  samplingTokens: number;
+}
+
+/** A loss with its gradient and metrics. */
+export interface LossResult {
+  loss: number;
+  /** [tokens] derivative of the loss by `logp`. */
+  dLogp: Float64Array;
+  /** [tokens] derivative of the loss by `entropy`; absent without an entropy bonus. */
+  dEntropy?: Float64Array;
+  /** Under TRL's names. Those that are means are shares of the step's mean, so that parts add. */
+  metrics: Record<string, number>;
+}

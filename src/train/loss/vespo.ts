@@ -1,0 +1,59 @@
+import { emptyTerms, tokenMean, type CompletionView, type PolicyFormula } from "./formula.ts";
+import type { LossSettings } from "./settings.ts";
+
+const LOG_FLOOR = Math.log(1e-8);
+const LOG_LIMIT = 20;
+
+const clamp = (value: number, low: number, high: number) => Math.min(Math.max(value, low), high);
+
+/** log W of the whole completion, with the sampling correction where there is one. */
+function logWeight(view: CompletionView): number {
+  let sum = 0;
+  for (let t = 0; t < view.length; t++) {
+    sum += clamp(view.logRatio[t]!, -LOG_LIMIT, LOG_LIMIT);
+    if (view.correction !== undefined) {
+      sum += clamp(Math.log(view.correction[t]!), LOG_FLOOR, LOG_LIMIT);
+    }
+  }
+  return clamp(sum, LOG_FLOOR, LOG_LIMIT);
+}
+
+/** phi(W) = exp(lambda + k log W - lambda W), which is 1 at W = 1. */
+function phiOf(logW: number, advantage: number, settings: LossSettings): number {
+  const [k, lambda] =
+    advantage >= 0
+      ? [settings.vespo_k_pos, settings.vespo_lambda_pos]
+      : [settings.vespo_k_neg, settings.vespo_lambda_neg];
+  const bounded = Math.max(lambda, 1e-4);
+  const phi = Math.exp(bounded + k * logW - bounded * Math.exp(logW));
+  return Number.isFinite(phi) ? phi : 0;
+}
+
+/**
+ * VESPO: -sg(phi(W)) A logp, mean over the step's tokens, W the product of a completion's ratios.
+ *
+ * log W = clamp(sum clamp(logp - old, +-20) + sum log correction, log 1e-8, 20); the correction
+ * enters here and does not multiply the loss. (k, lambda) by the sign of A: `vespo_*`.
+ *
+ * Source: TRL 1.16 `GRPOTrainer.get_gamma_weights`.
+ */
+export const vespo: PolicyFormula = {
+  weight: tokenMean,
+  terms(view, settings) {
+    const terms = emptyTerms(view.length);
+    const logW = logWeight(view);
+    const phis = new Float64Array(view.length);
+    for (let t = 0; t < view.length; t++) {
+      const advantage = view.advantage[t]!;
+      phis[t] = phiOf(logW, advantage, settings);
+      terms.byLogp[t] = -phis[t]! * advantage;
+      terms.value[t] = terms.byLogp[t]! * view.logp[t]!;
+    }
+    if (view.oneAdvantage === undefined) terms.perToken = { "vespo/phi_seq_mean": phis };
+    else {
+      const phi = phiOf(logW, view.oneAdvantage, settings);
+      terms.perCompletion = { "vespo/phi_seq_mean": phi };
+    }
+    return terms;
+  },
+};
