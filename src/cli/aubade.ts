@@ -31,6 +31,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     ...{ file: "dump-command", adapter: true },
     summary: "write a model's inputs, hidden states, logits and gradients to a file",
   },
+  verify: {
+    ...{ file: "verify-command", adapter: true },
+    summary: "print what a model computes of fixed prompts, and compare with transformers",
+  },
 };
 
 /**

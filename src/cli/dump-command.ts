@@ -1,9 +1,10 @@
-import { Command, Option } from "commander";
+import { Command } from "commander";
 import { ConfigError } from "../core/errors.ts";
 import { Events } from "../core/events.ts";
 import { openRunDevice } from "../gpu/run-device.ts";
 import { deviceSchema } from "../gpu/schema.ts";
 import { dumpModel, type DumpResult } from "../inspect/dump.ts";
+import { storageOption, tierOption } from "./model-options.ts";
 import { terminalLine } from "./terminal.ts";
 import { parseCommandLine } from "./usage.ts";
 import { ownVersion } from "./versions.ts";
@@ -72,24 +73,6 @@ export async function main(argv: string[]): Promise<number> {
     line.end();
     device.close();
   }
-}
-
-/** The `--storage` option of commands that load a model. */
-export function storageOption(): Option {
-  return new Option("--storage <type>", "storage of frozen matrices")
-    .choices(["f32", "f16s"])
-    .default("f32");
-}
-
-/** The `--tier` option of commands that open a device. */
-export function tierOption(): Option {
-  return new Option("--tier <tier>", "highest kernel tier: t0, t1, t2 or auto")
-    .default("auto")
-    .argParser((text: string) => {
-      const tier = text === "auto" ? text : text.toUpperCase();
-      if (deviceSchema.safeParse({ tier }).success) return tier;
-      throw new ConfigError("usage", `there is no tier "${text}".`, { hint: "Use t0, t1 or t2." });
-    });
 }
 
 function countOf(text: string): number {

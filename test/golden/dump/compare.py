@@ -1,10 +1,10 @@
-"""Holds a file of `aubade dump` against transformers: the same inputs, every output, every gradient.
+"""Holds a file of `aubade dump` against transformers: same inputs, all outputs, all gradients.
 
     python test/golden/dump/compare.py MODEL DUMP.safetensors [--limit 1e-5] [--grad-limit 1e-4]
 
 Runs the checkpoint MODEL in f32 (eager attention, CPU) on the inputs in the dump and prints the
-relative L2 distance of every tensor, then the worst. Ends with 1 when one is above its limit. Padding
-is left out. transformers 4.57.6, torch, safetensors; no part of aubade itself.
+relative L2 distance of every tensor, then the worst. Ends with 1 when one is above its limit.
+Padding is left out. transformers 4.57.6, torch, safetensors; no part of aubade itself.
 """
 
 import argparse
@@ -73,7 +73,8 @@ class Towers:
         self.sound = getattr(out, "last_hidden_state", out)
 
     def named(self):
-        kinds = [k for k, p in (("image", ""), ("video", "_videos")) if f"pixel_values{p}" in self.inputs]
+        names = {"image": "pixel_values", "video": "pixel_values_videos"}
+        kinds = [kind for kind, name in names.items() if name in self.inputs]
         found = {f"{k}_embeds": out for k, out in zip(kinds, self.pictures)}
         return found | ({} if self.sound is None else {"audio_embeds": self.sound})
 
@@ -90,7 +91,8 @@ def greedy(kind, model, inputs, count, banned, length):
     fixed = {k: v for k, v in inputs.items() if k not in ("labels", "attention_mask")}
     found, margins = [], []
     for _ in range(count):
-        call = {**fixed, "input_ids": ids, "position_ids": positions, "attention_mask": torch.ones_like(ids)}
+        own = {"input_ids": ids, "position_ids": positions}
+        call = {**fixed, **own, "attention_mask": torch.ones_like(ids)}
         with torch.no_grad():
             logits = forward(kind, model, call).logits[0, -1].float()
         logits[banned] = -torch.inf
@@ -126,7 +128,6 @@ def main():
         tensors = {name: file.get_tensor(name) for name in file.keys()}
         facts = file.metadata()
     inputs = {k: tensors[k] for k in KEYS if k in tensors}
-    # A label that has no token before it in its row predicts nothing in either program.
     towers = Towers(kind, model, inputs)
     out = forward(kind, model, inputs, output_hidden_states=True)
     wanted = {f"hidden_states.{i}": h for i, h in enumerate(out.hidden_states)}
@@ -134,7 +135,8 @@ def main():
     if "loss" in tensors:
         wanted["loss"] = out.loss
         out.loss.backward()
-        wanted |= {f"grad.{plain(n)}": p.grad for n, p in model.named_parameters() if p.grad is not None}
+        found = [(n, p.grad) for n, p in model.named_parameters() if p.grad is not None]
+        wanted |= {f"grad.{plain(name)}": gradient for name, gradient in found}
     mask = inputs["attention_mask"].bool()
     worst = {"outputs": (0.0, "-"), "gradients": (0.0, "-")}
     failed = False
@@ -163,7 +165,8 @@ def main():
         want, margins = greedy(kind, model, inputs, len(got), placeholders(model.config), length)
         same = got == want
         failed |= not same
-        print("generated_ids", "equal" if same else f"differ: {got} instead of {want}", f"{min(margins):.1e}")
+        said = "equal" if same else f"differ: {got} instead of {want}"
+        print("generated_ids", said, f"(least margin {min(margins):.1e})")
     for group, (error, name) in worst.items():
         if name != "-":
             print(f"worst of {group}: {error:.2e} {name}")

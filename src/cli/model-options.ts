@@ -1,0 +1,21 @@
+import { Option } from "commander";
+import { ConfigError } from "../core/errors.ts";
+import { deviceSchema } from "../gpu/schema.ts";
+
+/** The `--storage` option of commands that load a model. */
+export function storageOption(): Option {
+  return new Option("--storage <type>", "storage of frozen matrices")
+    .choices(["f32", "f16s"])
+    .default("f32");
+}
+
+/** The `--tier` option of commands that open a device. */
+export function tierOption(): Option {
+  return new Option("--tier <tier>", "highest kernel tier: t0, t1, t2 or auto")
+    .default("auto")
+    .argParser((text: string) => {
+      const tier = text === "auto" ? text : text.toUpperCase();
+      if (deviceSchema.safeParse({ tier }).success) return tier;
+      throw new ConfigError("usage", `there is no tier "${text}".`, { hint: "Use t0, t1 or t2." });
+    });
+}
