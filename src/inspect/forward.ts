@@ -9,7 +9,7 @@ import { columnSum } from "../graph/ops/reduce.ts";
 import { Plan } from "../graph/plan.ts";
 import { recompute } from "../graph/recompute.ts";
 import { lossExtent, lossRows, packedDecoder, towers } from "../models/decoder/packed-decoder.ts";
-import { IGNORE, packedFeed, packTrees } from "../models/decoder/packed.ts";
+import { packedFeed, packTrees } from "../models/decoder/packed.ts";
 import { textRowBytes } from "../models/decoder/text.ts";
 import { type Feed, mergeFeeds } from "../models/feed.ts";
 import type { Model } from "../models/model.ts";
@@ -165,12 +165,4 @@ function trace(model: Model, backward: boolean): Graph {
   const boundaries = [...names.map((name) => graph.annotations.get(name)!), last];
   recompute(graph, { boundaries, backward: first });
   return graph;
-}
-
-/** The number of labelled tokens. */
-export function labelled(labels: readonly ArrayLike<number>[]): number {
-  return labels.reduce(
-    (sum, row) => sum + Array.from(row).filter((label) => label !== IGNORE).length,
-    0,
-  );
 }

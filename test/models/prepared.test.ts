@@ -169,8 +169,10 @@ describe("prepared prompts that do not pair up are refused", () => {
     );
   });
 
-  it("labels at padding", async () => {
+  it("labels at padding, and none at all", async () => {
     const [inputs, config] = await inputsOf("vl/tiny-a", "batch");
+    const none = await read(without(inputs, "labels"), config);
+    expect(() => shiftedLabels(none)).toThrow("there is no label, and so no loss");
     const labels = { ...inputs["labels"]!, values: inputs["labels"]!.values.slice() };
     labels.values[inputs["attention_mask"]!.values.indexOf(0)] = 5;
     const batch = await read({ ...inputs, labels }, config);

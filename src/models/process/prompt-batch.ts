@@ -73,13 +73,19 @@ export function spreadRows(batch: PromptBatch, rows: Float32Array, width: number
 /**
  * Labels aligned with the ids as targets per sample: for each token the id that follows it, or -100.
  *
- * @throws {DataError} `bad-labels` for a label at padding, or at the first token of a row, which no
- *   token predicts.
+ * @throws {DataError} `bad-labels` when there are none, or one stands at padding or at the first token
+ *   of a row, which no token predicts.
  */
 export function shiftedLabels({ samples, length, starts, labels }: PromptBatch): Int32Array[] {
+  if (labels === undefined || labels.every((label) => label === -100)) {
+    const rows = samples.map(({ row }) => row).join(", ");
+    throw new DataError("bad-labels", `${rows}: there is no label, and so no loss.`, {
+      hint: "Give labels beside input_ids: the ids that are to be predicted, -100 elsewhere.",
+    });
+  }
   return samples.map(({ row, inputIds }, i) => {
     const first = starts[i]!;
-    const given = labels!.subarray(i * length, (i + 1) * length);
+    const given = labels.subarray(i * length, (i + 1) * length);
     const bad = given.findIndex(
       (label, at) => label !== -100 && (at <= first || at >= first + inputIds.length),
     );
