@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { format } from "prettier";
 import { editorSchema, referencePage } from "../src/config/reference-page.ts";
+import { METRIC_ALIASES } from "../src/observe/aliases.ts";
 import { METRICS } from "../src/observe/metrics.ts";
 
 const STYLE = { printWidth: 100 };
@@ -22,11 +23,22 @@ metrics marked _clock_ differ between two runs of one seed on one machine.
 | --- | --- | --- |
 `;
 
+const ALIASES_HEAD = `## Names in other programs
+
+\`output.metric_aliases: true\` logs these besides.
+
+| name | metric | program |
+| --- | --- | --- |
+`;
+
 function metricsPage(): string {
   const rows = METRICS.map(({ name, doc, merge, timing }) => {
     return `| \`${name}\` | ${merge} | ${doc.replaceAll("|", "\\|")}${timing ? " _Clock._" : ""} |`;
   });
-  return `${METRICS_HEAD}${rows.join("\n")}\n`;
+  const aliases = METRIC_ALIASES.map(
+    ({ alias, of, source }) => `| \`${alias}\` | \`${of}\` | ${source} |`,
+  );
+  return `${METRICS_HEAD}${rows.join("\n")}\n\n${ALIASES_HEAD}${aliases.join("\n")}\n`;
 }
 
 /** The generated files, formatted: path from the repository's root, and text. */

@@ -13,6 +13,8 @@ export interface ChangedSetting {
 const FREE_ON_RESUME = [
   "output",
   "eval",
+  // But for masks, which take completions out of the loss.
+  "health",
   "train.max_steps",
   "train.logging_steps",
   "train.save_steps",
@@ -46,7 +48,10 @@ export function changedSettings(before: RunConfig, after: RunConfig): ChangedSet
  */
 export function checkResumable(before: RunConfig, after: RunConfig, runFolder: string): void {
   const wrong = changedSettings(before, after).filter(
-    ({ path }) => !FREE_ON_RESUME.some((free) => path === free || path.startsWith(`${free}.`)),
+    ({ path, before: was, after: is }) =>
+      was === "mask" ||
+      is === "mask" ||
+      !FREE_ON_RESUME.some((free) => path === free || path.startsWith(`${free}.`)),
   );
   if (wrong.length === 0) return;
   const list = wrong.map(

@@ -4,6 +4,7 @@ import { evalSchema } from "../eval/schema.ts";
 import { deviceSchema } from "../gpu/schema.ts";
 import { EXPORT_DTYPES } from "../models/export.ts";
 import { modelSchema } from "../models/schema.ts";
+import { healthSchema, reportToSchema } from "../observe/schema.ts";
 import { rewardsSchema } from "../reward/schema.ts";
 import { rolloutSchema } from "../rollout/schema.ts";
 import { sftSchema, trainSchema } from "../train/schema.ts";
@@ -39,6 +40,18 @@ export const outputSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("Whether trace.json says where every step's time went, for ui.perfetto.dev."),
+  completions: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Whether the completions of every logged step are written as parquet with TRL's columns, " +
+        "`completions/completions_00010.parquet`.",
+    ),
+  metric_aliases: z
+    .boolean()
+    .default(false)
+    .describe("Whether metrics are logged under other programs' names too; docs/metrics.md."),
+  report_to: reportToSchema,
 });
 
 /** A whole run, section by section; each section's schema lives with its owner. */
@@ -58,6 +71,11 @@ export const runSchema = z
     device: deviceSchema
       .prefault({})
       .describe("How the GPU is used; WebGPU itself prefers the fastest."),
+    health: healthSchema
+      .prefault({})
+      .describe(
+        "Rules that judge the run as it goes; health.md in the run folder has the verdict.",
+      ),
     output: outputSchema.prefault({}).describe("Where the run's files go."),
   })
   .superRefine((run, context) => {
@@ -78,6 +96,13 @@ export const runSchema = z
         ["eval", "seed"],
         `the held-out clips would be the training clips (data.seed is ${run.data.seed} too)`,
         `Set it to ${run.data.seed + 1}.`,
+      );
+    }
+    if (run.output.report_to.length > 0 && !run.output.tensorboard) {
+      report(
+        ["output", "tensorboard"],
+        `${run.output.report_to.join(" and ")} import the TensorBoard events`,
+        "Set it to true.",
       );
     }
     const trained = ["tune_mm_llm", "tune_mm_vision", "tune_mm_audio", "tune_mm_mlp"] as const;

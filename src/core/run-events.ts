@@ -10,6 +10,17 @@ export interface Scores {
   [kind: string]: number;
 }
 
+/** Something that a rule of the run's health found. */
+export interface HealthFinding {
+  /** Name of the rule in the section `health` of the configuration. */
+  rule: string;
+  level: "note" | "warn" | "stop";
+  /** What is wrong, with its numbers, and what to do. */
+  message: string;
+  /** A passage that shows it. */
+  example?: string;
+}
+
 /** What a run reports, by kind of event: the contract between the trainer and its watchers. */
 export interface RunEvents {
   /** The run is about to take its first step. */
@@ -60,6 +71,12 @@ export interface RunEvents {
     /** Milliseconds since 1970, with fractions; never goes back within a session. */
     startMs: number;
     durationMs: number;
+  };
+  /** Other rules of the run's health fire than before; empty findings say that all is well. */
+  health: {
+    step: number;
+    verdict: "healthy" | "warning" | "stop";
+    findings: HealthFinding[];
   };
   /** Something that the user should know and that stops nothing. */
   warning: { code: string; message: string };

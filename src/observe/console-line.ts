@@ -72,6 +72,8 @@ export class ConsoleLine {
   readonly #stepTimes: number[] = [];
   #shown = "";
   #drawnAt = -Infinity;
+  /** Rules of the run's health that fire, notes left out. */
+  #unhealthy: string[] = [];
   #task = "";
   #taskStart = 0;
 
@@ -97,6 +99,8 @@ export class ConsoleLine {
         const { folder } = event.data as RunEvents["checkpoint"];
         return this.print(this.#paint("2", `saved ${folder}`));
       }
+      case "health":
+        return this.#health(event.data as RunEvents["health"]);
       case "warning": {
         const { message } = event.data as RunEvents["warning"];
         return this.print(`${this.#paint("33", "warning:")} ${message}`);
@@ -136,8 +140,26 @@ export class ConsoleLine {
       const mean = this.#stepTimes.reduce((sum, value) => sum + value, 0) / this.#stepTimes.length;
       add("left", mean * (totalSteps - step), clockText);
     }
+    if (this.#unhealthy.length > 0) {
+      // Right after the step's number, where a narrow terminal does not cut it off.
+      parts.splice(1, 0, this.#paint("33", `health: ${this.#unhealthy.join(", ")}`));
+    }
     if (!this.#target.live) this.#target.write(`${parts.join("  ")}\n`);
     else this.#draw(parts.join("  "), step === totalSteps);
+  }
+
+  #health({ step, findings }: RunEvents["health"]): void {
+    const before = this.#unhealthy;
+    const wrong = findings.filter(({ level }) => level !== "note");
+    this.#unhealthy = wrong.map(({ rule }) => rule);
+    for (const { rule, message, example } of wrong) {
+      if (before.includes(rule)) continue;
+      const name = this.#paint("33", `health: ${rule}`);
+      this.print(`${name} at step ${step}: ${message}`);
+      if (example !== undefined) this.print(`  ${this.#paint("2", example)}`);
+    }
+    const over = before.filter((rule) => !this.#unhealthy.includes(rule));
+    if (over.length > 0) this.print(`health: ${over.join(", ")} over at step ${step}`);
   }
 
   #progress({ what, done, total, unit = "", ratePerS, leftS }: RunEvents["progress"]): void {

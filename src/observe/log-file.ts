@@ -17,6 +17,9 @@ export interface LogFile {
  */
 export type OpenLog = (name: string, keepBytes: number | undefined) => LogFile;
 
+/** Writes a file of that name whole, in place of one that is there. */
+export type WriteFile = (name: string, bytes: Uint8Array) => void;
+
 const encoder = new TextEncoder();
 
 /**

@@ -13,8 +13,9 @@ export interface MetricInfo {
 }
 
 /**
- * Every metric of a run. Names are TRL's wherever the meaning is TRL's; `correct`, `format`,
- * `rollout/*`, `sft/*` and `eval/*` are aubade's own.
+ * Every metric of a run. Names are TRL's wherever the meaning is TRL's; `token_mult_prob_error` and
+ * `advantages/*` are NeMo-RL's; `correct`, `format`, `groups/*`, `rollout/*`, `sft/*` and `eval/*`
+ * are aubade's own. Other programs' names for them: `aliases.ts`.
  */
 export const METRICS: readonly MetricInfo[] = [
   { name: "loss", doc: "Loss of the optimizer step.", merge: "mean" },
@@ -88,6 +89,54 @@ export const METRICS: readonly MetricInfo[] = [
     name: "sampling/sampling_logp_difference/max",
     doc: "Greatest |rollout log-prob - training log-prob|, in nats.",
     merge: "max",
+  },
+  {
+    name: "token_mult_prob_error",
+    doc: "Mean exp |rollout log-prob - training log-prob| of a token; 1 says that both agree.",
+    merge: "mean",
+  },
+  {
+    name: "token_mult_prob_error/*",
+    doc: "The same over the rows of one kind, where there are several.",
+    merge: "mean",
+  },
+  {
+    name: "rollout/seq_log_prob",
+    doc: "Mean log-probability of a whole completion as it was sampled, in nats.",
+    merge: "mean",
+  },
+  {
+    name: "rollout/banned_mass",
+    doc: "Greatest probability that placeholders and padded vocabulary rows held of a token.",
+    merge: "max",
+  },
+  { name: "advantages/mean", doc: "Mean advantage of the completions of a step.", merge: "mean" },
+  { name: "advantages/min", doc: "Least advantage.", merge: "min" },
+  { name: "advantages/max", doc: "Greatest advantage.", merge: "max" },
+  {
+    name: "groups/all_wrong",
+    doc: "Fraction of groups without a right answer whose rewards are all equal.",
+    merge: "mean",
+  },
+  {
+    name: "groups/all_right",
+    doc: "Fraction of groups of right answers only whose rewards are all equal.",
+    merge: "mean",
+  },
+  {
+    name: "completions/degenerate_ratio",
+    doc: "Fraction of completions that repeat themselves or are garbage.",
+    merge: "mean",
+  },
+  {
+    name: "completions/masked_ratio",
+    doc: "Fraction of completions that a health rule took out of the loss.",
+    merge: "mean",
+  },
+  {
+    name: "data/rows_over_budget",
+    doc: "Rows that a step left out since their prompts are over the budget of tokens.",
+    merge: "sum",
   },
   { name: "grad_norm", doc: "Global L2 norm of the gradient before clipping.", merge: "mean" },
   { name: "learning_rate", doc: "Learning rate of the step.", merge: "last" },

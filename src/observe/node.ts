@@ -5,11 +5,13 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  renameSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { CheckpointError } from "../core/errors.ts";
-import type { LogFile, OpenLog } from "./log-file.ts";
+import type { LogFile, OpenLog, WriteFile } from "./log-file.ts";
 
 function logError(action: string, path: string, cause: unknown): CheckpointError {
   const reason = (cause as NodeJS.ErrnoException).code ?? String(cause);
@@ -82,6 +84,25 @@ export function openLogFile(path: string, keepBytes?: number): LogFile {
       }
     },
     close: () => closeSync(descriptor),
+  };
+}
+
+/**
+ * Writes whole files by their names inside a folder: beside their place, then renamed.
+ *
+ * The writer raises {@link CheckpointError} `disk-full` or `log-unwritable`.
+ */
+export function filesIn(folder: string): WriteFile {
+  return (name, bytes) => {
+    const path = join(folder, name);
+    const beside = `${path}.part`;
+    try {
+      mkdirSync(dirname(path), { recursive: true });
+      writeFileSync(beside, bytes);
+      renameSync(beside, path);
+    } catch (cause) {
+      throw logError("write", path, cause);
+    }
   };
 }
 

@@ -1,6 +1,9 @@
 import type { RunEvent } from "../core/events.ts";
 import type { RunEvents } from "../core/run-events.ts";
-import { appendJsonLine, type LogFile, type OpenLog } from "./log-file.ts";
+import { withAliases } from "./aliases.ts";
+import { completionsFile, completionsParquet } from "./completions-parquet.ts";
+import { completionMetrics, type CompletionView, completionView } from "./completions.ts";
+import { appendJsonLine, type LogFile, type OpenLog, type WriteFile } from "./log-file.ts";
 import { MetricMeter } from "./metrics.ts";
 import { tfFileVersion, tfScalars } from "./tfevents.ts";
 import { TraceLog } from "./trace.ts";
@@ -32,12 +35,30 @@ const NOT_LOGGED = new Set(["start", "device", "progress", "checkpoint", "end"])
 /** Events of every session that are the same in all of them: the first session logs them. */
 const LOGGED_ONCE = new Set(["model"]);
 
+/** Who is told every step with its completions and with the row that ends with it. */
+export interface StepWatcher {
+  step(
+    step: number,
+    metrics: Readonly<Record<string, number>>,
+    completions: readonly CompletionView[],
+    row?: Readonly<Record<string, number>>,
+  ): void;
+  /** Raises when the run must not go on. */
+  check(): void;
+}
+
 /** Which logs a run keeps, and how. */
 export interface RunLogsOptions {
   open: OpenLog;
   rollouts: boolean;
   tensorboard: boolean;
   trace: boolean;
+  /** Whether rows have the names of other programs too. */
+  aliases?: boolean;
+  /** Writes the completions of logged steps as parquet; none are written when left out. */
+  completions?: WriteFile;
+  /** Told of every step; its failures are the run's. */
+  watcher?: StepWatcher;
   /** Steps that one row of metrics covers. */
   loggingSteps: number;
   /** Seconds since 1970, for TensorBoard's clock. */
@@ -58,6 +79,8 @@ export class RunLogs {
   readonly #meter = new MetricMeter();
   readonly #options: RunLogsOptions;
   readonly #trace: TraceLog | undefined;
+  /** Completions since the last step: those of the step that is under way. */
+  #completions: CompletionView[] = [];
   #failure: unknown;
 
   constructor(options: RunLogsOptions) {
@@ -89,11 +112,9 @@ export class RunLogs {
   #write(event: RunEvent): void {
     const { kind, data } = event;
     if (kind === "step") {
-      const { step, totalSteps, metrics } = data as RunEvents["step"];
-      this.#meter.add(metrics);
-      const due = step % this.#options.loggingSteps === 0 || step === totalSteps;
-      if (due) this.#row(step, this.#meter.take());
+      this.#step(data as RunEvents["step"]);
     } else if (kind === "rollout") {
+      this.#completions.push(completionView(data));
       const log = this.#logs.get(LOG_FILES.rollouts);
       if (log) appendJsonLine(log, data);
     } else if (kind === "span") {
@@ -102,6 +123,21 @@ export class RunLogs {
       if (kind === "evaluation") this.#evaluation(data as RunEvents["evaluation"]);
       appendJsonLine(this.#logs.get(LOG_FILES.events)!, { kind, ...data });
     }
+  }
+
+  #step({ step, totalSteps, metrics: reported }: RunEvents["step"]): void {
+    const { loggingSteps, completions: write, watcher } = this.#options;
+    const completions = this.#completions;
+    this.#completions = [];
+    const metrics = { ...completionMetrics(completions), ...reported };
+    this.#meter.add(metrics);
+    const due = step % loggingSteps === 0 || step === totalSteps;
+    const row = due ? this.#meter.take() : undefined;
+    if (row !== undefined) this.#row(step, row);
+    if (due && completions.length > 0) {
+      write?.(completionsFile(step), completionsParquet(step, completions));
+    }
+    watcher?.step(step, metrics, completions, row);
   }
 
   #span({ name, step, startMs, durationMs }: RunEvents["span"]): void {
@@ -115,19 +151,24 @@ export class RunLogs {
     this.#row(step, Object.fromEntries(named) as Record<string, number>);
   }
 
-  #row(step: number, metrics: Record<string, number>): void {
+  #row(step: number, own: Record<string, number>): void {
+    const metrics = this.#options.aliases === true ? withAliases(own) : own;
     appendJsonLine(this.#logs.get(LOG_FILES.metrics)!, { step, ...metrics });
     this.#logs.get(LOG_FILES.tensorboard)?.append(tfScalars(this.#options.now(), step, metrics));
   }
 
-  /** @throws {CheckpointError} the first failure to write since the run began. */
+  /**
+   * @throws {CheckpointError} the first failure to write since the run began.
+   * @throws {AubadeError} `health-stop` when the watcher asks for the run's end.
+   */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;
+    this.#options.watcher?.check();
   }
 
   /** Makes all logs durable and says where they stand. */
   position(): LogPosition {
-    this.check();
+    if (this.#failure !== undefined) throw this.#failure;
     const bytes: Record<string, number> = {};
     for (const [name, log] of this.#logs) {
       log.flush();

@@ -1,0 +1,111 @@
+import {
+  type Finding,
+  type HealthContext,
+  type HealthRule,
+  meanOf,
+  percent,
+  short,
+  valuesOf,
+} from "./rule.ts";
+
+const WINDOW = 8;
+const LEAST_GROUPS = 8;
+
+function zeroVariance({ rows, facts }: HealthContext, threshold: number): Finding | undefined {
+  const window = rows.slice(-WINDOW);
+  const shares = valuesOf(window, "frac_reward_zero_std");
+  const share = meanOf(shares);
+  if (shares.length * facts.promptsPerStep < LEAST_GROUPS || !(share > threshold)) return undefined;
+  const wrong = meanOf(valuesOf(window, "groups/all_wrong"));
+  const right = meanOf(valuesOf(window, "groups/all_right"));
+  const parts = Number.isNaN(wrong)
+    ? ""
+    : `: ${percent(wrong)} all wrong, ${percent(right)} all right`;
+  let advice = "Rewards that differ within a group are needed.";
+  if (wrong > right) {
+    advice =
+      "No completion earns more than another: read some of them, check that the answer can be " +
+      "parsed, and begin with easier rows or with supervised training.";
+  } else if (right > wrong) advice = "These rows are learnt: harder ones teach more.";
+  return {
+    message: `${percent(share)} of the groups of the last ${shares.length} rows have equal rewards and teach nothing${parts}. ${advice}`,
+  };
+}
+
+/** Whether rewards differ within some group, as far as it is known. */
+function hasAdvantages({ metrics, completions }: HealthContext): boolean {
+  if (completions.some(({ advantage }) => advantage !== undefined)) {
+    return completions.some(({ advantage = 0, masked }) => advantage !== 0 && !masked);
+  }
+  return (metrics["reward_std"] ?? 0) > 0;
+}
+
+function zeroLoss(context: HealthContext, threshold: number): Finding | undefined {
+  const { metrics, facts } = context;
+  const { loss = NaN, grad_norm: norm = NaN } = metrics;
+  if (facts.task !== "grpo" || !(Math.abs(loss) <= threshold)) return undefined;
+  if (!hasAdvantages(context)) {
+    return {
+      message: `The loss is ${short(loss)} because the rewards are equal within every group: this step teaches nothing.`,
+    };
+  }
+  if (facts.beta !== 0 || facts.numIterations !== 1) return undefined;
+  return {
+    message: `The loss is ${short(loss)} by construction: with one update per rollout and beta 0 every ratio is 1 and the advantages of a group sum to 0. The gradient is not 0 (norm ${short(norm)}): watch the reward, not the loss.`,
+  };
+}
+
+function deadGradient(context: HealthContext, threshold: number): Finding | undefined {
+  const norm = context.metrics["grad_norm"] ?? NaN;
+  if (!(norm <= threshold)) return undefined;
+  if (context.facts.task === "grpo" && !hasAdvantages(context)) return undefined;
+  return {
+    message: `The gradient norm is ${short(norm)} although there is something to learn. Nothing trains: check train.tune_mm_*, train.freeze and the adapters' target_modules.`,
+  };
+}
+
+function nonFinite({ metrics }: HealthContext, threshold: number): Finding | undefined {
+  const names = ["loss", "grad_norm"].filter((name) => {
+    const value = metrics[name];
+    return value !== undefined && !Number.isFinite(value);
+  });
+  if (names.length <= threshold) return undefined;
+  const values = names.map((name) => `${name} is ${metrics[name]}`);
+  return {
+    message: `${values.join(" and ")}. The weights can no longer be trusted: resume from the last checkpoint with a lower train.learning_rate.`,
+  };
+}
+
+function klDrift({ rows }: HealthContext, threshold: number): Finding | undefined {
+  const values = valuesOf(rows, "kl");
+  const last = values.at(-1) ?? NaN;
+  if (!(last > threshold)) return undefined;
+  return {
+    message: `The policy is ${short(last)} nats a token away from where it started (first row ${short(values[0]!)}, limit ${short(threshold)}). Raise train.beta or lower train.learning_rate, and read the completions.`,
+  };
+}
+
+const ERROR = "token_mult_prob_error";
+
+function mismatch({ metrics }: HealthContext, threshold: number): Finding | undefined {
+  // By Jensen's inequality exp of the mean difference is a lower bound where the mean of exp lacks.
+  const all = metrics[ERROR] ?? Math.exp(metrics["sampling/sampling_logp_difference/mean"] ?? NaN);
+  const kinds = Object.entries(metrics).filter(([name]) => name.startsWith(`${ERROR}/`));
+  const worst = kinds.reduce((high, one) => (one[1] > high[1] ? one : high), ["", all] as const);
+  if (!(worst[1] > threshold)) return undefined;
+  const kind = worst[0].slice(ERROR.length + 1);
+  const where = kind === "" ? "" : ` on rows of the kind ${kind} (${short(all)} over all)`;
+  return {
+    message: `Rollout and training disagree: ${ERROR} is ${short(worst[1])}${where}, limit ${short(threshold)}. The ratios of the loss are wrong by as much; positions or features of this kind differ between the two passes.`,
+  };
+}
+
+/** Rules on loss, gradient, policy and groups. */
+export const LEARNING_RULES: readonly HealthRule[] = [
+  { name: "zero_variance", every: "row", judge: zeroVariance },
+  { name: "zero_loss", every: "step", judge: zeroLoss },
+  { name: "dead_gradient", every: "step", judge: deadGradient },
+  { name: "non_finite", every: "step", judge: nonFinite },
+  { name: "kl_drift", every: "row", judge: klDrift },
+  { name: "mismatch", every: "step", judge: mismatch },
+];

@@ -1,0 +1,151 @@
+import { AubadeError } from "../../core/errors.ts";
+import { type Events } from "../../core/events.ts";
+import { type HealthFinding, report, type RunEvents } from "../../core/run-events.ts";
+import type { CompletionView } from "../completions.ts";
+import type { WriteFile } from "../log-file.ts";
+import { parseMetricRows } from "../reward-curve.ts";
+import type { HealthConfig, RuleName } from "../schema.ts";
+import { COMPLETION_RULES } from "./completion-rules.ts";
+import { LEARNING_RULES } from "./learning-rules.ts";
+import { REWARD_RULES } from "./reward-rules.ts";
+import type { HealthContext, HealthFacts, HealthRule } from "./rule.ts";
+import { type HealthRecord, healthText, type Spell, verdictOf } from "./verdict.ts";
+
+/** Every rule, in the order in which findings are told. */
+export const HEALTH_RULES: readonly HealthRule[] = [
+  ...COMPLETION_RULES,
+  ...LEARNING_RULES,
+  ...REWARD_RULES,
+];
+
+/** Names of what the monitor keeps in the run folder. */
+export const HEALTH_FILES = { record: "health.json", words: "health.md" } as const;
+
+/** Rows that rules look back over; more are not kept. */
+const MOST_ROWS = 64;
+
+/** What a monitor works with. */
+export interface HealthOptions {
+  rules: HealthConfig;
+  facts: HealthFacts;
+  /** Hears of verdicts as they change. */
+  events: Events;
+  /** Writes health.json and health.md; neither is written when left out. */
+  write?: WriteFile;
+  /** On resume, the logs as they were cut back: metrics.jsonl and events.jsonl. */
+  resume?: { metrics: string; events: string };
+}
+
+const encoder = new TextEncoder();
+
+/**
+ * Judges a run as it goes: numbers become a verdict in words.
+ *
+ * A `health` event is emitted when the set of findings changes; the state of a resumed run follows
+ * from its logs, so that it judges as one that was never stopped.
+ */
+export class HealthMonitor {
+  readonly #options: HealthOptions;
+  readonly #rows: Record<string, number | null>[] = [];
+  #findings: HealthFinding[] = [];
+  #history: Spell[] = [];
+  #stop: AubadeError | undefined;
+
+  constructor(options: HealthOptions) {
+    this.#options = options;
+    const { resume } = options;
+    if (resume === undefined) return;
+    for (const row of parseMetricRows(resume.metrics)) this.#remember(row);
+    for (const line of resume.events.split("\n").slice(0, -1)) {
+      const event = JSON.parse(line) as { kind: string } & RunEvents["health"];
+      if (event.kind === "health") this.#turn(event.step, event.findings);
+    }
+  }
+
+  /** What is wrong at the moment, and what is only noted. */
+  get findings(): readonly HealthFinding[] {
+    return this.#findings;
+  }
+
+  /**
+   * Judges a step; called once for each, in order.
+   *
+   * @param row - the row of the log that ends with this step, where one does.
+   */
+  step(
+    step: number,
+    metrics: Readonly<Record<string, number>>,
+    completions: readonly CompletionView[],
+    row?: Readonly<Record<string, number>>,
+  ): void {
+    const { rules, facts, events } = this.#options;
+    if (row !== undefined) this.#remember(row);
+    const context: HealthContext = { step, metrics, completions, rows: this.#rows, facts };
+    const findings = HEALTH_RULES.flatMap((rule): HealthFinding[] => {
+      const { action, threshold } = rules[rule.name];
+      if (action === "off") return [];
+      const before = this.#findings.filter((one) => one.rule === rule.name);
+      if (rule.every === "row" && row === undefined) return before;
+      const found = rule.judge(context, threshold);
+      const level = action === "mask" ? "warn" : action;
+      return found === undefined ? [] : [{ rule: rule.name, level, ...found }];
+    });
+    const changed = this.#turn(step, findings);
+    if (changed) {
+      report(events, "health", { step, verdict: verdictOf(findings), findings });
+    }
+    if (changed || row !== undefined) this.#write(step);
+    const fatal = findings.find(({ level }) => level === "stop");
+    if (fatal === undefined) return;
+    this.#stop ??= new AubadeError("health-stop", `step ${step}: ${fatal.message}`, {
+      hint: `health.${fatal.rule}.action stopped the run: repair the cause and continue with --resume, or set it to warn.`,
+    });
+  }
+
+  /** @throws {AubadeError} `health-stop` once a rule with the action `stop` has fired. */
+  check(): void {
+    if (this.#stop !== undefined) throw this.#stop;
+  }
+
+  #remember(row: Readonly<Record<string, number | null>>): void {
+    // Rows of evaluations have neither, and are no part of the training's history.
+    if (row["loss"] === undefined && row["reward"] === undefined) return;
+    this.#rows.push(row);
+    if (this.#rows.length > MOST_ROWS) this.#rows.shift();
+  }
+
+  /** Takes up new findings; true when other rules fire than before. */
+  #turn(step: number, findings: HealthFinding[]): boolean {
+    const names = (list: readonly HealthFinding[]) => list.map(({ rule }) => rule);
+    const before = new Set<string>(names(this.#findings));
+    const now = new Set<string>(names(findings));
+    for (const spell of this.#history) {
+      if (spell.to === null && !now.has(spell.rule)) spell.to = step - 1;
+    }
+    for (const { rule } of findings) {
+      if (!before.has(rule)) this.#history.push({ rule, from: step, to: null });
+    }
+    this.#findings = findings;
+    return before.size !== now.size || [...now].some((rule) => !before.has(rule));
+  }
+
+  #write(step: number): void {
+    const { write } = this.#options;
+    if (write === undefined) return;
+    const record: HealthRecord = {
+      step,
+      verdict: verdictOf(this.#findings),
+      findings: this.#findings,
+      history: this.#history,
+    };
+    write(HEALTH_FILES.record, encoder.encode(`${JSON.stringify(record, null, 2)}\n`));
+    write(HEALTH_FILES.words, encoder.encode(healthText(record, this.#actions())));
+  }
+
+  #actions(): Record<RuleName, string> {
+    const { rules } = this.#options;
+    return Object.fromEntries(
+      HEALTH_RULES.map(({ name }) => [name, `${rules[name].action}, ${rules[name].threshold}`]),
+    ) as Record<RuleName, string>;
+  }
+}

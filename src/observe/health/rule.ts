@@ -1,0 +1,69 @@
+import type { CompletionView } from "../completions.ts";
+import type { RuleName } from "../schema.ts";
+
+/** What of a run's configuration its health is judged by. */
+export interface HealthFacts {
+  task: "grpo" | "sft";
+  /** Weight of the KL term. */
+  beta: number;
+  /** Optimizer steps on each batch of rollouts. */
+  numIterations: number;
+  promptsPerStep: number;
+}
+
+/** What a rule sees of a step. */
+export interface HealthContext {
+  step: number;
+  /** The step's metrics, those that follow from its completions included. */
+  metrics: Readonly<Record<string, number>>;
+  completions: readonly CompletionView[];
+  /** The rows of metrics.jsonl up to this step, evaluations left out. */
+  rows: readonly Readonly<Record<string, number | null>>[];
+  facts: HealthFacts;
+}
+
+/** What a rule found: one sentence or two with their numbers, and a passage that shows it. */
+export interface Finding {
+  message: string;
+  example?: string;
+}
+
+/** A rule of a run's health. */
+export interface HealthRule {
+  name: RuleName;
+  /** Whether it judges every step, or the history at every row of the log. */
+  every: "step" | "row";
+  /** Undefined where nothing is wrong, or where it cannot be told. */
+  judge: (context: HealthContext, threshold: number) => Finding | undefined;
+}
+
+/** A share as whole percent. */
+export function percent(share: number): string {
+  return `${Math.round(100 * share)} %`;
+}
+
+/** A number short enough for a sentence. */
+export function short(value: number): string {
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(1);
+  return String(Number(value.toPrecision(3)));
+}
+
+/** The values of a metric in rows, where it was measured. */
+export function valuesOf(rows: HealthContext["rows"], name: string): number[] {
+  return rows.flatMap((row) => (typeof row[name] === "number" ? [row[name]] : []));
+}
+
+/** Mean of values; NaN of none. */
+export function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+const EXAMPLE_LENGTH = 120;
+
+/** A completion as an example: on one line, cut, with its place. */
+export function exampleOf({ text, sample, completion }: CompletionView): string {
+  const line = text.replace(/\s+/g, " ").trim();
+  const cut = line.length > EXAMPLE_LENGTH ? `${line.slice(0, EXAMPLE_LENGTH)}...` : line;
+  return `${sample || "row"}, completion ${completion}: ${JSON.stringify(cut)}`;
+}
