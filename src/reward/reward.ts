@@ -21,31 +21,55 @@ export interface RewardRow {
   readonly answer: string;
   /** The options of a choice, in the order of their letters. */
   readonly options?: readonly string[];
+  /** The question without its options, which a judge is told. */
+  readonly question?: string;
+  /** What kind of answer is asked for, as data sets name it: "multiple choice", "numerical", ... */
+  readonly problem_type?: string;
 }
 
-/** A named judgement of a completion. */
+/** A named judgement of a completion, at once: a pure function of the completion and its row. */
 export interface Reward<Row extends RewardRow = RewardRow> {
   readonly name: string;
   /** A finite number, usually 0 to 1, or null when the reward does not apply to the row. */
   score(completion: Completion, row: Row): number | null;
 }
 
-/** A reward and its factor in the sum. */
-export interface WeightedReward<Row extends RewardRow = RewardRow> {
-  readonly reward: Reward<Row>;
+/** A named judgement of a completion that may take its time, such as a judge's. */
+export interface AsyncReward<Row extends RewardRow = RewardRow> {
+  readonly name: string;
+  /** As `Reward.score`, or a promise of it. */
+  score(completion: Completion, row: Row): number | null | Promise<number | null>;
+}
+
+/** A reward and its factor in the sum; `Kind` is `AsyncReward` where rewards may take time. */
+export interface WeightedReward<
+  Row extends RewardRow = RewardRow,
+  Kind extends AsyncReward<Row> = Reward<Row>,
+> {
+  readonly reward: Kind;
   readonly weight: number;
 }
 
 /** A completion's reward with its parts. */
 export interface Score {
-  /** Weighted sum of the parts that apply; null when none does, and the completion is left out. */
+  /**
+   * Sum of `weighted` in its order, bit for bit; null when no reward applies, or when one with a
+   * weight failed: the completion then counts in no group, since a sum without that part is wrong.
+   */
   readonly total: number | null;
-  /** Each reward's own number by name, before its weight. */
+  /** Each reward's own number by name, before its weight; null where none applies or it failed. */
   readonly components: Readonly<Record<string, number | null>>;
+  /** Weight times number of the rewards that apply, in the order of the rewards. */
+  readonly weighted: Readonly<Record<string, number>>;
+  /** Why rewards failed, by name; empty when none did. */
+  readonly failures: Readonly<Record<string, string>>;
 }
 
+/** What one reward gave: a number, null where it does not apply, or why it failed. */
+export type Outcome = { value: number | null } | { failure: string };
+
 /**
- * Makes a reward from a name and a function.
+ * Makes a reward from a name and a function, which may return a promise.
  *
  * @throws {ConfigError} when the name is not kebab-case.
  * @example
@@ -54,28 +78,67 @@ export interface Score {
 export function defineReward<Row extends RewardRow = RewardRow>(
   name: string,
   score: (completion: Completion, row: Row) => number | null,
-): Reward<Row> {
+): Reward<Row>;
+/** Makes a reward that may take its time from a name and a function. */
+export function defineReward<Row extends RewardRow = RewardRow>(
+  name: string,
+  score: (completion: Completion, row: Row) => number | null | Promise<number | null>,
+): AsyncReward<Row>;
+/** Makes a reward from a name and a function; see the overloads. */
+export function defineReward<Row extends RewardRow>(
+  name: string,
+  score: (completion: Completion, row: Row) => number | null | Promise<number | null>,
+): AsyncReward<Row> {
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)) {
     throw new ConfigError("reward-name", `A reward cannot be called ${JSON.stringify(name)}.`, {
       hint: 'Use lower-case words joined by hyphens, such as "letter-order".',
     });
   }
+  const check = (value: unknown, { index }: Completion, row: Row): number | null => {
+    if (value === null || (typeof value === "number" && Number.isFinite(value))) return value;
+    throw new DataError(
+      "reward-value",
+      `Reward "${name}" gave ${show(value)} for completion ${index} of row ${row.id}.`,
+      { hint: "Return a finite number, or null where the reward does not apply." },
+    );
+  };
   return {
     name,
     score(completion, row) {
       const value = score(completion, row);
-      if (value === null || Number.isFinite(value)) return value;
-      throw new DataError(
-        "reward-value",
-        `Reward "${name}" gave ${value} for completion ${completion.index} of row ${row.id}.`,
-        { hint: "Return a finite number, or null where the reward does not apply." },
-      );
+      if (!(value instanceof Promise)) return check(value, completion, row);
+      return value.then((settled) => check(settled, completion, row));
     },
   };
 }
 
+function show(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+}
+
+/** The same reward under another name, which metrics and records then use. */
+export function renameReward<Row extends RewardRow>(
+  reward: AsyncReward<Row>,
+  name: string,
+): AsyncReward<Row> {
+  return defineReward<Row>(name, (completion, row) => reward.score(completion, row));
+}
+
+/** The same reward for rows of some problem types; it does not apply to others. */
+export function onlyFor<Row extends RewardRow>(
+  reward: AsyncReward<Row>,
+  problemTypes: readonly string[],
+): AsyncReward<Row> {
+  return defineReward<Row>(reward.name, (completion, row) =>
+    problemTypes.includes(row.problem_type ?? "") ? reward.score(completion, row) : null,
+  );
+}
+
 /**
- * Adds rewards up, and keeps every part: correctness and format stay separate numbers.
+ * Adds rewards up, and keeps every part: correctness and format stay separate numbers. A reward that
+ * throws is a failure of that part with its message, never a 0.
  *
  * @throws {ConfigError} when there is no reward, two have one name, or the weights make no sense.
  */
@@ -83,24 +146,59 @@ export function combineRewards<Row extends RewardRow>(
   parts: readonly WeightedReward<Row>[],
 ): (completion: Completion, row: Row) => Score {
   checkParts(parts);
-  return (completion, row) => {
-    const components: Record<string, number | null> = {};
-    let total: number | null = null;
-    for (const { reward, weight } of parts) {
-      const value = reward.score(completion, row);
-      components[reward.name] = value;
-      if (value !== null) total = (total ?? 0) + weight * value;
-    }
-    return { total, components };
-  };
+  return (completion, row) =>
+    addUp(
+      parts,
+      parts.map(({ reward }): Outcome => {
+        try {
+          return { value: reward.score(completion, row) };
+        } catch (error) {
+          return failed(error);
+        }
+      }),
+    );
 }
 
-function checkParts(parts: readonly WeightedReward<never>[]): void {
+/** What an error says, as the outcome of a reward. */
+export function failed(error: unknown): Outcome {
+  return { failure: error instanceof Error ? error.message : String(error) };
+}
+
+/** The score of a completion from what each of its rewards gave, in the rewards' order. */
+export function addUp(
+  parts: readonly { reward: { name: string }; weight: number }[],
+  outcomes: readonly Outcome[],
+): Score {
+  const components: Record<string, number | null> = {};
+  const weighted: Record<string, number> = {};
+  const failures: Record<string, string> = {};
+  let total: number | null = null;
+  let whole = true;
+  parts.forEach(({ reward: { name }, weight }, at) => {
+    const outcome = outcomes[at]!;
+    components[name] = "value" in outcome ? outcome.value : null;
+    if ("failure" in outcome) {
+      failures[name] = outcome.failure;
+      whole &&= weight === 0;
+    } else if (outcome.value !== null) {
+      weighted[name] = weight * outcome.value;
+      total = (total ?? 0) + weighted[name];
+    }
+  });
+  return { total: whole ? total : null, components, weighted, failures };
+}
+
+/**
+ * Checks that rewards can be added up.
+ *
+ * @throws {ConfigError} when there is no reward, two have one name, or the weights make no sense.
+ */
+export function checkParts(parts: readonly { reward: { name: string }; weight: number }[]): void {
   const names = new Set<string>();
   for (const { reward, weight } of parts) {
     if (names.has(reward.name)) {
       throw new ConfigError("reward-twice", `Reward "${reward.name}" is listed twice.`, {
-        hint: "List it once, with the sum of its weights.",
+        hint: "List it once, with the sum of its weights, or give one another name by `as`.",
       });
     }
     names.add(reward.name);

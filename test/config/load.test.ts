@@ -6,6 +6,7 @@ import { checkSource } from "../../src/config/load.ts";
 import { parseSource } from "../../src/config/source.ts";
 import { referenceFiles } from "../../scripts/make-config-reference.ts";
 import { ConfigError } from "../../src/core/errors.ts";
+import { REWARDS } from "../../src/reward/schema.ts";
 
 const disk = (path: string): Promise<string> => readFile(path, "utf8");
 
@@ -153,7 +154,7 @@ describe("messages", () => {
     ],
     [
       "rewards:\n  - name: corect\n",
-      'rewards.0.name is "corect"; it must be one of format, correct, random (configs/x.yaml:4). Did you mean correct?',
+      `rewards.0.name is "corect"; it must be one of ${REWARDS.join(", ")} (configs/x.yaml:4). Did you mean correct?`,
     ],
     [
       "eval:\n  seed: 3\n",

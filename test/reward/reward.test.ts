@@ -278,14 +278,20 @@ describe("combineRewards", () => {
     expect(score(completion(`${T}<answer>C</answer>`), ROW)).toEqual({
       total: 1,
       components: { format: 1, correct: 1 },
+      weighted: { format: 0.2, correct: 0.8 },
+      failures: {},
     });
     expect(score(completion(`${T}<answer>A</answer>`), ROW)).toEqual({
       total: 0.2,
       components: { format: 1, correct: 0 },
+      weighted: { format: 0.2, correct: 0 },
+      failures: {},
     });
     expect(score(completion("C"), ROW)).toEqual({
       total: 0,
       components: { format: 0, correct: 0 },
+      weighted: { format: 0, correct: 0 },
+      failures: {},
     });
   });
 

@@ -1,0 +1,34 @@
+import { ConfigError } from "../core/errors.ts";
+import { loadRewardModule } from "./load-module.ts";
+import { REGISTRY, type RewardSurroundings } from "./registry.ts";
+import { type AsyncReward, onlyFor, renameReward, type WeightedReward } from "./reward.ts";
+import { OWN_REWARD, type RewardConfig } from "./schema.ts";
+
+/**
+ * Makes the rewards that a configuration lists, in its order; modules of the user's own are loaded.
+ *
+ * @throws {ConfigError} when a module cannot be used, or a judge's key is not set.
+ */
+export async function configuredRewards(
+  configs: readonly RewardConfig[],
+  around: RewardSurroundings,
+): Promise<WeightedReward<never, AsyncReward>[]> {
+  return Promise.all(
+    configs.map(async (config) => {
+      let reward = await baseReward(config, around);
+      if (config.problem_types !== undefined) reward = onlyFor(reward, config.problem_types);
+      if (config.as !== undefined) reward = renameReward(reward, config.as);
+      return { reward, weight: config.weight };
+    }),
+  );
+}
+
+async function baseReward(config: RewardConfig, around: RewardSurroundings): Promise<AsyncReward> {
+  if (config.name !== OWN_REWARD) return REGISTRY[config.name].make(config.options ?? {}, around);
+  if (config.module !== undefined && around.configUrl !== undefined) {
+    return loadRewardModule(config.module, around.configUrl);
+  }
+  throw new ConfigError("reward-module-base", `The reward module ${config.module} has no base.`, {
+    hint: "Modules are loaded for configurations that come from a file.",
+  });
+}

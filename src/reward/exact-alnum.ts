@@ -1,0 +1,31 @@
+import { defineReward, type Reward } from "./reward.ts";
+import { firstBlock, widestBlock } from "./tags.ts";
+
+/** What changes which text is compared. */
+export interface ExactAlnumOptions {
+  /** Whether the whole text is the answer where the tag is missing; the default is that nothing is. */
+  fallback?: boolean;
+}
+
+/**
+ * 1 where the answer and the right answer are equal once everything but letters and numbers is gone
+ * and case is folded, 0 otherwise. The answer is what `<answer>([\s\S]*)</answer>` holds, first
+ * opening tag to last closing tag, so two blocks run together and do not match one letter.
+ *
+ * Letters and numbers are those of Unicode: a Cyrillic or fullwidth letter is not the Latin one.
+ *
+ * Source: NVIDIA-NeMo/RL `nemo_rl/environments/rewards.py`, `exact_answer_alphanumeric_reward`
+ * (7ea279abf, 2026-08-22); `fallback` is the variant of pull request 2823 that was taken out again.
+ */
+export function exactAlnumReward({ fallback = false }: ExactAlnumOptions = {}): Reward {
+  return defineReward("exact-alnum", ({ text }, row) => {
+    const answer = widestBlock(text, "answer") ?? (fallback ? text : undefined);
+    if (answer === undefined) return 0;
+    const gold = firstBlock(row.answer, "answer") ?? row.answer;
+    return alnum(answer) === alnum(gold) ? 1 : 0;
+  });
+}
+
+function alnum(text: string): string {
+  return text.replaceAll(/[^\p{L}\p{N}]+/gu, "").toLowerCase();
+}

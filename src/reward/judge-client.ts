@@ -1,0 +1,150 @@
+import { DataError } from "../core/errors.ts";
+
+/** How a judge is reached. */
+export interface JudgeEndpoint {
+  /** Base of an OpenAI-compatible service, such as `http://localhost:8000/v1`. */
+  url: string;
+  model: string;
+  /** Sent as a bearer token; never in a message or a log. */
+  apiKey?: string | undefined;
+  temperature: number;
+  max_tokens: number;
+  /** Seconds for one request with its reply. */
+  timeout_s: number;
+  /** Further requests after one that failed in a way that may pass. */
+  retries: number;
+  /** Seconds before the first further request; doubled before each next one. */
+  backoff_s: number;
+  /** Most requests under way at once. */
+  concurrency: number;
+}
+
+/** Longest wait between requests, whatever the service asks for, in seconds. */
+const LONGEST_WAIT_S = 60;
+
+/** Statuses that may pass: time-outs, rates, a service that starts. */
+const PASSING = new Set([408, 409, 425, 429, 500, 502, 503, 504, 529]);
+
+/** What went wrong with one request, and whether another may do better. */
+class RequestFailure extends Error {
+  readonly passing: boolean;
+  readonly waitS: number | undefined;
+
+  constructor(message: string, passing: boolean, waitS?: number) {
+    super(message);
+    this.passing = passing;
+    this.waitS = waitS;
+  }
+}
+
+/** Asks an OpenAI-compatible service, a few prompts at a time. */
+export class JudgeClient {
+  readonly #endpoint: JudgeEndpoint;
+  readonly #waiting: (() => void)[] = [];
+  #free: number;
+
+  constructor(endpoint: JudgeEndpoint) {
+    this.#endpoint = endpoint;
+    this.#free = endpoint.concurrency;
+  }
+
+  /**
+   * The reply to a prompt.
+   *
+   * @throws {DataError} `judge-failed` with the last failure and the number of requests.
+   */
+  async ask(prompt: string): Promise<string> {
+    const { retries, backoff_s: backoff } = this.#endpoint;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#limited(() => this.#request(prompt));
+      } catch (error) {
+        if (!(error instanceof RequestFailure)) throw error;
+        if (!error.passing || tries > retries) throw this.#failure(error, tries);
+        const waitS = Math.min(LONGEST_WAIT_S, error.waitS ?? backoff * 2 ** (tries - 1));
+        await new Promise((resolve) => setTimeout(resolve, waitS * 1000));
+      }
+    }
+  }
+
+  async #limited<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      // A place goes from hand to hand, so that nobody new slips in between.
+      const next = this.#waiting.shift();
+      if (next !== undefined) next();
+      else this.#free++;
+    }
+  }
+
+  async #request(prompt: string): Promise<string> {
+    const { url, model, apiKey, temperature, max_tokens, timeout_s: timeout } = this.#endpoint;
+    let status = 0;
+    let text: string;
+    let retryAfter: string | null = null;
+    try {
+      const response = await fetch(`${url.replace(/\/+$/, "")}/chat/completions`, {
+        method: "POST",
+        headers: {
+          "content-type": "application/json",
+          ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
+        },
+        body: JSON.stringify({
+          ...{ model, temperature, max_tokens },
+          messages: [{ role: "user", content: prompt }],
+        }),
+        signal: AbortSignal.timeout(timeout * 1000),
+        // A redirect would hand the key to another place.
+        redirect: "error",
+      });
+      status = response.status;
+      retryAfter = response.headers.get("retry-after");
+      text = await response.text();
+    } catch (error) {
+      throw new RequestFailure(this.#describe(error), true);
+    }
+    if (status !== 200) {
+      const seconds = Number(retryAfter ?? NaN);
+      const waitS = seconds >= 0 ? seconds : undefined;
+      throw new RequestFailure(`status ${status}: ${short(text)}`, PASSING.has(status), waitS);
+    }
+    return contentOf(text);
+  }
+
+  #describe(error: unknown): string {
+    if (!(error instanceof Error)) return String(error);
+    if (error.name === "TimeoutError") return `no reply within ${this.#endpoint.timeout_s} s`;
+    const cause = error.cause instanceof Error ? ` (${error.cause.message})` : "";
+    return `${error.message}${cause}`;
+  }
+
+  #failure(error: RequestFailure, tries: number): DataError {
+    const { url, apiKey } = this.#endpoint;
+    // Some services say in their refusal which key they were given.
+    const message = apiKey ? error.message.replaceAll(apiKey, "***") : error.message;
+    const asked = tries === 1 ? "one request" : `${tries} requests`;
+    return new DataError("judge-failed", `The judge at ${url} failed after ${asked}: ${message}.`, {
+      hint: "Look at the service; see options.timeout_s, retries and concurrency of the reward.",
+    });
+  }
+}
+
+function short(text: string): string {
+  const line = text.replaceAll(/\s+/g, " ").trim();
+  return line.length > 200 ? `${line.slice(0, 197)}...` : line;
+}
+
+function contentOf(text: string): string {
+  let content: unknown;
+  try {
+    const body = JSON.parse(text) as { choices?: { message?: { content?: unknown } }[] } | null;
+    content = body?.choices?.[0]?.message?.content;
+  } catch {
+    throw new RequestFailure(`a reply that is not JSON: ${short(text)}`, true);
+  }
+  if (typeof content === "string" && content.trim() !== "") return content;
+  throw new RequestFailure(`a reply without choices[0].message.content: ${short(text)}`, true);
+}

@@ -1,0 +1,63 @@
+import { exists } from "#io";
+import { ConfigError } from "../core/errors.ts";
+import { type AsyncReward, defineReward } from "./reward.ts";
+
+/**
+ * Loads a reward of a user's own: a module whose default export, or export called `reward`, is what
+ * `defineReward` makes, or any object with a `name` and a function `score`.
+ *
+ * What it returns is checked like that of any reward: a value that is no finite number or null, and
+ * anything thrown, is a failure of that completion with its message.
+ *
+ * @param path - of the module, relative to `base`.
+ * @param base - URL of the configuration file that names it, such as `file:///home/me/run.yaml`.
+ * @throws {ConfigError} `reward-module-missing`, `reward-module-failed`, `reward-module-export` or
+ * `reward-module-shape`, each with the path.
+ */
+export async function loadRewardModule(path: string, base: string): Promise<AsyncReward> {
+  const url = new URL(path, base);
+  const name = `The reward module ${path}`;
+  if (url.protocol === "file:" && !(await exists(filePath(url)))) {
+    throw new ConfigError("reward-module-missing", `${name} is not there: ${filePath(url)}.`, {
+      hint: "Give its path relative to the configuration file.",
+    });
+  }
+  let module: Record<string, unknown>;
+  try {
+    module = (await import(/* @vite-ignore */ url.href)) as Record<string, unknown>;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError("reward-module-failed", `${name} cannot be loaded: ${reason}.`, {
+      hint: "Correct the module; it runs once when the run starts.",
+      cause,
+    });
+  }
+  const found = module["default"] ?? module["reward"];
+  if (found === undefined) {
+    const exported = Object.keys(module).join(", ") || "nothing";
+    throw new ConfigError("reward-module-export", `${name} exports ${exported}.`, {
+      hint: "Export a reward as default or under the name reward.",
+    });
+  }
+  return checked(found, name);
+}
+
+function checked(found: unknown, what: string): AsyncReward {
+  const { name, score } = (typeof found === "object" ? (found ?? {}) : {}) as Partial<AsyncReward>;
+  if (typeof name !== "string" || typeof score !== "function") {
+    const shown = found === null ? "null" : typeof found === "object" ? "an object" : `a ${typeof found}`; // prettier-ignore
+    throw new ConfigError(
+      "reward-module-shape",
+      `${what} exports ${shown} without a name and a function score.`,
+      { hint: 'Export defineReward("my-reward", (completion, row) => ...).' },
+    );
+  }
+  const reward = found as AsyncReward;
+  return defineReward(name, (completion, row) => reward.score(completion, row));
+}
+
+/** The path of a file URL, without node:url, which a browser lacks. */
+function filePath(url: URL): string {
+  const path = decodeURIComponent(url.pathname);
+  return /^\/[A-Za-z]:\//.test(path) ? path.slice(1) : path;
+}
