@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { computeAdvantages } from "../../src/train/advantages.ts";
+import { computeAdvantages, type AdvantageEstimator } from "../../src/train/advantages.ts";
+import { golden } from "./loss/golden-losses.ts";
 
 const rounded = (values: Float64Array): number[] => [...values].map((v) => Number(v.toFixed(6)));
 
@@ -70,5 +71,152 @@ describe("advantages", () => {
   it("refuses what is not whole groups", () => {
     expect(() => computeAdvantages([1, 2, 3], 2, "group")).toThrow(RangeError);
     expect(() => computeAdvantages([1], 1, "group")).toThrow(RangeError);
+  });
+});
+
+/** Every estimator with what it needs, on rewards that are one component or three. */
+function advantagesOf(rewards: number[], groupSize: number, estimator: AdvantageEstimator) {
+  return computeAdvantages(rewards, groupSize, estimator, {
+    lengths: rewards.map((_, i) => 1 + (i % 5)),
+    components: [rewards, rewards.map((reward) => reward / 3), rewards.map(() => 0.1)],
+    weights: [0.3, 0.5, 0.2],
+    limit: Infinity,
+  }).advantages;
+}
+
+function expectAll(actual: Float64Array, expected: readonly number[]): void {
+  expect(actual.length).toBe(expected.length);
+  expected.forEach((value, i) => {
+    expect(Math.abs(actual[i]! - value), `${i}`).toBeLessThanOrEqual(
+      1e-9 * Math.abs(value) + 1e-15,
+    );
+  });
+}
+
+describe("estimators", () => {
+  it.each(golden.advantages.totals)(
+    "equal the code of TRL and the formulas of NeMo-RL on $rewards",
+    ({ rewards, group, lengths, advantages }) => {
+      for (const [name, expected] of Object.entries(advantages)) {
+        const estimator = name as AdvantageEstimator;
+        const options = { lengths, limit: Infinity };
+        expectAll(computeAdvantages(rewards, group, estimator, options).advantages, expected);
+      }
+    },
+  );
+
+  it.each(golden.advantages.gdpo)(
+    "of GDPO equal TRL's code with weights $weights",
+    ({ components, weights, group, advantages }) => {
+      const parts = components.map((part) => part.map((value) => value ?? NaN));
+      const totals = parts[0]!.map((_, i) =>
+        parts.every((part) => Number.isNaN(part[i]!))
+          ? NaN
+          : parts.reduce((sum, part, k) => sum + weights[k]! * (part[i]! || 0), 0),
+      );
+      const options = { components: parts, weights };
+      expectAll(computeAdvantages(totals, group, "gdpo", options).advantages, advantages);
+    },
+  );
+
+  it("give the numbers printed for the fixture", () => {
+    const rewards = [1, 0.2, 0.2, 0];
+    const loo = computeAdvantages(rewards, 4, "loo", { limit: Infinity });
+    expect(rounded(loo.advantages)).toEqual([7.505489, -0.377964, -0.377964, -1.010361]);
+    const components = [
+      [1, 1, 1, 0],
+      [1, 0, 0, 0],
+    ];
+    const gdpo = computeAdvantages(rewards, 4, "gdpo", { components, weights: [0.2, 0.8] });
+    expect(rounded(gdpo.advantages)).toEqual([1.465544, -0.338203, -0.338203, -0.789139]);
+    const rloo = computeAdvantages(rewards, 4, "rloo").advantages;
+    const none = computeAdvantages(rewards, 4, "none").advantages;
+    rloo.forEach((value, i) => expect(value).toBeCloseTo((none[i]! * 4) / 3, 14));
+  });
+
+  it("leave out rewards that do not apply", () => {
+    for (const estimator of ["loo", "rloo", "reinforce++", "gdpo"] as const) {
+      const advantages = advantagesOf([1, NaN, 0, 0.5, NaN, NaN, 1, NaN], 4, estimator);
+      expect(advantages[1], estimator).toBe(0);
+      expect(advantages.every(Number.isFinite), estimator).toBe(true);
+      expect(advantages[0], estimator).toBeGreaterThan(0);
+    }
+    const rloo = advantagesOf([1, NaN, 0, 0.5], 4, "rloo");
+    expect([...rloo]).toEqual([0.75, 0, -0.75, 0]);
+  });
+
+  it("say what they need", () => {
+    expect(() => computeAdvantages([1, 0], 2, "reinforce++")).toThrow(/lengths/);
+    expect(() => computeAdvantages([1, 0], 2, "gdpo")).toThrow(/components/);
+    expect(() => computeAdvantages([1, 0], 2, "gdpo", { components: [[1]] })).toThrow(RangeError);
+    expect(() =>
+      computeAdvantages([1, 0], 2, "gdpo", { components: [[1, 0]], weights: [1, 2] }),
+    ).toThrow(/2 weights for 1/);
+  });
+});
+
+describe("F26: equal rewards", () => {
+  const groupBaselines = ["group", "batch", "none", "loo", "rloo", "gdpo"] as const;
+
+  it("give exactly 0 with a baseline of the group, whatever the value, beside any other group", () => {
+    const value = fc.double({ min: -1e3, max: 1e3, noNaN: true });
+    fc.assert(
+      fc.property(
+        value,
+        fc.array(value, { minLength: 8, maxLength: 8 }),
+        fc.constantFrom(...groupBaselines),
+        (same, others, estimator) => {
+          const level = Array<number>(8).fill(same);
+          const advantages = advantagesOf([...others, ...level, ...others], 8, estimator);
+          expect(advantages.subarray(8, 16).every((x) => Object.is(x, 0))).toBe(true);
+        },
+      ),
+    );
+  });
+
+  it("give exactly 0 for 0.84, which eight times summed and divided is another number", () => {
+    for (const estimator of [...groupBaselines, "reinforce++"] as const) {
+      const advantages = advantagesOf(Array<number>(16).fill(0.84), 8, estimator);
+      expect(
+        advantages.every((x) => Object.is(x, 0)),
+        estimator,
+      ).toBe(true);
+    }
+  });
+});
+
+describe("F27: a leave-one-out deviation", () => {
+  const nearly = [1, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.15];
+
+  it("explodes in NeMo's formula where the others are nearly equal", () => {
+    const raw = (rewards: number[]) =>
+      computeAdvantages(rewards, 8, "loo", { limit: Infinity }).advantages[0]!;
+    expect(raw(nearly)).toBeCloseTo(42.7, 1);
+    expect(raw([1, 0, 0, 0, 0, 0, 0, 0.05])).toBeCloseTo(52.5, 1);
+    expect(raw([1, 0, 0, 0, 0, 0, 0, 0])).toBe(1);
+    for (const rewards of [nearly, [1, 0, 0, 0, 0, 0, 0, 0]]) {
+      expect(computeAdvantages(rewards, 8, "group").advantages[0]).toBeCloseTo(2.47, 2);
+    }
+  });
+
+  it("is cut at the root of the group size, and the cuts are counted", () => {
+    const { advantages, limited } = computeAdvantages(nearly, 8, "loo");
+    expect(advantages[0]).toBe(Math.sqrt(8));
+    expect(limited).toBe(1);
+    expect(computeAdvantages(nearly, 8, "loo", { limit: 5 }).advantages[0]).toBe(5);
+    expect(computeAdvantages(nearly, 8, "group").limited).toBe(0);
+  });
+
+  it("has a limit that no advantage over the whole group's deviation passes", () => {
+    const reward = fc.double({ min: 0, max: 1, noNaN: true });
+    fc.assert(
+      fc.property(fc.array(reward, { minLength: 8, maxLength: 8 }), (rewards) => {
+        const { groupStd } = computeAdvantages(rewards, 8, "none");
+        const rloo = computeAdvantages(rewards, 8, "rloo").advantages;
+        for (const value of rloo) {
+          expect(Math.abs(value)).toBeLessThanOrEqual(Math.sqrt(8) * groupStd[0]! * (1 + 1e-9));
+        }
+      }),
+    );
   });
 });
