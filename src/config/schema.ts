@@ -101,7 +101,7 @@ export const runSchema = z
     if (run.output.report_to.length > 0 && !run.output.tensorboard) {
       report(
         ["output", "tensorboard"],
-        `${run.output.report_to.join(" and ")} import the TensorBoard events`,
+        `output.report_to (${run.output.report_to.join(", ")}) needs the TensorBoard events`,
         "Set it to true.",
       );
     }

@@ -24,7 +24,7 @@ export interface CompletionView {
   /** Greatest probability that banned tokens held of one of its tokens. */
   bannedMass: number | undefined;
   /** Whether a rule took it out of the loss. */
-  masked: boolean;
+  masked: boolean | undefined;
   /** Log-probability of the whole completion, in nats. */
   logProb: number | undefined;
   degeneration: Degeneration | undefined;
@@ -72,7 +72,7 @@ export function completionView(data: Readonly<Record<string, unknown>>): Complet
     advantage: numberOf(data["advantage"]),
     correct: correctOf(data),
     bannedMass: numberOf(data["banned_mass"]),
-    masked: data["masked"] === true,
+    masked: typeof data["masked"] === "boolean" ? data["masked"] : undefined,
     logProb: Array.isArray(logProbs)
       ? (logProbs as number[]).reduce((sum, value) => sum + value, 0)
       : undefined,
@@ -120,6 +120,9 @@ export function completionMetrics(completions: readonly CompletionView[]): Recor
   if (count === 0) return {};
   const advantages = known(completions.map(({ advantage }) => advantage));
   const logProbs = known(completions.map(({ logProb }) => logProb));
+  const masked = known(
+    completions.map((one) => (one.masked === undefined ? undefined : Number(one.masked))),
+  );
   const banned = known(completions.map(({ bannedMass }) => bannedMass));
   const states = groupsOf(completions).map(groupState);
   const judged = completions.every(({ correct }) => correct !== undefined);
@@ -141,6 +144,6 @@ export function completionMetrics(completions: readonly CompletionView[]): Recor
     "groups/all_wrong": fraction("all wrong"),
     "groups/all_right": fraction("all right"),
     "completions/degenerate_ratio": share(degenerate, count),
-    "completions/masked_ratio": share(completions.filter(({ masked }) => masked).length, count),
+    "completions/masked_ratio": mean(masked),
   };
 }

@@ -122,7 +122,7 @@ export const healthSchema = z.strictObject({
   reward_farming: rule(
     "Reward that rises while correctness does not, such as format alone.",
     "Rise of the mean reward over the last 16 rows above which it fires",
-    0.1,
+    0.05,
     "warn",
   ),
   reward_failure: rule(

@@ -110,6 +110,28 @@ describe("console line", () => {
     expect(state.text).toContain("evaluating 48/192 questions  24 questions/s  left 6s");
   });
 
+  it("says what is unhealthy when it begins, beside every step, and when it is over", () => {
+    const { events, state, step } = watch();
+    const finding = { rule: "repetition", level: "warn" as const, message: "9 of 9 repeat." };
+    const note = { rule: "zero_loss", level: "note" as const, message: "By construction." };
+    report(events, "health", { step: 1, verdict: "healthy", findings: [note] });
+    report(events, "health", {
+      ...{ step: 2, verdict: "warning" },
+      findings: [{ ...finding, example: 'row-1, completion 0: "systemsystem"' }, note],
+    });
+    step(2);
+    report(events, "health", { step: 3, verdict: "healthy", findings: [note] });
+    step(3);
+    expect(state.text.split("\n").map((line) => line.slice(0, 60))).toEqual([
+      "health: repetition at step 2: 9 of 9 repeat.",
+      '  row-1, completion 0: "systemsystem"',
+      "step  2/40  health: repetition  reward 0.740  correct 0.688 ",
+      "health: repetition over at step 3",
+      "step  3/40  reward 0.740  correct 0.688  format 0.969  kl 0.",
+      "",
+    ]);
+  });
+
   it("colours and cuts by what is seen", () => {
     const { state, step } = watch({ live: true, color: true, columns: () => 30 });
     step(1);

@@ -120,9 +120,9 @@ describe("run logs", () => {
       .map((line) => JSON.parse(line) as unknown);
     expect(rows).toEqual([
       { step: 0, "eval/overall": 0.5, "eval/format": 1 },
-      { step: 2, reward: 1.5, learning_rate: 0.2 },
-      { step: 4, reward: 3.5, learning_rate: 0.4 },
-      { step: 5, reward: 5, learning_rate: 0.5 },
+      { step: 2, "completions/degenerate_ratio": 0, reward: 1.5, learning_rate: 0.2 },
+      { step: 4, "completions/degenerate_ratio": 0, reward: 3.5, learning_rate: 0.4 },
+      { step: 5, "completions/degenerate_ratio": 0, reward: 5, learning_rate: 0.5 },
     ]);
   });
 

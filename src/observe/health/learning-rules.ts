@@ -35,7 +35,7 @@ function zeroVariance({ rows, facts }: HealthContext, threshold: number): Findin
 /** Whether rewards differ within some group, as far as it is known. */
 function hasAdvantages({ metrics, completions }: HealthContext): boolean {
   if (completions.some(({ advantage }) => advantage !== undefined)) {
-    return completions.some(({ advantage = 0, masked }) => advantage !== 0 && !masked);
+    return completions.some(({ advantage = 0, masked }) => advantage !== 0 && masked !== true);
   }
   return (metrics["reward_std"] ?? 0) > 0;
 }
