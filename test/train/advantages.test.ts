@@ -208,13 +208,16 @@ describe("F27: a leave-one-out deviation", () => {
   });
 
   it("has a limit that no advantage over the whole group's deviation passes", () => {
-    const reward = fc.double({ min: 0, max: 1, noNaN: true });
+    // Thousandths: squares of differences of doubles near 0 would underflow.
+    const reward = fc.integer({ min: 0, max: 1000 }).map((points) => points / 1000);
     fc.assert(
       fc.property(fc.array(reward, { minLength: 8, maxLength: 8 }), (rewards) => {
         const { groupStd } = computeAdvantages(rewards, 8, "none");
         const rloo = computeAdvantages(rewards, 8, "rloo").advantages;
         for (const value of rloo) {
-          expect(Math.abs(value)).toBeLessThanOrEqual(Math.sqrt(8) * groupStd[0]! * (1 + 1e-9));
+          expect(Math.abs(value)).toBeLessThanOrEqual(
+            Math.sqrt(8) * groupStd[0]! * (1 + 1e-9) + 1e-15,
+          );
         }
       }),
     );

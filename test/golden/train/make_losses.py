@@ -311,6 +311,7 @@ def cases(batches):
         dict(top_entropy_quantile=0.4),
         dict(top_entropy_quantile=0.0, entropy_coef=0.01),
         dict(off_policy_mask_threshold=0.02),
+        dict(off_policy_mask_threshold=0.12),
         dict(entropy_coef=0.01, mask_truncated_completions=True, top_entropy_quantile=0.7),
         dict(importance_sampling_mode="token_truncate", importance_sampling_clip_max=1.2),
         dict(

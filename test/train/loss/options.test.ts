@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { isOnPolicy } from "../../../src/train/loss/off-policy-mask.ts";
 import { policyLoss } from "../../../src/train/loss/policy-loss.ts";
 import type { LossSettings } from "../../../src/train/loss/settings.ts";
 import { topEntropyThreshold } from "../../../src/train/loss/top-entropy.ts";
@@ -70,6 +71,24 @@ describe("top entropy", () => {
     expect(totals).toMatchObject({ tokens: 9, completions: 4 });
     expect(totals.entropyThreshold).toBe(0.8);
     expect(totals.entropyTokens).toBe(5);
+  });
+});
+
+describe("the off-policy mask", () => {
+  const logp = [0, -1, -1.2, -0.4, -0.1];
+
+  it("asks the mean over the completion's tokens, not their sum", () => {
+    // sampling - logp is .1, .3, .2 over tokens 1 to 3.
+    const sampling = [9, -0.9, -0.9, -0.2, 9];
+    expect(isOnPolicy(logp, sampling, 1, 3, 0.21)).toBe(true);
+    expect(isOnPolicy(logp, sampling, 1, 3, 0.19)).toBe(false);
+  });
+
+  it("takes an unknown log-probability as no difference, in the mean too", () => {
+    const sampling = [9, -0.9, NaN, -0.2, 9];
+    expect(isOnPolicy(logp, sampling, 1, 3, 0.11)).toBe(true);
+    expect(isOnPolicy(logp, sampling, 1, 3, 0.09)).toBe(false);
+    expect(isOnPolicy(logp, sampling, 1, 0, 0)).toBe(true);
   });
 });
 
