@@ -7,8 +7,10 @@ import { Events } from "../core/events.ts";
 import { report, type RunEvents } from "../core/run-events.ts";
 import { baseName, joinPath } from "../io/path.ts";
 import { clockText, scoresText } from "../observe/console-line.ts";
-import { logsIn } from "../observe/node.ts";
-import { RunLogs } from "../observe/run-logs.ts";
+import { HealthMonitor } from "../observe/health/monitor.ts";
+import { filesIn, logsIn } from "../observe/node.ts";
+import { LOG_FILES, RunLogs, TENSORBOARD_FOLDER } from "../observe/run-logs.ts";
+import { trackerCommands } from "../observe/trackers.ts";
 import { findCheckpoint } from "../train/checkpoint-folder.ts";
 import {
   lastRunFolder,
@@ -130,16 +132,36 @@ export async function trainCommand(argv: string[], engine: TrainEngine): Promise
     device: {},
   };
   await writeRunFacts(folder, resolvedYaml(config), facts);
+  const events = new Events();
+  const { task, train, output } = config;
+  const health = new HealthMonitor({
+    rules: config.health,
+    facts: {
+      ...{ task, beta: train.beta, numIterations: train.num_iterations },
+      promptsPerStep: train.prompts_per_step,
+    },
+    events,
+    write: filesIn(folder),
+  });
   const logs = new RunLogs({
     open: logsIn(folder),
-    rollouts: config.output.rollouts,
-    tensorboard: config.output.tensorboard,
-    trace: config.output.trace,
-    loggingSteps: config.train.logging_steps,
+    rollouts: output.rollouts,
+    tensorboard: output.tensorboard,
+    trace: output.trace,
+    aliases: output.metric_aliases,
+    ...(output.completions && { completions: filesIn(folder) }),
+    watcher: health,
+    loggingSteps: train.logging_steps,
     now: () => Date.now() / 1000,
     ...(resume && { resumeAt: resume.state.logs }),
   });
-  const events = new Events();
+  if (resume) {
+    const [metrics, happened] = [LOG_FILES.metrics, LOG_FILES.events];
+    health.restore(
+      await readText(joinPath(folder, metrics)),
+      await readText(joinPath(folder, happened)),
+    );
+  }
   events.listen(logs.listen);
   events.listen(line.listen);
   let written = Promise.resolve();
@@ -156,9 +178,14 @@ export async function trainCommand(argv: string[], engine: TrainEngine): Promise
     const shared = { events, stop: interrupt.stop, runFolder: folder, logs };
     const result = await engine(config, resume ? { ...shared, resume } : shared);
     logs.check();
-    await written;
     await writeRunReport(folder, config, facts, result);
     stream.write(closing(result, folder));
+    if (!result.stopped) {
+      const tracked = { events: joinPath(folder, TENSORBOARD_FOLDER), name: baseName(folder) };
+      for (const command of trackerCommands(output.report_to, tracked)) {
+        stream.write(`${command}\n`);
+      }
+    }
     if (options.json)
       process.stdout.write(`${JSON.stringify(runSummary(config, result, folder))}\n`);
     return 0;
@@ -166,5 +193,6 @@ export async function trainCommand(argv: string[], engine: TrainEngine): Promise
     interrupt.release();
     line.end();
     logs.close();
+    await written;
   }
 }

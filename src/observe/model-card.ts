@@ -150,7 +150,9 @@ const CONTENTS = `| file | holds |
 | \`run.json\` | command, versions, seed, device |
 | \`metrics.jsonl\` | one row per logged step, one per evaluation |
 | \`rollouts.jsonl\` | every completion with its rewards |
-| \`events.jsonl\` | evaluations and warnings |
+| \`events.jsonl\` | evaluations, warnings and changes of the verdict |
+| \`health.md\`, \`health.json\` | what the numbers say of the run, in words and for programs |
+| \`completions/\` | with \`output.completions\`: logged steps as parquet with TRL's columns |
 | \`tb/\` | the metrics for TensorBoard |
 | \`trace.json\` | with \`output.trace\`: where the time went, for ui.perfetto.dev |
 | \`checkpoint-NNNNN/\` | a state from which the run continues bit for bit |`;

@@ -22,6 +22,9 @@ export const LOG_FILES = {
   trace: "trace.json",
 } as const;
 
+/** Folder of the TensorBoard events, which trackers import. */
+export const TENSORBOARD_FOLDER = "tb";
+
 /** Where the logs of a run stand: what a checkpoint stores of them. */
 export interface LogPosition {
   /** Length of every log in bytes, by name. */

@@ -113,6 +113,8 @@ describe("train command", () => {
       "config.yaml",
       "curve.svg",
       "events.jsonl",
+      "health.json",
+      "health.md",
       "metrics.jsonl",
       "rollouts.jsonl",
       "run.json",
@@ -123,6 +125,36 @@ describe("train command", () => {
     expect(card).toContain("Device: adapter none, tier T0.");
     const facts = JSON.parse(await readFile(join(root, "a", "run.json"), "utf8")) as object;
     expect(facts).toMatchObject({ seed: 42, device: { tier: "T0" } });
+  });
+
+  it("writes completions, other programs' names and what trackers import, when asked", async () => {
+    const asked = [
+      "output.completions=true",
+      "output.metric_aliases=true",
+      "output.report_to=[wandb, trackio]",
+    ];
+    expect(await run("w", engine(), ...asked)).toBe(0);
+    expect(out).toContain(`--project aubade --id w ${join(root, "w", "tb")}\n`);
+    expect(out).toContain("trackio.import_tf_events(");
+    const files = await readdir(join(root, "w", "completions"));
+    expect(files).toEqual([2, 4, 5].map((step) => `completions_0000${step}.parquet`));
+    expect(await readFile(join(root, "w", "metrics.jsonl"), "utf8")).toContain(
+      '"grpo/total_reward":0.5',
+    );
+    expect(await readFile(join(root, "w", "health.md"), "utf8")).toContain("The run is healthy.");
+  });
+
+  it("a rule of the run's health that stops ends the run by its name", async () => {
+    const stop = "health.repetition.action=stop";
+    const loud: TrainEngine = (config, options) => {
+      for (let i = 0; i < 3; i++) {
+        report(options.events, "rollout", { step: 1, text: "system".repeat(30), sample: "r" });
+      }
+      return engine()(config, options);
+    };
+    await expect(run("l", loud, stop)).rejects.toMatchObject({ code: "health-stop" });
+    expect(out).toContain("health: repetition at step 1: 3 of 4 completions (75 %) repeat");
+    expect(await readFile(join(root, "l", "health.md"), "utf8")).toContain("The run was stopped.");
   });
 
   it("Ctrl-C saves and exits 0; the resumed run leaves the logs of one never stopped", async () => {

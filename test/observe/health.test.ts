@@ -43,8 +43,7 @@ function run(
 ) {
   const events = new Events();
   const heard: RunEvents["health"][] = [];
-  const text = (name: string): string =>
-    new TextDecoder().decode(saved.logs.get(name)?.content().slice(0, resumeAt?.bytes[name]));
+  const text = (name: string): string => new TextDecoder().decode(saved.logs.get(name)?.content());
   const write: WriteFile = (name, bytes) =>
     void saved.files.set(name, new TextDecoder().decode(bytes));
   const health = new HealthMonitor({
@@ -52,7 +51,6 @@ function run(
     facts: { task: "grpo", beta: 0, numIterations: 1, promptsPerStep: 4, ...facts },
     events,
     write,
-    ...(resumeAt && { resume: { metrics: text("metrics.jsonl"), events: text("events.jsonl") } }),
   });
   const logs = new RunLogs({
     open: (name, keep) => {
@@ -65,6 +63,7 @@ function run(
     watcher: health,
     ...(resumeAt && { resumeAt }),
   });
+  if (resumeAt) health.restore(text("metrics.jsonl"), text("events.jsonl"));
   events.listen(logs.listen);
   events.listen(({ kind, data }) => {
     if (kind === "health") heard.push(data as RunEvents["health"]);

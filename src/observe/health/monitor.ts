@@ -32,8 +32,6 @@ export interface HealthOptions {
   events: Events;
   /** Writes health.json and health.md; neither is written when left out. */
   write?: WriteFile;
-  /** On resume, the logs as they were cut back: metrics.jsonl and events.jsonl. */
-  resume?: { metrics: string; events: string };
 }
 
 const encoder = new TextEncoder();
@@ -53,10 +51,17 @@ export class HealthMonitor {
 
   constructor(options: HealthOptions) {
     this.#options = options;
-    const { resume } = options;
-    if (resume === undefined) return;
-    for (const row of parseMetricRows(resume.metrics)) this.#remember(row);
-    for (const line of resume.events.split("\n").slice(0, -1)) {
+  }
+
+  /**
+   * Takes up a run that is resumed.
+   *
+   * @param metrics - metrics.jsonl as it was cut back to the checkpoint.
+   * @param happened - events.jsonl likewise.
+   */
+  restore(metrics: string, happened: string): void {
+    for (const row of parseMetricRows(metrics)) this.#remember(row);
+    for (const line of happened.split("\n").slice(0, -1)) {
       const event = JSON.parse(line) as { kind: string } & RunEvents["health"];
       if (event.kind === "health") this.#turn(event.step, event.findings);
     }
