@@ -158,8 +158,8 @@ export class Model {
   }
 
   /** What the decoder is fed for packed trees. */
-  treeFeed(trees: readonly Tree[], offset?: FeatureOffset): Feed {
-    return packedFeed(this.config, packTrees(trees), offset);
+  treeFeed(trees: readonly Tree[], offsets?: readonly FeatureOffset[]): Feed {
+    return packedFeed(this.config, packTrees(trees), offsets);
   }
 
   /** What the towers are fed for the media of samples, in their order. */

@@ -31,6 +31,19 @@ export const rolloutSchema = z.strictObject({
     .positive()
     .default(512)
     .describe("Most tokens of a completion, its end token included."),
+  max_batches_per_step: z
+    .int()
+    .positive()
+    .default(1)
+    .describe(
+      "Most rollout batches of a step: above 1, groups whose rewards are all equal are replaced by " +
+        "groups of further prompts (dynamic sampling).",
+    ),
+  over_sampling: z
+    .number()
+    .min(1)
+    .default(1)
+    .describe("Prompts that are rolled out for each one that a step needs."),
 });
 
 /** How completions are sampled, checked. */

@@ -5,7 +5,7 @@ import type { Model } from "../models/model.ts";
 import type { Processor } from "../models/process/processor.ts";
 import { Generator, tokenFacts } from "../rollout/generator.ts";
 import { GrpoTrainer } from "./grpo.ts";
-import { AdamW } from "./optimizer.ts";
+import { AdamW, isDecayed } from "./optimizer.ts";
 import { rolloutMetrics } from "./rollout-metrics.ts";
 import type { RunSettings, TrainOptions } from "./run-interface.ts";
 import { learningRateAt } from "./schedule.ts";
@@ -60,11 +60,12 @@ export class GrpoTask implements TrainingTask {
   ): Promise<GrpoTask> {
     const { data, train, rollout } = settings;
     const order = new RowOrder(data.clips, (epoch) => rowOrder(data.clips, train.seed, epoch));
-    const used = order.used(train.max_steps * train.prompts_per_step);
+    const perStep = train.prompts_per_step * rollout.over_sampling * rollout.max_batches_per_step;
+    const used = order.used(train.max_steps * Math.ceil(perStep));
     const dataset = await openDataset("train", data, used, data.folder, events);
     const loader = new SampleLoader(processor);
     await checkBudget(loader, processor, dataset.row(order.at(0)), settings);
-    const optimizer = await AdamW.create(model.device, model.weights.trained, train);
+    const optimizer = await AdamW.create(model.device, model.weights.trained, train, isDecayed);
     const measured = train.beta > 0 || train.measure_kl;
     const reference = measured ? await loadReference(model, settings, events) : undefined;
     const trainer = new GrpoTrainer({
@@ -98,20 +99,20 @@ export class GrpoTask implements TrainingTask {
   /** One rollout batch, its updates, and the metrics of both. */
   async step(cursor: Cursor): Promise<{ metrics: Record<string, number>; tokens: number }> {
     const { train } = this.#settings;
-    const count = train.prompts_per_step;
-    const rows = Array.from({ length: count }, (_, i) =>
-      this.#dataset.row(this.#order.at(cursor.samplesConsumed + i)),
-    );
+    let consumed = cursor.samplesConsumed;
+    const next = (count: number) =>
+      Array.from({ length: count }, () => this.#dataset.row(this.#order.at(consumed++)));
     const rate = learningRateAt(train, cursor.step, this.totalSteps);
-    const result = await this.#trainer.step(rows, cursor.draw, rate, cursor.step + 1);
+    const place = { step: cursor.step + 1, draw: cursor.draw, rate };
+    const result = await this.#trainer.step(next, place);
     const { rewards, scores, lengths, ended } = result.groups;
     const names = Object.keys(scores[0]!.components);
     const parts = Object.fromEntries(
       names.map((name) => [name, scores.map(({ components }) => components[name] ?? NaN)]),
     );
     cursor.step++;
-    cursor.draw++;
-    cursor.samplesConsumed += count;
+    cursor.draw += result.batches;
+    cursor.samplesConsumed += result.rows;
     return {
       tokens: result.tokens,
       metrics: {

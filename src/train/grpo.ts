@@ -1,41 +1,23 @@
-import { AubadeError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
-import { report, reportSpan } from "../core/run-events.ts";
+import { reportSpan } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
 import type { TinyRow } from "../data/tiny/dataset.ts";
-import { asCompletion } from "../eval/evaluate.ts";
-import { scalar, type Extent } from "../graph/extent.ts";
-import type { Graph, Tensor } from "../graph/graph.ts";
-import type { GrowingPlan } from "../graph/growing-plan.ts";
-import { POLICY_TERMS, policyLoss } from "../graph/ops/loss.ts";
-import { mergeFeeds, type Feed } from "../models/feed.ts";
 import type { Model } from "../models/model.ts";
-import { storedFeatures } from "../models/decoder/packed-decoder.ts";
-import { completionBranch, treeTokens, type Tree } from "../models/decoder/packed.ts";
 import type { Processor } from "../models/process/processor.ts";
-import { checkLedger, type Sample } from "../models/process/sample.ts";
-import { ADAPTER_SCALAR } from "../nn/layers.ts";
-import { formatReward } from "../reward/format.ts";
-import { accuracyReward } from "../reward/lenient-answer.ts";
-import {
-  combineRewards,
-  type Completion,
-  type Score,
-  type WeightedReward,
-} from "../reward/reward.ts";
-import type { GeneratedCompletion, Generator } from "../rollout/generator.ts";
+import type { Sample } from "../models/process/sample.ts";
+import type { AsyncReward, Score, WeightedReward } from "../reward/reward.ts";
+import { RewardScorer } from "../reward/scorer.ts";
+import type { Generator } from "../rollout/generator.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
 import { computeAdvantages } from "./advantages.ts";
-import { tokenWeights } from "./normaliser.ts";
+import { betaAt } from "./loss/beta.ts";
+import { klPenalisedRewards } from "./loss/kl.ts";
+import type { LossSettings } from "./loss/settings.ts";
 import type { AdamW } from "./optimizer.ts";
-import { scoringPass, trainingPass } from "./pass.ts";
-import { cutPasses } from "./sft-batch.ts";
+import { policyTree, lossBatch, type PolicyTree } from "./policy-trees.ts";
+import { PolicyUpdater } from "./policy-update.ts";
+import { judge, recordGroups, rollOut, type RolloutGroup } from "./rollout-batch.ts";
 import type { TrainConfig } from "./schema.ts";
-
-/** Limits on |rollout - training log-probability|: mean and max, before a batch's first update. */
-const PARITY_LIMITS = { mean: 1e-5, max: 1e-3 };
-/** Banned mass above which a token is a health warning. */
-const BANNED_MASS = 1e-3;
 
 /** What a GRPO trainer works with. */
 export interface GrpoSetup {
@@ -49,34 +31,20 @@ export interface GrpoSetup {
   loader: SampleLoader;
   generator: Generator;
   optimizer: AdamW;
-  rewards: readonly WeightedReward<TinyRow>[];
+  rewards: readonly WeightedReward<TinyRow, AsyncReward<TinyRow>>[];
   train: TrainConfig;
   rollout: RolloutConfig;
   events: Events;
 }
 
-/** One group after its rollout. */
-interface Rollout {
-  row: TinyRow;
-  sample: Sample;
-  completions: GeneratedCompletion[];
-}
-
-/** One group as it was decoded, with its rewards. */
-interface Group extends Rollout {
-  /** The completions as rewards see them. */
-  said: Completion[];
-  scores: Score[];
-}
-
-/** One tree of a pass with the per-token columns that the loss needs. */
-interface PolicyTree {
-  tree: Tree;
-  sample: Sample;
-  old: number[];
-  reference: number[];
-  advantage: number[];
-  weight: number[];
+/** Where a step stands in its run. */
+export interface StepPlace {
+  /** Number of the step, from 1. */
+  step: number;
+  /** The draw counter of the step's first rollout batch. */
+  draw: number;
+  /** Learning rate. */
+  rate: number;
 }
 
 /** What a step measured, before it becomes metrics. */
@@ -86,83 +54,90 @@ export interface GrpoStep {
   formatted: boolean[];
   metrics: Record<string, number>;
   tokens: number;
+  /** Rollout batches that the step drew. */
+  batches: number;
+  /** Rows that it consumed. */
+  rows: number;
 }
 
-function policyTrace(graph: Graph, out: Tensor, rows: Extent, train: TrainConfig) {
-  const column = (name: string) => graph.input(`policy.${name}`, rows, 1);
-  return policyLoss(
-    graph,
-    {
-      out,
-      old: column("old"),
-      reference: column("reference"),
-      advantage: column("advantage"),
-      weight: column("weight"),
-    },
-    {
-      epsilonLow: train.epsilon,
-      epsilonHigh: train.epsilon_high ?? train.epsilon,
-      beta: scalar("beta"),
-      entropyCoef: 0,
-    },
-  );
+/** The groups of a step, and what it took to get them. */
+interface Drawn {
+  groups: RolloutGroup[];
+  batches: number;
+  rows: number;
+  /** Sampled tokens of all batches, those of groups that were dropped too. */
+  sampled: number;
+  /** Samples whose features the generator holds; undefined when it took several batches. */
+  held: readonly Sample[] | undefined;
 }
 
 /**
- * Group relative policy optimisation (Shao et al. 2024): rollout, rewards, advantages within groups,
- * clipped token loss on packed trees, one or more AdamW updates per rollout.
+ * Group relative policy optimisation (Shao et al. 2024) and its relatives: rollout, rewards,
+ * advantages, a policy loss on packed trees, one or more AdamW updates per rollout batch.
  */
 export class GrpoTrainer {
   readonly #setup: GrpoSetup;
-  readonly #reward: (completion: Completion, row: TinyRow) => Score;
-  #pass: GrowingPlan | undefined;
-  #scoring: GrowingPlan | undefined;
-  #planned: unknown;
+  readonly #scorer: RewardScorer<TinyRow>;
+  readonly #updater: PolicyUpdater;
 
   constructor(setup: GrpoSetup) {
+    const { model, generator, train, rollout, events } = setup;
     this.#setup = setup;
-    this.#reward = combineRewards(setup.rewards);
+    this.#scorer = new RewardScorer(setup.rewards, events);
+    this.#updater = new PolicyUpdater({
+      ...{ model, generator },
+      gradientCheckpointing: train.gradient_checkpointing,
+      tokensPerPass: train.max_tokens_per_pass,
+      temperature: rollout.temperature,
+      maxCompletionLength: rollout.max_completion_length,
+    });
   }
 
   /**
-   * One rollout batch and its updates.
+   * One optimizer step's worth of rollouts, and its updates.
    *
-   * @param rows one per group; @param draw the batch's draw counter; @param rate learning rate.
+   * @param next gives the next rows of the run; asked again where groups are dropped.
    */
-  async step(
-    rows: readonly TinyRow[],
-    draw: number,
-    rate: number,
-    step: number,
-  ): Promise<GrpoStep> {
-    const { train, optimizer, events, reference } = this.#setup;
+  async step(next: (count: number) => readonly TinyRow[], place: StepPlace): Promise<GrpoStep> {
+    const { train, optimizer, events } = this.#setup;
     const span = <T>(name: string, work: () => T | Promise<T>) =>
-      reportSpan(events, name, step, work);
+      reportSpan(events, name, place.step, work);
     const started = performance.now();
-    const rolled = await span("rollout", () => this.#rollout(rows, draw));
-    const groups = await span("rewards", () => this.#score(rolled, draw));
+    const drawn = await span("rollout", () => this.#draw(next, place.draw));
     const rolloutS = (performance.now() - started) / 1000;
-    this.#record(groups, step, draw);
+    const { groups } = drawn;
     const flat = groups.flatMap(({ scores }) => scores);
     const rewards = flat.map(({ total }) => total ?? NaN);
-    const { advantages } = computeAdvantages(rewards, train.num_generations, train.scale_rewards);
-    const trees = await this.#trees(groups, advantages);
-    const sums: Record<string, number> = {};
+    const trees = groups.map(({ sample, completions }, group) =>
+      policyTree(sample, group, completions),
+    );
+    const settings = await span("log-probabilities", () => this.#prepare(trees, place.step));
+    const advantages = this.#advantages(trees, rewards, flat);
+    recordGroups(events, groups, place, advantages);
+    const metrics: Record<string, number> = {};
+    let measured: Record<string, number> = {};
     let tokens = 0;
+    let updates = 0;
     for (let iteration = 0; iteration < train.num_iterations; iteration++) {
-      const measured = await span("training pass", () => this.#accumulate(trees, iteration === 0));
-      if (iteration === 0) this.#checkParity(measured.sums, measured.worst);
-      for (const [name, value] of Object.entries(measured.sums)) {
-        sums[name] = (sums[name] ?? 0) + value / train.num_iterations;
+      for (const part of minibatches(trees, train.num_minibatches)) {
+        const {
+          result,
+          parity,
+          tokens: seen,
+        } = await span("training pass", () => this.#updater.accumulate(part, drawn.held, settings));
+        if (updates++ === 0) {
+          parity.check();
+          measured = parity.metrics();
+        }
+        for (const [name, value] of Object.entries({ ...result.metrics, loss: result.loss })) {
+          metrics[name] = (metrics[name] ?? 0) + value / this.#updates;
+        }
+        tokens += seen;
+        await span("optimizer", () => optimizer.update(place.rate));
       }
-      if (iteration === 0) sums["worst"] = measured.worst;
-      tokens += measured.tokens;
-      await span("optimizer", () => optimizer.update(rate));
     }
-    const gradNorm = await span("gradient norm", () => optimizer.gradientNorm());
+    metrics["grad_norm"] = await span("gradient norm", () => optimizer.gradientNorm());
     const completions = groups.flatMap((group) => group.completions);
-    const sampled = completions.reduce((sum, { ids }) => sum + ids.length, 0);
-    const count = sums["tokens"]!;
     return {
       groups: {
         rewards,
@@ -170,216 +145,112 @@ export class GrpoTrainer {
         lengths: completions.map(({ ids }) => ids.length),
         ended: completions.map(({ finished }) => finished),
       },
-      ...this.#judge(groups),
+      ...judge(groups),
       tokens,
+      batches: drawn.batches,
+      rows: drawn.rows,
       metrics: {
-        loss: sums["loss"]!,
-        kl: reference === undefined ? NaN : sums["kl"]! / count,
-        entropy: sums["entropy"]! / count,
-        "clip_ratio/region_mean": (sums["clipped_low"]! + sums["clipped_high"]!) / count,
-        "clip_ratio/low_mean": sums["clipped_low"]! / count,
-        "clip_ratio/high_mean": sums["clipped_high"]! / count,
-        "sampling/sampling_logp_difference/mean": sums["parity"]! / count,
-        "sampling/sampling_logp_difference/max": sums["worst"]!,
-        grad_norm: gradNorm,
-        learning_rate: rate,
-        "rollout/tokens_per_s": sampled / rolloutS,
+        ...metrics,
+        ...measured,
+        beta: settings.beta,
+        learning_rate: place.rate,
+        "rollout/batches": drawn.batches,
+        "rollout/tokens_per_s": drawn.sampled / rolloutS,
         "time/rollout": rolloutS,
       },
     };
   }
 
-  async #rollout(rows: readonly TinyRow[], draw: number): Promise<Rollout[]> {
-    const { loader, generator, train, rollout } = this.#setup;
-    const samples = await loader.loadAll(rows);
-    const requests = samples.map((sample) => ({
-      sample,
-      generations: train.num_generations,
-      draw,
-    }));
-    const generated = await generator.generate(requests, {
-      temperature: rollout.temperature,
-      topK: rollout.top_k,
-      topP: rollout.top_p,
-      minP: rollout.min_p ?? 0,
-      repetitionPenalty: rollout.repetition_penalty,
-      maxNewTokens: rollout.max_completion_length,
-      seed: train.seed,
-    });
-    return rows.map((row, i) => ({ row, sample: samples[i]!, completions: generated[i]! }));
+  /** Frees the plans of training. */
+  destroy(): void {
+    this.#updater.destroy();
   }
 
-  #score(rolled: readonly Rollout[], draw: number): Group[] {
-    const { processor } = this.#setup;
-    return rolled.map((group) => {
-      const said = group.completions.map((completion, index) =>
-        asCompletion(processor, completion, { index, draw }),
-      );
-      return { ...group, said, scores: said.map((text) => this.#reward(text, group.row)) };
-    });
-  }
-
-  /** Correctness by the lenient parser and format, which are separate from the reward. */
-  #judge(groups: readonly Group[]): { correct: boolean[]; formatted: boolean[] } {
-    const judge = (reward: typeof accuracyReward) =>
-      groups.flatMap(({ row, said }) => said.map((text) => reward.score(text, row) === 1));
-    return { correct: judge(accuracyReward), formatted: judge(formatReward) };
-  }
-
-  #record(groups: readonly Group[], step: number, draw: number): void {
-    const { events } = this.#setup;
-    let banned = 0;
-    for (const { row, completions, said, scores } of groups) {
-      completions.forEach((generated, index) => {
-        const { text, finished } = said[index]!;
-        banned = Math.max(banned, ...generated.bannedMass);
-        const { total, components } = scores[index]!;
-        report(events, "rollout", {
-          ...{ step, sample: row.id, draw, completion: index, media: row.media, kind: row.kind },
-          ...{ question: row.question, options: row.options, answer: row.answer },
-          ...{ text, finished, reward: total, rewards: components },
-          ids: generated.ids,
-          log_probs: generated.logProbs,
-        });
-      });
-    }
-    if (banned <= BANNED_MASS) return;
-    report(events, "warning", {
-      code: "banned-mass",
-      message: `step ${step}: placeholders and padded vocabulary rows hold ${banned.toExponential(1)} of a token's mass; the policy drifts towards tokens that may not be said.`,
-    });
-  }
-
-  async #trees(groups: readonly Group[], advantages: Float64Array): Promise<PolicyTree[]> {
-    const { train, rollout, reference } = this.#setup;
-    const lengths = groups.flatMap(({ completions }) => completions.map(({ ids }) => ids.length));
-    const weights = tokenWeights(train.loss_type, lengths, rollout.max_completion_length);
-    let at = 0;
-    const trees = groups.map(({ sample, completions }): PolicyTree => {
-      const first = at;
-      at += completions.length;
-      const perToken = (value: (completion: number) => number) =>
-        completions.flatMap(({ ids }, i) => Array<number>(ids.length).fill(value(first + i)));
-      return {
-        sample,
-        tree: { prompt: sample, branches: completions.map(({ ids }) => completionBranch(ids)) },
-        old: completions.flatMap(({ logProbs }) => logProbs),
-        reference: completions.flatMap(({ ids }) => Array<number>(ids.length).fill(0)),
-        advantage: perToken((i) => advantages[i]!),
-        weight: perToken((i) => weights[i]!),
-      };
-    });
-    if (reference !== undefined) await this.#scoreReference(reference, trees);
-    return trees;
-  }
-
-  /** Log-probabilities of the batch under the starting policy. */
-  async #scoreReference(reference: Model, trees: readonly PolicyTree[]): Promise<void> {
-    this.#scoring ??= scoringPass(reference, "reference");
-    const scalars = { ...this.#scalars(), [ADAPTER_SCALAR]: 0 };
-    for (const pass of this.#cut(trees)) {
-      for (const { sample } of pass) checkLedger(sample, reference.config);
-      const feed = mergeFeeds(
-        reference.mediaFeed(pass.map(({ sample }) => sample)),
-        reference.treeFeed(pass.map(({ tree }) => tree)),
-        { inputs: {}, sizes: {}, scalars },
-      );
-      const plan = await this.#scoring.run(feed);
-      const out = await plan.read("logProbs", feed.sizes["lossRows"]);
-      let row = 0;
-      for (const tree of pass) tree.reference = tree.reference.map(() => out[3 * row++]!);
-    }
-  }
-
-  /** Replays forward and backward over all trees; gradients accumulate over the passes. */
-  async #accumulate(
-    trees: readonly PolicyTree[],
-    features: boolean,
-  ): Promise<{ sums: Record<string, number>; worst: number; tokens: number }> {
-    const { model } = this.#setup;
-    const inside = model.towersTrain;
-    const pass = this.#trainingPass(inside);
-    model.device.submit((encoder) => model.weights.clearGradients(encoder));
-    const sums: Record<string, number> = { parity: 0 };
-    const offset = { vision: 0, audio: 0 };
-    let worst = 0;
-    let tokens = 0;
-    for (const part of this.#cut(trees)) {
-      for (const { sample } of part) checkLedger(sample, model.config);
-      const column = (name: "old" | "reference" | "advantage" | "weight") =>
-        Float32Array.from(part.flatMap((tree) => tree[name]));
-      const old = column("old");
-      const inputs = {
-        "policy.old": old,
-        "policy.reference": column("reference"),
-        "policy.advantage": column("advantage"),
-        "policy.weight": column("weight"),
-      };
-      const list = part.map(({ tree }) => tree);
-      const feeds: Feed[] = [{ inputs, sizes: {}, scalars: this.#scalars() }];
-      if (inside) feeds.push(model.mediaFeed(part.map(({ sample }) => sample)));
-      feeds.push(model.treeFeed(list, inside ? undefined : offset));
-      const feed = mergeFeeds(...feeds);
-      const plan = await pass.run(feed);
-      const terms = await plan.read("terms", 1);
-      POLICY_TERMS.forEach((name, i) => (sums[name] = (sums[name] ?? 0) + terms[i]!));
-      if (features) {
-        const out = await plan.read("logProbs", old.length);
-        old.forEach((value, i) => {
-          const difference = Math.abs(value - out[3 * i]!);
-          worst = Math.max(worst, difference);
-          sums["parity"]! += difference;
-        });
-      }
-      for (const { prompt } of list) {
-        offset.vision += prompt.visionRows.length;
-        offset.audio += prompt.audioRows.length;
-      }
-      tokens += feed.sizes["tokens"]!;
-    }
-    return { sums, worst, tokens };
-  }
-
-  #scalars(): Record<string, number> {
-    const { rollout, train } = this.#setup;
-    return { inverseTemperature: 1 / rollout.temperature, beta: train.beta };
-  }
-
-  #cut(trees: readonly PolicyTree[]): PolicyTree[][] {
-    return cutPasses(trees, this.#setup.train.max_tokens_per_pass, treeTokens);
-  }
-
-  /** The training pass over the generator's features; traced anew when its buffers were replaced. */
-  #trainingPass(inside: boolean): GrowingPlan {
-    const { model, generator, train } = this.#setup;
-    const buffers = generator.buffers;
-    if (this.#pass !== undefined && (inside || this.#planned === buffers)) return this.#pass;
-    this.#pass?.destroy();
-    this.#planned = buffers;
-    this.#pass = trainingPass(
-      model,
-      "grpo",
-      (graph, out, rows) => policyTrace(graph, out, rows, train),
-      {
-        features: inside ? undefined : (graph) => storedFeatures(graph, model.config, buffers!),
-        gradientCheckpointing: train.gradient_checkpointing,
-      },
-    );
-    return this.#pass;
+  /** Updates that one step makes. */
+  get #updates(): number {
+    const {
+      num_iterations: iterations,
+      num_minibatches: parts,
+      prompts_per_step,
+    } = this.#setup.train;
+    return iterations * Math.min(parts, prompts_per_step);
   }
 
   /**
-   * Law 4: what the rollout reported is what training recomputes.
-   *
-   * @throws {AubadeError} `rollout-mismatch` above the limits of the tier.
+   * Rolls out until enough groups teach something, or the bound on batches is reached: groups whose
+   * rewards are all equal then fill the step up, so that its size never changes (dynamic sampling of
+   * Yu et al. 2025, DAPO).
    */
-  #checkParity(sums: Readonly<Record<string, number>>, worst: number): void {
-    const mean = sums["parity"]! / Math.max(1, sums["tokens"]!);
-    if (mean <= PARITY_LIMITS.mean && worst <= PARITY_LIMITS.max) return;
-    throw new AubadeError(
-      "rollout-mismatch",
-      `rollout and training disagree on log-probabilities: mean ${mean.toExponential(1)} (limit ${PARITY_LIMITS.mean}), max ${worst.toExponential(1)} (limit ${PARITY_LIMITS.max}).`,
-      { hint: "This is a defect of aubade or of the driver: run npm test on this adapter." },
-    );
+  async #draw(next: (count: number) => readonly TinyRow[], draw: number): Promise<Drawn> {
+    const { train, rollout, events, processor, loader, generator } = this.#setup;
+    const wanted = train.prompts_per_step;
+    const setup = {
+      ...{ processor, loader, generator, rollout, events },
+      scorer: this.#scorer,
+      generations: train.num_generations,
+      seed: train.seed,
+    };
+    const useful: RolloutGroup[] = [];
+    const level: RolloutGroup[] = [];
+    const drawn: Omit<Drawn, "groups"> = { batches: 0, rows: 0, sampled: 0, held: undefined };
+    while (drawn.batches < rollout.max_batches_per_step && useful.length < wanted) {
+      const rows = next(Math.ceil((wanted - useful.length) * rollout.over_sampling));
+      const groups = await rollOut(setup, rows, draw + drawn.batches++);
+      drawn.rows += rows.length;
+      drawn.held = drawn.batches === 1 ? groups.map(({ sample }) => sample) : undefined;
+      for (const group of groups) {
+        drawn.sampled += group.completions.reduce((sum, { ids }) => sum + ids.length, 0);
+        (isLevel(group) ? level : useful).push(group);
+      }
+      if (groups.length === wanted && rollout.max_batches_per_step === 1) {
+        return { ...drawn, groups };
+      }
+    }
+    return { ...drawn, groups: [...useful, ...level].slice(0, wanted) };
   }
+
+  /** What must be known of all trees before the first update, and the loss of this step. */
+  async #prepare(trees: readonly PolicyTree[], step: number): Promise<LossSettings> {
+    const { train, reference } = this.#setup;
+    if (reference !== undefined) await this.#updater.scoreReference(reference, trees);
+    if (train.top_entropy_quantile < 1) await this.#updater.scoreEntropies(trees);
+    const beta = betaAt(train.beta_schedule, train.beta, step - 1, train.max_steps);
+    return { ...train, beta: train.kl_in_reward ? 0 : beta };
+  }
+
+  #advantages(trees: readonly PolicyTree[], rewards: number[], scores: readonly Score[]) {
+    const { train, rewards: parts } = this.#setup;
+    const estimator =
+      train.advantage_estimator === "grpo" ? train.scale_rewards : train.advantage_estimator;
+    const penalised = train.kl_in_reward
+      ? klPenalisedRewards(rewards, lossBatch(trees, { logp: [] }, false), train)
+      : rewards;
+    const completions = trees.flatMap((tree) => tree.completions);
+    const { advantages } = computeAdvantages(penalised, train.num_generations, estimator, {
+      lengths: completions.map(({ ids }) => ids.length),
+      components: parts.map(({ reward: { name } }) =>
+        scores.map(({ components }) => components[name] ?? NaN),
+      ),
+      weights: parts.map(({ weight }) => weight),
+    });
+    completions.forEach((completion, i) => (completion.advantage = advantages[i]!));
+    return advantages;
+  }
+}
+
+/** Whether all completions of a group have one reward, so that it teaches nothing. */
+function isLevel({ scores }: RolloutGroup): boolean {
+  const totals = scores.flatMap(({ total }) => (total === null ? [] : [total]));
+  return totals.every((total) => total === totals[0]);
+}
+
+/** Cuts the groups of a step into parts of whole groups, in order, one update each. */
+function minibatches<T>(groups: readonly T[], count: number): T[][] {
+  const parts = Math.min(count, groups.length);
+  return Array.from({ length: parts }, (_, part) =>
+    groups.slice(
+      Math.floor((part * groups.length) / parts),
+      Math.floor(((part + 1) * groups.length) / parts),
+    ),
+  );
 }

@@ -14,6 +14,16 @@ export interface AdamWSettings {
   max_grad_norm: number;
 }
 
+/**
+ * Whether transformers' Trainer decays a parameter: biases and norms stay as they are.
+ *
+ * Its patterns are of names, so the vision tower's `norm1`, `norm2` and `ln_q` are decayed there, and
+ * here. Source: transformers 4.57.6, Trainer.get_decay_parameter_names.
+ */
+export function isDecayed(name: string): boolean {
+  return !/bias|layernorm|rmsnorm|(?:^|\.)norm(?:$|\.)|_norm(?:$|\.)/.test(name);
+}
+
 /** AdamW over a model's trained parameters: moments in f32, one replay per update, no read-back. */
 export class AdamW {
   /** First and second moments by parameter name. */
@@ -23,11 +33,16 @@ export class AdamW {
   readonly #plan: Plan;
   readonly #settings: AdamWSettings;
 
-  /** Makes the state, all zero, and the plan of an update. */
+  /**
+   * Makes the state, all zero, and the plan of an update.
+   *
+   * @param decays says which parameters `weight_decay` is for; all when left out.
+   */
   static async create(
     device: Device,
     parameters: readonly Parameter[],
     settings: AdamWSettings,
+    decays: (name: string) => boolean = () => true,
   ): Promise<AdamW> {
     const moments = new Map(
       parameters.map(({ name, value: { rows, width } }) => [
@@ -45,7 +60,11 @@ export class AdamW {
       const { m, v } = moments.get(parameter.name)!;
       const value = graph.parameter(parameter);
       const state = { m: graph.stored(m), v: graph.stored(v) };
-      adamw(graph, { value, gradient: gradients[index]!, ...state, decay: true }, clip);
+      adamw(
+        graph,
+        { value, gradient: gradients[index]!, ...state, decay: decays(parameter.name) },
+        clip,
+      );
     });
     const plan = await Plan.compile(device, graph, { label: "adamw", capacity: {} });
     return new AdamW(plan, moments, settings);

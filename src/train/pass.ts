@@ -3,14 +3,17 @@ import { type Extent, scalar } from "../graph/extent.ts";
 import { Graph, type Tensor } from "../graph/graph.ts";
 import { GrowingPlan } from "../graph/growing-plan.ts";
 import { logProb } from "../graph/ops/head.ts";
-import type { TokenLoss } from "../graph/ops/loss.ts";
 import { columnSum } from "../graph/ops/reduce.ts";
 import { recompute } from "../graph/recompute.ts";
 import type { Model } from "../models/model.ts";
 import type { Features } from "../models/decoder/packed-decoder.ts";
 
-/** Traces a loss over the log-probabilities of predicted tokens. */
-export type LossTrace = (graph: Graph, out: Tensor, rows: Extent) => TokenLoss;
+/** Traces a loss over the log-probabilities of predicted tokens: [rows, 2] gradient, and its terms. */
+export type LossTrace = (
+  graph: Graph,
+  out: Tensor,
+  rows: Extent,
+) => { gradient: Tensor; terms?: Tensor };
 
 /** What a training pass may do without or add. */
 export interface PassOptions {
@@ -23,8 +26,8 @@ export interface PassOptions {
 /**
  * The training pass of a model: packed trees forward, a loss per token, backward into gradients.
  *
- * Replay scalar `inverseTemperature`. Keeps `terms`, the sums of the loss terms, and `logProbs`
- * [lossRows, 3].
+ * Replay scalar `inverseTemperature`. Keeps `logProbs` [lossRows, 3] and, where the loss has terms,
+ * their sums as `terms`.
  */
 export function trainingPass(
   model: Model,
@@ -38,7 +41,7 @@ export function trainingPass(
     const out = logProb(graph, rows, head, target, scalar("inverseTemperature"));
     const { gradient, terms } = loss(graph, out, rows.rows as Extent);
     graph.keep("logProbs", out);
-    graph.keep("terms", columnSum(graph, terms));
+    if (terms !== undefined) graph.keep("terms", columnSum(graph, terms));
     const backward = graph.nodes.length;
     differentiate(graph, [[out, gradient]]);
     if (options.gradientCheckpointing === true) {

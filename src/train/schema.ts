@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { lossFields } from "./loss/schema.ts";
 
 /** Learning rate schedules, under the names that transformers gives them. */
 export const SCHEDULES = [
@@ -82,7 +83,12 @@ export const trainSchema = z.strictObject({
     .int()
     .positive()
     .default(1)
-    .describe("Optimizer steps on each batch of rollouts (mu in the GRPO paper)."),
+    .describe("How often each batch of rollouts is gone over (mu in the GRPO paper)."),
+  num_minibatches: z
+    .int()
+    .positive()
+    .default(1)
+    .describe("Parts of whole groups into which a batch is cut, with one AdamW update each."),
   learning_rate: learningRate.default(1e-6),
   lr_scheduler_type: scheduler.default("linear"),
   warmup_steps: warmupSteps.default(0),
@@ -91,28 +97,28 @@ export const trainSchema = z.strictObject({
   adam_beta1: z.number().min(0).lt(1).default(0.9).describe("Decay of AdamW's first moment."),
   adam_beta2: z.number().min(0).lt(1).default(0.999).describe("Decay of AdamW's second moment."),
   adam_epsilon: z.number().positive().default(1e-8).describe("AdamW's denominator offset."),
-  weight_decay: z.number().min(0).default(0).describe("AdamW's decoupled weight decay."),
+  weight_decay: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe("AdamW's decoupled weight decay; biases and norms have none, as in TRL."),
   max_grad_norm: z
     .number()
     .min(0)
     .default(1)
     .describe("Global L2 norm to which the gradient is clipped; 0 switches clipping off."),
-  loss_type: z
-    .enum(["grpo", "bnpo", "dr_grpo", "dapo"])
-    .default("dapo")
-    .describe(
-      "Normaliser of the loss: `grpo` mean of per-completion means, `bnpo` and `dapo` mean over " +
-        "the tokens of the step, `dr_grpo` sum over completions x max_completion_length.",
-    ),
+  ...lossFields,
   scale_rewards: z
     .enum(["group", "batch", "none"])
     .default("group")
     .describe("Standard deviation that divides the advantage: of the group, of the batch, or 1."),
-  beta: z
-    .number()
-    .min(0)
-    .default(0)
-    .describe("Weight of the KL term (k3) against the starting policy; 0 needs no reference."),
+  advantage_estimator: z
+    .enum(["grpo", "loo", "rloo", "reinforce++", "gdpo"])
+    .default("grpo")
+    .describe(
+      "How rewards become advantages: `grpo` by `scale_rewards`; `loo`, `rloo` against the others " +
+        "of the group; `reinforce++` and `gdpo` normalised over the batch.",
+    ),
   measure_kl: z
     .boolean()
     .default(false)
@@ -120,13 +126,6 @@ export const trainSchema = z.strictObject({
       "Whether the KL against the starting policy is measured at beta 0 too, where it steers " +
         "nothing: one more forward pass a step, the same bits.",
     ),
-  epsilon: z.number().min(0).max(1).default(0.2).describe("Lower clip of the ratio: 1 - epsilon."),
-  epsilon_high: z
-    .number()
-    .min(0)
-    .nullable()
-    .default(null)
-    .describe("Upper clip of the ratio: 1 + epsilon_high; null means the value of epsilon."),
   tune_mm_llm: z.boolean().default(true).describe("Whether the language model trains."),
   tune_mm_vision: z.boolean().default(false).describe("Whether the vision tower trains."),
   tune_mm_audio: z.boolean().default(false).describe("Whether the audio tower trains."),

@@ -93,7 +93,7 @@ export async function checkBudget(
 ): Promise<void> {
   const sample = await loader.load(row);
   const { max_completion_length: completion } = settings.rollout;
-  const { num_generations: group, max_tokens_per_pass: budget } = settings.train;
+  const { max_tokens_per_pass: budget } = settings.train;
   const prompt = sample.inputIds.length;
   const context = processor.config.text.maxPositions;
   if (sample.nextPos + completion > context) {
@@ -103,12 +103,13 @@ export async function checkBudget(
       { hint: `Set rollout.max_completion_length to at most ${context - sample.nextPos}.` },
     );
   }
-  const tree = prompt + group * (completion - 1);
-  if (settings.task === "grpo" && tree > budget) {
+  // A group may be split over passes that each compute its prompt again, but not a completion.
+  const least = prompt + completion - 1;
+  if (settings.task === "grpo" && least > budget) {
     throw new ConfigError(
-      "group-over-budget",
-      `one group of ${row.id} takes ${tree} tokens (prompt ${prompt}, ${group} x ${completion - 1}); train.max_tokens_per_pass is ${budget}.`,
-      { hint: `Set train.max_tokens_per_pass to at least ${tree}.` },
+      "completion-over-budget",
+      `one completion of ${row.id} takes ${least} tokens (prompt ${prompt} and ${completion - 1}); train.max_tokens_per_pass is ${budget}.`,
+      { hint: `Set train.max_tokens_per_pass to at least ${least}.` },
     );
   }
 }

@@ -11,7 +11,7 @@ import type { Model } from "../models/model.ts";
 import { treeTokens } from "../models/decoder/packed.ts";
 import { checkLedger } from "../models/process/sample.ts";
 import type { Processor } from "../models/process/processor.ts";
-import { AdamW, type AdamWSettings } from "./optimizer.ts";
+import { AdamW, isDecayed, type AdamWSettings } from "./optimizer.ts";
 import { trainingPass } from "./pass.ts";
 import { learningRateAt } from "./schedule.ts";
 import type { SftStage } from "./schema.ts";
@@ -138,5 +138,5 @@ export class SftTrainer {
 }
 
 function newOptimizer({ model, optimizer }: SftSetup): Promise<AdamW> {
-  return AdamW.create(model.device, model.weights.trained, optimizer);
+  return AdamW.create(model.device, model.weights.trained, optimizer, isDecayed);
 }

@@ -138,7 +138,7 @@ describe("messages", () => {
     ["train:\n  __proto__: 1\n", "train.__proto__ is not a known key (configs/x.yaml:4)."],
     [
       "train:\n  loss_type: dpao\n",
-      'train.loss_type is "dpao"; it must be one of grpo, bnpo, dr_grpo, dapo (configs/x.yaml:4). Did you mean dapo?',
+      'train.loss_type is "dpao"; it must be one of grpo, bnpo, dr_grpo, dapo, cispo, cispo_minimax, sapo, luspo, vespo (configs/x.yaml:4). Did you mean dapo?',
     ],
     [
       "train:\n  learning_rate: fast\n",

@@ -68,8 +68,12 @@ export class GoldenCase {
     return new GoldenCase(store, path.slice(0, path.lastIndexOf("/") + 1));
   }
 
-  /** The sequence of a batch as a case of its own: its tensors have `.{index}` behind the name. */
-  sequence(index: number): GoldenCase {
+  /**
+   * The sequence of a batch as a case of its own: its tensors have `.{index}` behind the name.
+   *
+   * @param media folder of the pool of pixels, when it is another one.
+   */
+  sequence(index: number, media?: URL): GoldenCase {
     const suffix = `.${index}`;
     const tensors = new Map(
       [...this.store.tensors]
@@ -78,7 +82,8 @@ export class GoldenCase {
     );
     const read = (name: string) => this.store.read(name + suffix);
     const readF32 = (name: string) => this.store.readF32(name + suffix);
-    return new GoldenCase({ ...this.store, tensors, read, readF32 }, this.folder);
+    const folder = media === undefined ? this.folder : fileURLToPath(media);
+    return new GoldenCase({ ...this.store, tensors, read, readF32 }, folder);
   }
 
   /** True when the case holds the tensor. */

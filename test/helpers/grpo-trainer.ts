@@ -23,6 +23,8 @@ export const oddReward: Reward = {
 export class TrainerBench {
   readonly setup: GrpoSetup;
   readonly trainer: GrpoTrainer;
+  /** All rows of the run, and those of a step. */
+  readonly allRows: TinyRow[];
   readonly rows: TinyRow[];
 
   /** Loads the model that a configuration names and sets a trainer up; `change` replaces parts. */
@@ -46,19 +48,20 @@ export class TrainerBench {
       ...(train.beta > 0 && { reference: await loadReference(model, config, events) }),
       ...change,
     };
-    const rows = indices.slice(0, train.prompts_per_step).map((index) => dataset.row(index));
+    const rows = indices.map((index) => dataset.row(index));
     return new TrainerBench(setup, rows);
   }
 
   private constructor(setup: GrpoSetup, rows: TinyRow[]) {
     this.setup = setup;
-    this.rows = rows;
+    this.allRows = rows;
+    this.rows = rows.slice(0, setup.train.prompts_per_step);
     this.trainer = new GrpoTrainer(setup);
   }
 
   /** One step on the first rows. */
   step(rate = 1e-3, draw = 0): Promise<GrpoStep> {
-    return this.trainer.step(this.rows, draw, rate, draw + 1);
+    return this.trainer.step((count) => this.rows.slice(0, count), { step: draw + 1, draw, rate });
   }
 
   /** The gradients of the last step's last accumulation, by name. */

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { Extent } from "../../src/graph/extent.ts";
-import { policyLoss } from "../../src/graph/ops/loss.ts";
+import { hostStep } from "../../src/graph/ops/host.ts";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
 import { Model } from "../../src/models/model.ts";
 import { storedFeatures } from "../../src/models/decoder/packed-decoder.ts";
@@ -59,18 +58,7 @@ describe("generation on a golden model", () => {
     const pass = trainingPass(
       model,
       "law-4",
-      (graph, out, rows: Extent) => {
-        const one = (name: string) => graph.input(name, rows, 1);
-        const inputs = {
-          out,
-          old: one("old"),
-          reference: one("reference"),
-          advantage: one("advantage"),
-          weight: one("weight"),
-        };
-        const coefficients = { epsilonLow: 0.2, epsilonHigh: 0.2, beta: 0, entropyCoef: 0 };
-        return policyLoss(graph, inputs, coefficients);
-      },
+      (graph, out) => ({ gradient: hostStep(graph, "loss", out, 2) }),
       { features: (graph) => storedFeatures(graph, model.config, generator.buffers!) },
     );
     const trees = groups.map((group, i) => ({
@@ -79,10 +67,9 @@ describe("generation on a golden model", () => {
     }));
     const feed = model.treeFeed(trees);
     const old = Float32Array.from(groups.flat().flatMap(({ logProbs }) => logProbs));
-    const zero = new Float32Array(old.length);
-    const inputs = { ...feed.inputs, old, reference: zero, advantage: zero, weight: zero };
     const scalars = { ...feed.scalars, inverseTemperature: 1 / options.temperature };
-    const plan = await pass.run({ inputs, sizes: feed.sizes, scalars });
+    const loss = (rows: Float32Array) => new Float32Array((2 * rows.length) / 3);
+    const plan = await pass.run({ ...feed, scalars }, { host: { loss } });
     const out = await plan.read("logProbs", old.length);
     let worst = 0;
     old.forEach((value, i) => (worst = Math.max(worst, Math.abs(value - out[3 * i]!))));

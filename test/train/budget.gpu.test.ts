@@ -11,10 +11,10 @@ describe("law 2: what does not fit is named with its numbers before any step", (
 
   it.each([
     [
-      "a group larger than a pass",
+      "a completion larger than a pass",
       { train: { max_tokens_per_pass: 60 } },
-      "group-over-budget",
-      /one group of tiny\S* takes \d+ tokens \(prompt \d+, 2 x 4\).* is 60\. Set .* at least \d+/,
+      "completion-over-budget",
+      /one completion of tiny\S* takes \d+ tokens \(prompt \d+ and 4\).* is 60\. Set .* at least \d+/,
     ],
     [
       "a completion beyond the context",

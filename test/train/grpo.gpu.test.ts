@@ -66,6 +66,40 @@ describe("a GRPO step", () => {
     );
   });
 
+  it("with minibatches of whole groups makes an update each, all against the rollout's own policy", async () => {
+    const bench = await TrainerBench.open(device(), configOf({ num_minibatches: 2 }));
+    const { metrics } = await bench.step(1e-2);
+    expect(bench.setup.optimizer.step).toBe(2);
+    expect(metrics["sampling/sampling_logp_difference/max"]).toBeLessThan(1e-4);
+    bench.close();
+  });
+
+  it("draws further prompts in the place of groups that teach nothing, up to a bound", async () => {
+    const config = configOf();
+    const rollout = { ...config.rollout, max_batches_per_step: 3 };
+    // Only rows at odd places of the run have rewards that differ.
+    let asked = 0;
+    const odd: Reward = {
+      name: "odd-rows",
+      score: ({ index }, row) => (Number(row.id.at(-1)) % 2 === 1 ? index : 0),
+    };
+    const bench = await TrainerBench.open(device(), config, {
+      rollout,
+      rewards: [{ reward: odd, weight: 1 }],
+    });
+    const rows = bench.allRows.filter(({ id }) => /\d$/.test(id));
+    const next = (count: number) => rows.slice(asked, (asked += count));
+    const step = await bench.trainer.step(next, { step: 1, draw: 0, rate: 1e-3 });
+    expect(step.rows).toBe(asked);
+    const flat = step.groups.rewards;
+    const level = flat.filter((_, i) => i % 3 === 0 && flat[i] === flat[i + 1]).length;
+    const useful = rows.slice(0, asked).filter(({ id }) => Number(id.at(-1)) % 2 === 1).length;
+    expect(level).toBe(Math.max(0, 2 - useful));
+    expect(step.batches).toBe(useful >= 2 && asked > 2 ? step.batches : Math.min(3, step.batches));
+    expect(step.batches).toBeGreaterThan(0);
+    bench.close();
+  });
+
   it("with two iterations makes two updates, the second off the sampling policy", async () => {
     const bench = await TrainerBench.open(device(), configOf({ num_iterations: 2, epsilon: 1e-4 }));
     const { metrics } = await bench.step(1e-2);

@@ -49,7 +49,8 @@ export interface PackedTrees {
   audioRows: Uint32Array;
   /** Predicted tokens, tree by tree: those of the prompt, then branch by branch. */
   lossRows: LossRow[];
-  shapes: { prompt: number; branches: number[] }[];
+  /** Tokens of every tree's prompt and branches, and its feature rows. */
+  shapes: { prompt: number; branches: number[]; vision: number; audio: number }[];
 }
 
 /** Tokens that a tree takes in a packed pass. */
@@ -75,6 +76,8 @@ export function packTrees(trees: readonly Tree[]): PackedTrees {
     shapes: trees.map(({ prompt, branches }) => ({
       prompt: prompt.inputIds.length,
       branches: branches.map(({ ids }) => ids.length),
+      vision: prompt.visionRows.length,
+      audio: prompt.audioRows.length,
     })),
   };
   let row = 0;
@@ -153,35 +156,52 @@ function tokenBuckets(ids: Uint32Array): {
   };
 }
 
-/** Destinations of all held features: those of other trees go nowhere. */
-function afterOthers(rows: Uint32Array, others: number): Uint32Array {
-  const all = new Uint32Array(others + rows.length).fill(NO_ROW);
-  all.set(rows, others);
-  return all;
-}
-
-/** Feature rows that stand before those of the packed trees in the feature tensors. */
+/** Where a tree's features begin in the feature tensors. */
 export interface FeatureOffset {
   vision: number;
   audio: number;
 }
 
+/** Which feature every placeholder takes, and which row every held feature goes to, or `NO_ROW`. */
+function spliceRows(
+  packed: PackedTrees,
+  kind: "vision" | "audio",
+  offsets: readonly FeatureOffset[] | undefined,
+): { source: Uint32Array; destination: Uint32Array } {
+  const rows = kind === "vision" ? packed.visionRows : packed.audioRows;
+  const source = new Uint32Array(packed.tokens).fill(NO_ROW);
+  const features = new Uint32Array(rows.length);
+  let at = 0;
+  packed.shapes.forEach((shape, tree) => {
+    const first = offsets === undefined ? at : offsets[tree]![kind];
+    for (let i = 0; i < shape[kind]; i++) features[at++] = first + i;
+  });
+  const held = features.reduce((most, feature) => Math.max(most, feature + 1), 0);
+  const destination = new Uint32Array(held).fill(NO_ROW);
+  rows.forEach((row, i) => {
+    source[row] = features[i]!;
+    destination[features[i]!] = row;
+  });
+  return { source, destination };
+}
+
 /**
  * What the host feeds the decoder for packed trees.
  *
- * @param offset where the trees' features begin, when others' features are held before them.
+ * @param offsets where each tree's features begin, when the features of more trees are held; no two
+ *   trees of a pass may take the same features.
  */
 export function packedFeed(
   config: ModelConfig,
   packed: PackedTrees,
-  offset: FeatureOffset = { vision: 0, audio: 0 },
+  offsets?: readonly FeatureOffset[],
 ): Feed {
-  const { tokens, visionRows, audioRows, lossRows } = packed;
+  const { tokens, lossRows } = packed;
   const ids = packed.ids.slice();
-  const visionSource = new Uint32Array(tokens).fill(NO_ROW);
-  const audioSource = new Uint32Array(tokens).fill(NO_ROW);
-  visionRows.forEach((row, i) => ((visionSource[row] = offset.vision + i), (ids[row] = NO_ROW)));
-  audioRows.forEach((row, i) => ((audioSource[row] = offset.audio + i), (ids[row] = NO_ROW)));
+  for (const row of packed.visionRows) ids[row] = NO_ROW;
+  for (const row of packed.audioRows) ids[row] = NO_ROW;
+  const vision = spliceRows(packed, "vision", offsets);
+  const audio = spliceRows(packed, "audio", offsets);
   const buckets = tokenBuckets(ids);
   const segments = treeSegments(packed.shapes);
   const index = Uint32Array.from(lossRows, ({ row }) => row);
@@ -191,12 +211,12 @@ export function packedFeed(
     inputs: {
       "text.ids": ids,
       ...(config.vision && {
-        "text.visionSource": visionSource,
-        "text.visionRows": afterOthers(visionRows, offset.vision),
+        "text.visionSource": vision.source,
+        "text.visionRows": vision.destination,
       }),
       ...(config.audio && {
-        "text.audioSource": audioSource,
-        "text.audioRows": afterOthers(audioRows, offset.audio),
+        "text.audioSource": audio.source,
+        "text.audioRows": audio.destination,
       }),
       "text.buckets.order": buckets.order,
       "text.buckets.start": buckets.start,
@@ -215,8 +235,8 @@ export function packedFeed(
       bucketEnds: buckets.start.length,
       tokenEnds: tokens + 1,
       lossRows: lossRows.length,
-      ...(config.vision && { cells: offset.vision + visionRows.length }),
-      ...(config.audio && { audioFeatures: offset.audio + audioRows.length }),
+      ...(config.vision && { cells: vision.destination.length }),
+      ...(config.audio && { audioFeatures: audio.destination.length }),
     },
     scalars: { textPairs: segments.pairs },
   };

@@ -1,0 +1,106 @@
+import { z } from "zod";
+import { LOSS_DEFAULTS } from "./settings.ts";
+
+const D = LOSS_DEFAULTS;
+const positive = () => z.number().positive();
+const bound = () => z.number().min(0).nullable();
+
+/** The keys of a policy loss in the section `train`, under TRL's names where TRL has the option. */
+export const lossFields = {
+  loss_type: z
+    .enum([
+      ...(["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "cispo_minimax"] as const),
+      ...(["sapo", "luspo", "vespo"] as const),
+    ])
+    .default(D.loss_type)
+    .describe("The policy loss and its normaliser: formulas and sources in docs/losses.md."),
+  importance_sampling_level: z
+    .enum(["token", "sequence"])
+    .default(D.importance_sampling_level)
+    .describe("`token`: a ratio for every token; `sequence`: one for a completion (GSPO)."),
+  epsilon: z.number().min(0).default(D.epsilon).describe("Lower clip of the ratio: 1 - epsilon."),
+  epsilon_high: bound()
+    .default(D.epsilon_high)
+    .describe("Upper clip: 1 + epsilon_high, null for epsilon; in `cispo` the cap of the ratio."),
+  delta: positive()
+    .nullable()
+    .default(D.delta)
+    .describe("Cap of the ratio outside of the clip (two-sided clipping); null for none."),
+  clip_ratio_c: z
+    .number()
+    .gt(1)
+    .nullable()
+    .default(D.clip_ratio_c)
+    .describe("Dual clip: a negative advantage A costs at most -clip_ratio_c A; null for none."),
+  sapo_temperature_pos: positive()
+    .default(D.sapo_temperature_pos)
+    .describe("Temperature of `sapo` for positive advantages."),
+  sapo_temperature_neg: positive()
+    .default(D.sapo_temperature_neg)
+    .describe("Temperature of `sapo` for negative advantages."),
+  vespo_k_pos: positive().default(D.vespo_k_pos).describe("Shape of `vespo`, A >= 0."),
+  vespo_lambda_pos: positive().default(D.vespo_lambda_pos).describe("Rate of `vespo`, A >= 0."),
+  vespo_k_neg: positive().default(D.vespo_k_neg).describe("Shape of `vespo`, A < 0."),
+  vespo_lambda_neg: positive().default(D.vespo_lambda_neg).describe("Rate of `vespo`, A < 0."),
+  beta: z
+    .number()
+    .min(0)
+    .default(D.beta)
+    .describe("Weight of the KL term against the reference policy; 0 needs no reference."),
+  beta_schedule: z
+    .enum(["constant", "humanomni_v2"])
+    .default("constant")
+    .describe("`humanomni_v2`: beta falls to a quarter over the first half of the run."),
+  kl_estimator: z
+    .enum(["k1", "k2", "k3", "abs"])
+    .default(D.kl_estimator)
+    .describe("Estimator of the KL divergence from the sampled token."),
+  kl_gradient: z
+    .enum(["differentiated", "straight_through", "score_function"])
+    .default(D.kl_gradient)
+    .describe("Gradient of the KL term: its own (TRL), that of k2 (k1+, k3+), NeMo's."),
+  kl_in_reward: z
+    .boolean()
+    .default(false)
+    .describe("Whether beta times the KL of a completion is taken off its reward, not the loss."),
+  use_bias_correction_kl: z
+    .boolean()
+    .default(D.use_bias_correction_kl)
+    .describe("Whether the KL term is multiplied by the importance ratio."),
+  kl_input_clamp_value: bound()
+    .default(D.kl_input_clamp_value)
+    .describe("Bound of |reference - policy| before the KL estimate; null for none."),
+  kl_output_clamp_value: bound()
+    .default(D.kl_output_clamp_value)
+    .describe("Bound of the KL estimate; null for none."),
+  entropy_coef: z
+    .number()
+    .default(D.entropy_coef)
+    .describe("Weight of the mean entropy per token that is taken off the loss."),
+  top_entropy_quantile: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(D.top_entropy_quantile)
+    .describe("Fraction of tokens, those of highest entropy, that the policy term keeps."),
+  off_policy_mask_threshold: bound()
+    .default(D.off_policy_mask_threshold)
+    .describe("Most mean log-ratio at which a completion of negative advantage counts; null: all."),
+  importance_sampling_mode: z
+    .enum(["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"])
+    .nullable()
+    .default(D.importance_sampling_mode)
+    .describe(
+      "Correction from the distribution sampled from (top-p, ...) to the policy; null: none.",
+    ),
+  importance_sampling_clip_max: bound()
+    .default(D.importance_sampling_clip_max)
+    .describe("Largest factor of that correction; null for none."),
+  importance_sampling_clip_min: bound()
+    .default(D.importance_sampling_clip_min)
+    .describe("Smallest factor of that correction; null for none."),
+  mask_truncated_completions: z
+    .boolean()
+    .default(D.mask_truncated_completions)
+    .describe("Whether completions that hit the length limit teach nothing."),
+};

@@ -1,0 +1,112 @@
+import type { Events } from "../core/events.ts";
+import { report } from "../core/run-events.ts";
+import type { SampleLoader } from "../data/sample-loader.ts";
+import type { TinyRow } from "../data/tiny/dataset.ts";
+import { asCompletion } from "../eval/evaluate.ts";
+import type { Processor } from "../models/process/processor.ts";
+import type { Sample } from "../models/process/sample.ts";
+import { formatReward } from "../reward/format.ts";
+import { accuracyReward } from "../reward/lenient-answer.ts";
+import type { Completion, Score } from "../reward/reward.ts";
+import type { RewardScorer } from "../reward/scorer.ts";
+import type { GeneratedCompletion, Generator } from "../rollout/generator.ts";
+import type { RolloutConfig } from "../rollout/schema.ts";
+
+/** Banned mass above which a token is a health warning. */
+const BANNED_MASS = 1e-3;
+
+/** What a rollout needs. */
+export interface RolloutSetup {
+  processor: Processor;
+  loader: SampleLoader;
+  generator: Generator;
+  scorer: RewardScorer<TinyRow>;
+  rollout: RolloutConfig;
+  generations: number;
+  seed: number;
+  events: Events;
+}
+
+/** The completions of one prompt as they were decoded, with their rewards. */
+export interface RolloutGroup {
+  row: TinyRow;
+  sample: Sample;
+  completions: GeneratedCompletion[];
+  /** The completions as rewards see them. */
+  said: Completion[];
+  scores: Score[];
+}
+
+/**
+ * Rolls out and judges one group for every row.
+ *
+ * @param draw the batch's draw counter.
+ */
+export async function rollOut(
+  setup: RolloutSetup,
+  rows: readonly TinyRow[],
+  draw: number,
+): Promise<RolloutGroup[]> {
+  const { loader, generator, processor, rollout, generations, seed, scorer } = setup;
+  const samples = await loader.loadAll(rows);
+  const requests = samples.map((sample) => ({ sample, generations, draw }));
+  const generated = await generator.generate(requests, {
+    temperature: rollout.temperature,
+    topK: rollout.top_k,
+    topP: rollout.top_p,
+    minP: rollout.min_p ?? 0,
+    repetitionPenalty: rollout.repetition_penalty,
+    maxNewTokens: rollout.max_completion_length,
+    seed,
+  });
+  const groups = rows.map((row, i) => {
+    const completions = generated[i]!;
+    const said = completions.map((completion, index) =>
+      asCompletion(processor, completion, { index, draw }),
+    );
+    return { row, sample: samples[i]!, completions, said };
+  });
+  const judged = groups.map(({ row, said }) => ({ row, completions: said }));
+  const scores = await scorer.scoreGroups(judged);
+  return groups.map((group, i) => ({ ...group, scores: scores[i]! }));
+}
+
+/** Correctness by the lenient parser and format, which are separate from the reward. */
+export function judge(groups: readonly RolloutGroup[]): {
+  correct: boolean[];
+  formatted: boolean[];
+} {
+  const by = (reward: typeof accuracyReward) =>
+    groups.flatMap(({ row, said }) => said.map((text) => reward.score(text, row) === 1));
+  return { correct: by(accuracyReward), formatted: by(formatReward) };
+}
+
+/** Reports every completion, and bans that take more of the mass than they should. */
+export function recordGroups(
+  events: Events,
+  groups: readonly RolloutGroup[],
+  { step, draw }: { step: number; draw: number },
+  advantages: Float64Array,
+): void {
+  let banned = 0;
+  let at = 0;
+  for (const { row, completions, said, scores } of groups) {
+    completions.forEach((generated, index) => {
+      const { text, finished } = said[index]!;
+      banned = Math.max(banned, ...generated.bannedMass);
+      const { total, components } = scores[index]!;
+      report(events, "rollout", {
+        ...{ step, sample: row.id, draw, completion: index, media: row.media, kind: row.kind },
+        ...{ question: row.question, options: row.options, answer: row.answer },
+        ...{ text, finished, reward: total, rewards: components, advantage: advantages[at++]! },
+        ids: generated.ids,
+        log_probs: generated.logProbs,
+      });
+    });
+  }
+  if (banned <= BANNED_MASS) return;
+  report(events, "warning", {
+    code: "banned-mass",
+    message: `step ${step}: placeholders and padded vocabulary rows hold ${banned.toExponential(1)} of a token's mass; the policy drifts towards tokens that may not be said.`,
+  });
+}
