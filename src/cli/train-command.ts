@@ -137,7 +137,12 @@ export async function trainCommand(argv: string[], engine: TrainEngine): Promise
   const health = new HealthMonitor({
     rules: config.health,
     facts: {
-      ...{ task, beta: train.beta, numIterations: train.num_iterations },
+      ...{
+        task,
+        beta: train.beta,
+        updatesPerRollout:
+          train.num_iterations * Math.min(train.num_minibatches, train.prompts_per_step),
+      },
       promptsPerStep: train.prompts_per_step,
     },
     events,

@@ -81,6 +81,15 @@ export const METRICS: readonly MetricInfo[] = [
     merge: "max",
   },
   {
+    name: "clip_ratio/dual_mean",
+    doc: "Fraction of tokens held by the second clip of negative advantages.",
+    merge: "mean",
+  },
+  { name: "cispo_clip_ratio", doc: "Fraction of tokens whose weight CISPO capped.", merge: "mean" },
+  { name: "vespo/phi_seq_mean", doc: "Mean weight that VESPO gives a completion.", merge: "mean" },
+  { name: "policy_loss", doc: "Loss without the entropy bonus.", merge: "mean" },
+  { name: "beta", doc: "Weight of the KL term at the step.", merge: "last" },
+  {
     name: "sampling/sampling_logp_difference/mean",
     doc: "Mean |rollout log-prob - training log-prob|, in nats a token.",
     merge: "mean",
@@ -138,6 +147,21 @@ export const METRICS: readonly MetricInfo[] = [
     doc: "Rows that a step left out since their prompts are over the budget of tokens.",
     merge: "sum",
   },
+  {
+    name: "sampling/importance_sampling_ratio/min",
+    doc: "Least weight that the mismatch correction gave, before its cap.",
+    merge: "min",
+  },
+  {
+    name: "sampling/importance_sampling_ratio/mean",
+    doc: "Mean weight that the mismatch correction gave.",
+    merge: "mean",
+  },
+  {
+    name: "sampling/importance_sampling_ratio/max",
+    doc: "Greatest weight that the mismatch correction gave.",
+    merge: "max",
+  },
   { name: "grad_norm", doc: "Global L2 norm of the gradient before clipping.", merge: "mean" },
   { name: "learning_rate", doc: "Learning rate of the step.", merge: "last" },
   {
@@ -146,6 +170,7 @@ export const METRICS: readonly MetricInfo[] = [
     merge: "last",
   },
   { name: "step_time", doc: "Duration of a step, in seconds.", merge: "mean", timing: true },
+  { name: "rollout/batches", doc: "Rollout batches that a step drew.", merge: "mean" },
   {
     name: "rollout/tokens_per_s",
     doc: "Sampled tokens per second of rollout.",

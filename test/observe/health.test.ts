@@ -37,7 +37,7 @@ interface Saved {
 /** A run whose trainer is this test. */
 function run(
   rules: Rules = {},
-  facts: Partial<{ beta: number; numIterations: number; task: "sft" | "grpo" }> = {},
+  facts: Partial<{ beta: number; updatesPerRollout: number; task: "sft" | "grpo" }> = {},
   saved: Saved = { files: new Map(), logs: new Map() },
   resumeAt?: ReturnType<RunLogs["position"]>,
 ) {
@@ -48,7 +48,7 @@ function run(
     void saved.files.set(name, new TextDecoder().decode(bytes));
   const health = new HealthMonitor({
     rules: healthSchema.parse(rules),
-    facts: { task: "grpo", beta: 0, numIterations: 1, promptsPerStep: 4, ...facts },
+    facts: { task: "grpo", beta: 0, updatesPerRollout: 1, promptsPerStep: 4, ...facts },
     events,
     write,
   });
@@ -248,7 +248,7 @@ describe("each rule fires on its fault", () => {
   });
 
   it("a loss of 0 is no news with a KL term, several updates or supervised training", () => {
-    for (const facts of [{ beta: 0.04 }, { numIterations: 2 }, { task: "sft" as const }]) {
+    for (const facts of [{ beta: 0.04 }, { updatesPerRollout: 2 }, { task: "sft" as const }]) {
       const { step, firing } = run({}, facts);
       step(1, { loss: 0 });
       expect(firing()).toEqual([]);

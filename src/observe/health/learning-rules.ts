@@ -49,7 +49,7 @@ function zeroLoss(context: HealthContext, threshold: number): Finding | undefine
       message: `The loss is ${short(loss)} because the rewards are equal within every group: this step teaches nothing.`,
     };
   }
-  if (facts.beta !== 0 || facts.numIterations !== 1) return undefined;
+  if (facts.beta !== 0 || facts.updatesPerRollout !== 1) return undefined;
   return {
     message: `The loss is ${short(loss)} by construction: with one update per rollout and beta 0 every ratio is 1 and the advantages of a group sum to 0. The gradient is not 0 (norm ${short(norm)}): watch the reward, not the loss.`,
   };

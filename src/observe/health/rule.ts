@@ -6,8 +6,8 @@ export interface HealthFacts {
   task: "grpo" | "sft";
   /** Weight of the KL term. */
   beta: number;
-  /** Optimizer steps on each batch of rollouts. */
-  numIterations: number;
+  /** Optimizer steps on each batch of rollouts: iterations x minibatches. */
+  updatesPerRollout: number;
   promptsPerStep: number;
 }
 
