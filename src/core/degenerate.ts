@@ -199,8 +199,8 @@ export interface MaskRules {
 /**
  * Which completions the loss leaves out: true for those that a rule with the action `mask` finds.
  *
- * A masked completion keeps its place in the group, so its reward still moves the group's mean; its
- * tokens have weight 0 and it does not count in any normaliser.
+ * A masked completion keeps its place in the group, so its reward still moves the group's mean; none
+ * of its tokens counts in the loss, as of a truncated one under `mask_truncated_completions`.
  */
 export function judgeCompletions(
   completions: readonly MaskedCompletion[],
