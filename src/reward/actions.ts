@@ -5,12 +5,19 @@ import { firstBlock, goldOf } from "./tags.ts";
 /** Numbers in brackets, as `(3)`: the names of actions. */
 const ACTION = /\((\d+)\)/g;
 
-function actionsOf(text: string): string[] {
-  return Array.from(text.matchAll(ACTION), (match) => match[1]!);
+/** The actions that a text names, in its order. */
+function* actionsOf(text: string): Generator<string> {
+  for (const match of text.matchAll(ACTION)) yield match[1]!;
 }
 
-function plain(text: string): string {
-  return text.replaceAll(/[ _]/g, "").toLowerCase();
+/** A text without spaces, underscores and case; what follows once it passes `most` is left out. */
+function plain(text: string, most = Infinity): string {
+  let kept = "";
+  for (let at = 0; at < text.length && kept.length <= most; at++) {
+    const unit = text.charAt(at);
+    if (unit !== " " && unit !== "_") kept += unit;
+  }
+  return kept.toLowerCase();
 }
 
 /** What a completion says: its first answer block, or all of it. */
@@ -19,7 +26,8 @@ function saidIn(text: string): string {
 }
 
 function sameText(said: string, gold: string): boolean {
-  return plain(gold) !== "" && plain(said) === plain(gold);
+  const right = plain(gold);
+  return right !== "" && plain(said, right.length) === right;
 }
 
 /**
@@ -32,8 +40,13 @@ function sameText(said: string, gold: string): boolean {
  */
 export const actionMatchReward: Reward = defineReward("action-match", ({ text }, row) => {
   const [said, gold] = [saidIn(text), goldOf(row)];
-  const right = actionsOf(gold).sort();
-  if (right.length > 0 && right.join() === actionsOf(said).sort().join()) return 1;
+  const right = [...actionsOf(gold)].sort();
+  const named: string[] = [];
+  for (const action of actionsOf(said)) {
+    // One more than there should be is enough to differ.
+    if (named.push(action) > right.length) break;
+  }
+  if (right.length > 0 && right.join() === named.sort().join()) return 1;
   return sameText(said, gold) ? 1 : 0;
 });
 

@@ -22,10 +22,16 @@ export function exactAlnumReward({ fallback = false }: ExactAlnumOptions = {}): 
     const answer = widestBlock(text, "answer") ?? (fallback ? text : undefined);
     if (answer === undefined) return 0;
     const gold = firstBlock(row.answer, "answer") ?? row.answer;
-    return alnum(answer) === alnum(gold) ? 1 : 0;
+    return alnum(answer, alnum(gold).length) === alnum(gold) ? 1 : 0;
   });
 }
 
-function alnum(text: string): string {
-  return text.replaceAll(/[^\p{L}\p{N}]+/gu, "").toLowerCase();
+/** Letters and numbers in lower case; what follows the first run that passes `most` is left out. */
+function alnum(text: string, most = Infinity): string {
+  let kept = "";
+  for (const [run] of text.matchAll(/[\p{L}\p{N}]+/gu)) {
+    kept += run.toLowerCase();
+    if (kept.length > most) break;
+  }
+  return kept;
 }

@@ -1,5 +1,5 @@
 import { DataError } from "../core/errors.ts";
-import { readFloat, roundHundredths, strip } from "./python.ts";
+import { LONGEST_NUMBER, readFloat, roundHundredths, strip } from "./python.ts";
 import { defineReward, type Reward, type RewardRow } from "./reward.ts";
 import { firstBlock, goldOf } from "./tags.ts";
 
@@ -45,17 +45,19 @@ export function numericReward(options: NumericOptions = {}): Reward {
   });
 }
 
-/** A number whose commas do not matter; undefined where there is none. */
+/** A number whose commas do not matter; undefined where there is none, or a text too long for one. */
 export function readPlain(text: string): number | undefined {
-  return readFloat(text.replaceAll(",", ""));
+  const bare = strip(text);
+  return bare.length > LONGEST_NUMBER ? undefined : readFloat(bare.replaceAll(",", ""));
 }
 
 function readWide(text: string): number | undefined {
+  if (text.length > LONGEST_NUMBER) return undefined;
   const percent = text.endsWith("%");
   const parts = (percent ? text.slice(0, -1) : text).split("/", 3);
   const grouped = /^\s*[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?\s*$/;
   const values = parts.map((part) =>
-    readFloat(part.length < 1000 && grouped.test(part) ? part.replaceAll(",", "") : part),
+    readFloat(grouped.test(part) ? part.replaceAll(",", "") : part),
   );
   if (values.includes(undefined) || parts.length > 2) return undefined;
   const value = (values[0]! / (values[1] ?? 1)) * (percent ? 0.01 : 1);

@@ -4,7 +4,7 @@
  */
 
 /** Characters of a number that is still read; a longer text is no number. */
-const LONGEST_NUMBER = 1000;
+export const LONGEST_NUMBER = 1000;
 
 /** What Python's float() reads, but for digits of other scripts. */
 const FLOAT = /^[+-]?(?:\d[\d_]*(?:\.(?:\d[\d_]*)?)?|\.\d[\d_]*)(?:e[+-]?\d[\d_]*)?$/i;

@@ -113,8 +113,10 @@ export function defineReward<Row extends RewardRow>(
 }
 
 function show(value: unknown): string {
-  if (typeof value === "function") return "a function";
-  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (typeof value === "number") return String(value);
+  if (typeof value !== "object" && typeof value !== "string")
+    return `a value of type ${typeof value}`;
+  const text = JSON.stringify(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 

@@ -15,18 +15,30 @@ export interface SetF1Options {
  * Source: HumanMLLM/HumanOmniV2 `vlm_modules/qwenomni_module.py`, `emer_ov_mc` (9bf0e6f, 2025-07-01).
  */
 export function setF1Reward({ strip: trims = false }: SetF1Options = {}): Reward {
-  const items = (text: string): string[] => {
-    const parts = text.split(",");
-    return trims ? parts.map(strip).filter((part) => part !== "") : parts;
-  };
+  const bare = (item: string): string => (trims ? strip(item) : item);
   return defineReward("set-f1", ({ text }, row) => {
-    const right = items(goldOf(row));
-    const said = items(strip(firstBlock(text, "answer") ?? ""));
+    const right = [...items(goldOf(row))].map(bare).filter((item) => !trims || item !== "");
     const rightSet = new Set(right);
-    let shared = 0;
-    for (const item of new Set(said)) if (rightSet.has(item)) shared++;
-    if (shared === 0) return 0;
-    const [precision, recall] = [shared / right.length, shared / said.length];
+    const shared = new Set<string>();
+    let count = 0;
+    for (const said of items(strip(firstBlock(text, "answer") ?? ""))) {
+      const item = bare(said);
+      if (trims && item === "") continue;
+      count++;
+      if (rightSet.has(item)) shared.add(item);
+    }
+    if (shared.size === 0) return 0;
+    const [precision, recall] = [shared.size / right.length, shared.size / count];
     return (2 * (precision * recall)) / (precision + recall);
   });
+}
+
+/** What commas part, one after the other: a long text has more items than a list should. */
+function* items(text: string): Generator<string> {
+  let start = 0;
+  for (let end = text.indexOf(","); end >= 0; end = text.indexOf(",", start)) {
+    yield text.slice(start, end);
+    start = end + 1;
+  }
+  yield text.slice(start);
 }

@@ -1,0 +1,109 @@
+import { describe, expect, test } from "vitest";
+import { configuredRewards } from "../../src/reward/configured.ts";
+import { loadRewardModule } from "../../src/reward/load-module.ts";
+import type { Completion } from "../../src/reward/reward.ts";
+import { REWARDS, rewardSchema, type RewardConfig } from "../../src/reward/schema.ts";
+import { RewardScorer } from "../../src/reward/scorer.ts";
+
+/** The configuration file would stand here. */
+const CONFIG = new URL("./run.yaml", import.meta.url).href;
+const ROW = { id: "r", answer: "yes", problem_type: "judge" };
+
+function completion(text: string, index = 0): Completion {
+  return { text, ids: [], finished: true, index, draw: 0 };
+}
+
+describe("a module of the user's own", () => {
+  test("is found beside the configuration, and may be async", async () => {
+    const reward = await loadRewardModule("./modules/good.ts", CONFIG);
+    expect(reward.name).toBe("short-and-right");
+    expect(await reward.score(completion("yes"), ROW)).toBe(1);
+    expect(await reward.score(completion("no"), ROW)).toBe(0);
+  });
+
+  test("may be plain JavaScript with a default export", async () => {
+    const reward = await loadRewardModule("modules/plain.js", CONFIG);
+    expect(await reward.score(completion(""), ROW)).toBe(0.25);
+  });
+
+  test.each([
+    [
+      "./modules/absent.ts",
+      /reward module \.\/modules\/absent\.ts is not there: \/.*absent\.ts\. Give its path/,
+    ],
+    ["./modules/no-export.ts", /no-export\.ts exports other\. Export a reward as default/],
+    [
+      "./modules/wrong-shape.ts",
+      /exports a function without a name and a function score\. Export defineReward/,
+    ],
+    ["./modules/throws.ts", /cannot be loaded: this module cannot start\. Correct the module/],
+  ])("%s says what is wrong", async (path, message) => {
+    await expect(loadRewardModule(path, CONFIG)).rejects.toThrow(message);
+  });
+
+  test("that throws or gives no number is counted with its message", async () => {
+    const parts = await configuredRewards(
+      [rewardSchema.parse({ module: "./modules/good.ts", weight: 2 })],
+      { seed: 0, configUrl: CONFIG },
+    );
+    const completions = ["yes", "throw", "nan"].map((text, at) => completion(text, at));
+    const [scores] = await new RewardScorer(parts).scoreGroups([{ row: ROW, completions }]);
+    expect(scores!.map(({ total }) => total)).toEqual([2, null, null]);
+    expect(scores!.map(({ failures }) => Object.values(failures)[0])).toEqual([
+      undefined,
+      "it was asked to throw",
+      expect.stringContaining('Reward "short-and-right" gave NaN for completion 2 of row r'),
+    ]);
+  });
+
+  test("needs a configuration file", async () => {
+    const configs = [rewardSchema.parse({ module: "./x.ts" })];
+    await expect(configuredRewards(configs, { seed: 0 })).rejects.toThrow("has no base");
+  });
+});
+
+describe("configured rewards", () => {
+  const make = (config: unknown): Promise<{ reward: { name: string }; weight: number }[]> =>
+    configuredRewards([rewardSchema.parse(config)], { seed: 0 });
+
+  test.each(REWARDS.filter((name) => name !== "module" && name !== "judge"))(
+    "%s is made with its default options",
+    async (name) => {
+      const [made] = await make({ name });
+      expect(made!.reward.name).toBe(name);
+      expect(made!.weight).toBe(1);
+    },
+  );
+
+  test("take options, another name and problem types", async () => {
+    const config: RewardConfig = rewardSchema.parse({
+      ...{ name: "numeric", weight: 0.5, as: "close", problem_types: ["numerical"] },
+      options: { tolerance: 1 },
+    });
+    const [made] = await configuredRewards([config], { seed: 0 });
+    const row = { id: "r", answer: "10", problem_type: "numerical" };
+    expect(made!.reward.name).toBe("close");
+    expect(made!.reward.score(completion("<answer>11</answer>"), row as never)).toBe(1);
+    expect(made!.reward.score(completion("<answer>11</answer>"), ROW as never)).toBe(null);
+  });
+
+  test("old configurations stay as they are", () => {
+    expect(rewardSchema.parse({ name: "format", weight: 0.2 })).toEqual({
+      ...{ name: "format", weight: 0.2 },
+    });
+  });
+
+  test.each([
+    [{ name: "numeric", options: { tolerence: 1 } }, "numeric has no such option"],
+    [{ name: "numeric", options: { tolerance: -1 } }, "Too small"],
+    [{ name: "format", options: { once: true } }, "format has no such option"],
+    [{ name: "judge" }, "judge needs it"],
+    [{ weight: 1 }, "neither a name nor a module"],
+    [{ name: "format", module: "./x.ts" }, "name is format already"],
+    [{ module: "./x.ts", options: {} }, "takes no options"],
+    [{ name: "format", as: "My name" }, "lower-case words"],
+    [{ name: "format", problem_types: [] }, "it must name a problem type"],
+  ])("%j is refused", (config, message) => {
+    expect(rewardSchema.safeParse(config).error?.issues[0]?.message).toContain(message);
+  });
+});

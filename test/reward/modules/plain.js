@@ -1,0 +1,1 @@
+export default { name: "plain", score: () => 0.25 };
