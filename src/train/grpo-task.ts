@@ -76,6 +76,7 @@ export class GrpoTask implements TrainingTask {
       ...{ train, rollout, events },
       generator: new Generator(model, tokenFacts(processor)),
       rewards: runRewards(settings, rewards),
+      health: settings.health,
       ...(reference && { reference }),
     });
     return new GrpoTask(settings, trainer, optimizer, dataset, order);

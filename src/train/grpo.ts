@@ -1,3 +1,4 @@
+import { judgeCompletions, type MaskRules } from "../core/degenerate.ts";
 import type { Events } from "../core/events.ts";
 import { reportSpan } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
@@ -34,6 +35,8 @@ export interface GrpoSetup {
   rewards: readonly WeightedReward<TinyRow, AsyncReward<TinyRow>>[];
   train: TrainConfig;
   rollout: RolloutConfig;
+  /** Rules that may take degenerate completions out of the loss; none when left out. */
+  health?: MaskRules;
   events: Events;
 }
 
@@ -113,7 +116,8 @@ export class GrpoTrainer {
     );
     const settings = await span("log-probabilities", () => this.#prepare(trees, place.step));
     const advantages = this.#advantages(trees, rewards, flat);
-    recordGroups(events, groups, place, advantages);
+    const verdicts = { ...judge(groups), masked: this.#mask(groups, trees) };
+    recordGroups(events, groups, place, { ...verdicts, advantages });
     const metrics: Record<string, number> = {};
     let measured: Record<string, number> = {};
     let tokens = 0;
@@ -145,7 +149,8 @@ export class GrpoTrainer {
         lengths: completions.map(({ ids }) => ids.length),
         ended: completions.map(({ finished }) => finished),
       },
-      ...judge(groups),
+      correct: verdicts.correct,
+      formatted: verdicts.formatted,
       tokens,
       batches: drawn.batches,
       rows: drawn.rows,
@@ -216,6 +221,23 @@ export class GrpoTrainer {
     if (train.top_entropy_quantile < 1) await this.#updater.scoreEntropies(trees);
     const beta = betaAt(train.beta_schedule, train.beta, step - 1, train.max_steps);
     return { ...train, beta: train.kl_in_reward ? 0 : beta };
+  }
+
+  /** Takes completions out of the loss that a rule of the run's health masks. */
+  #mask(groups: readonly RolloutGroup[], trees: readonly PolicyTree[]): boolean[] {
+    const { health } = this.#setup;
+    const completions = trees.flatMap((tree) => tree.completions);
+    if (health === undefined) return completions.map(() => false);
+    const said = groups.flatMap((group) => group.said);
+    const masked = judgeCompletions(
+      said.map(({ text, ids, finished }) => ({
+        ...{ text, finished },
+        ids: finished ? ids.slice(0, -1) : ids,
+      })),
+      health,
+    );
+    completions.forEach((completion, i) => (completion.masked = masked[i]!));
+    return masked;
   }
 
   #advantages(trees: readonly PolicyTree[], rewards: number[], scores: readonly Score[]) {

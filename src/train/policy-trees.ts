@@ -17,6 +17,8 @@ export interface PolicyCompletion {
   entropy: number[];
   advantage: number;
   truncated: boolean;
+  /** Whether a rule of the run's health takes it out of the loss. */
+  masked: boolean;
 }
 
 /** The completions of one prompt, or a part of them, as a tree to be trained on. */
@@ -39,6 +41,7 @@ export function policyTree(
       ...{ ids, old: logProbs, sampling: samplingLogProbs, reference: [], entropy: [] },
       advantage: 0,
       truncated: !finished,
+      masked: false,
     })),
   };
 }
@@ -111,8 +114,8 @@ export function lossBatch(
   const list = trees.flatMap(({ group, completions: own }) => own.map((one) => ({ group, one })));
   let start = 0;
   for (const { group, one } of list) {
-    const { advantage, truncated, ids } = one;
-    completions.push({ start, length: ids.length, advantage, group, truncated });
+    const { advantage, truncated, masked, ids } = one;
+    completions.push({ start, length: ids.length, advantage, group, truncated, masked });
     start += ids.length;
   }
   const column = (name: "old" | "sampling" | "reference") => list.flatMap(({ one }) => one[name]);

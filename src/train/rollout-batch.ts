@@ -12,9 +12,6 @@ import type { RewardScorer } from "../reward/scorer.ts";
 import type { GeneratedCompletion, Generator } from "../rollout/generator.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
 
-/** Banned mass above which a token is a health warning. */
-const BANNED_MASS = 1e-3;
-
 /** What a rollout needs. */
 export interface RolloutSetup {
   processor: Processor;
@@ -81,32 +78,35 @@ export function judge(groups: readonly RolloutGroup[]): {
   return { correct: by(accuracyReward), formatted: by(formatReward) };
 }
 
-/** Reports every completion, and bans that take more of the mass than they should. */
+/** What is known of a step's completions besides their rewards: one entry each, group by group. */
+export interface Verdicts {
+  correct: readonly boolean[];
+  masked: readonly boolean[];
+  advantages: ArrayLike<number>;
+}
+
+/** Reports every completion. */
 export function recordGroups(
   events: Events,
   groups: readonly RolloutGroup[],
   { step, draw }: { step: number; draw: number },
-  advantages: Float64Array,
+  { correct, masked, advantages }: Verdicts,
 ): void {
-  let banned = 0;
   let at = 0;
   for (const { row, completions, said, scores } of groups) {
     completions.forEach((generated, index) => {
       const { text, finished } = said[index]!;
-      banned = Math.max(banned, ...generated.bannedMass);
-      const { total, components } = scores[index]!;
+      const { total, components, failures } = scores[index]!;
       report(events, "rollout", {
         ...{ step, sample: row.id, draw, completion: index, media: row.media, kind: row.kind },
         ...{ question: row.question, options: row.options, answer: row.answer },
-        ...{ text, finished, reward: total, rewards: components, advantage: advantages[at++]! },
+        ...{ text, finished, reward: total, rewards: components, reward_errors: failures },
+        ...{ correct: correct[at]!, masked: masked[at]!, advantage: advantages[at]! },
+        banned_mass: Math.max(...generated.bannedMass),
         ids: generated.ids,
         log_probs: generated.logProbs,
       });
+      at++;
     });
   }
-  if (banned <= BANNED_MASS) return;
-  report(events, "warning", {
-    code: "banned-mass",
-    message: `step ${step}: placeholders and padded vocabulary rows hold ${banned.toExponential(1)} of a token's mass; the policy drifts towards tokens that may not be said.`,
-  });
 }

@@ -1,3 +1,4 @@
+import type { MaskRules } from "../core/degenerate.ts";
 import type { DataConfig } from "../data/schema.ts";
 import type { TinyRow } from "../data/tiny/dataset.ts";
 import type { EvalConfig } from "../eval/schema.ts";
@@ -24,6 +25,8 @@ export interface RunSettings {
   train: TrainConfig;
   sft: SftConfig;
   eval: EvalConfig;
+  /** Rules of the run's health that the trainer carries out itself. */
+  health: MaskRules;
   device: DeviceConfig;
   output: { keep_last: number; export_dtype: ExportDType | null };
 }

@@ -112,6 +112,7 @@ describe("GRPO updates are those of TRL's trainer, on texts and images in one ba
               reference: reference ? column(reference) : [],
               advantage: advantages[generation[update]! * batch + row]!,
               truncated: ids.at(-1) !== 142,
+              masked: false,
             });
             places.push((update * batch + row) * LIMIT);
           }

@@ -7,7 +7,8 @@ export function countedLength(
   completion: LossCompletion,
   settings: Pick<LossSettings, "mask_truncated_completions">,
 ): number {
-  return settings.mask_truncated_completions && completion.truncated ? 0 : completion.length;
+  const { masked = false, truncated, length } = completion;
+  return masked || (settings.mask_truncated_completions && truncated) ? 0 : length;
 }
 
 /**

@@ -10,6 +10,8 @@ export interface LossCompletion {
   group: number;
   /** Whether it ended at the length limit rather than by an end token. */
   truncated: boolean;
+  /** Whether a rule of the run's health takes it out: it then has no tokens, as a truncated one. */
+  masked?: boolean;
 }
 
 /**
