@@ -106,7 +106,7 @@ export class GrpoTrainer {
     const span = <T>(name: string, work: () => T | Promise<T>) =>
       reportSpan(events, name, place.step, work);
     const started = performance.now();
-    const drawn = await span("rollout", () => this.#draw(next, place.draw));
+    const drawn = await this.#draw(next, place);
     const rolloutS = (performance.now() - started) / 1000;
     const { groups } = drawn;
     const flat = groups.flatMap(({ scores }) => scores);
@@ -114,7 +114,7 @@ export class GrpoTrainer {
     const trees = groups.map(({ sample, completions }, group) =>
       policyTree(sample, group, completions),
     );
-    const settings = await span("log-probabilities", () => this.#prepare(trees, place.step));
+    const settings = await this.#prepare(trees, place.step);
     const advantages = this.#advantages(trees, rewards, flat);
     const verdicts = { ...judge(groups), masked: this.#mask(groups, trees) };
     recordGroups(events, groups, place, { ...verdicts, advantages });
@@ -186,7 +186,10 @@ export class GrpoTrainer {
    * rewards are all equal then fill the step up, so that its size never changes (dynamic sampling of
    * Yu et al. 2025, DAPO).
    */
-  async #draw(next: (count: number) => readonly TinyRow[], draw: number): Promise<Drawn> {
+  async #draw(
+    next: (count: number) => readonly TinyRow[],
+    { draw, step }: StepPlace,
+  ): Promise<Drawn> {
     const { train, rollout, events, processor, loader, generator } = this.#setup;
     const wanted = train.prompts_per_step;
     const setup = {
@@ -200,7 +203,7 @@ export class GrpoTrainer {
     const drawn: Omit<Drawn, "groups"> = { batches: 0, rows: 0, sampled: 0, held: undefined };
     while (drawn.batches < rollout.max_batches_per_step && useful.length < wanted) {
       const rows = next(Math.ceil((wanted - useful.length) * rollout.over_sampling));
-      const groups = await rollOut(setup, rows, draw + drawn.batches++);
+      const groups = await rollOut(setup, rows, { draw: draw + drawn.batches++, step });
       drawn.rows += rows.length;
       drawn.held = drawn.batches === 1 ? groups.map(({ sample }) => sample) : undefined;
       for (const group of groups) {
@@ -216,9 +219,14 @@ export class GrpoTrainer {
 
   /** What must be known of all trees before the first update, and the loss of this step. */
   async #prepare(trees: readonly PolicyTree[], step: number): Promise<LossSettings> {
-    const { train, reference } = this.#setup;
-    if (reference !== undefined) await this.#updater.scoreReference(reference, trees);
-    if (train.top_entropy_quantile < 1) await this.#updater.scoreEntropies(trees);
+    const { train, reference, events } = this.#setup;
+    if (reference !== undefined) {
+      const score = () => this.#updater.scoreReference(reference, trees);
+      await reportSpan(events, "reference", step, score);
+    }
+    if (train.top_entropy_quantile < 1) {
+      await reportSpan(events, "entropies", step, () => this.#updater.scoreEntropies(trees));
+    }
     const beta = betaAt(train.beta_schedule, train.beta, step - 1, train.max_steps);
     return { ...train, beta: train.kl_in_reward ? 0 : beta };
   }

@@ -1,5 +1,5 @@
 import type { Events } from "../core/events.ts";
-import { report } from "../core/run-events.ts";
+import { report, reportSpan } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
 import type { TinyRow } from "../data/tiny/dataset.ts";
 import { asCompletion } from "../eval/evaluate.ts";
@@ -37,34 +37,36 @@ export interface RolloutGroup {
 /**
  * Rolls out and judges one group for every row.
  *
- * @param draw the batch's draw counter.
+ * @param draw the batch's draw counter; @param step the step that it is for.
  */
 export async function rollOut(
   setup: RolloutSetup,
   rows: readonly TinyRow[],
-  draw: number,
+  { draw, step }: { draw: number; step: number },
 ): Promise<RolloutGroup[]> {
-  const { loader, generator, processor, rollout, generations, seed, scorer } = setup;
-  const samples = await loader.loadAll(rows);
-  const requests = samples.map((sample) => ({ sample, generations, draw }));
-  const generated = await generator.generate(requests, {
-    temperature: rollout.temperature,
-    topK: rollout.top_k,
-    topP: rollout.top_p,
-    minP: rollout.min_p ?? 0,
-    repetitionPenalty: rollout.repetition_penalty,
-    maxNewTokens: rollout.max_completion_length,
-    seed,
-  });
-  const groups = rows.map((row, i) => {
-    const completions = generated[i]!;
-    const said = completions.map((completion, index) =>
-      asCompletion(processor, completion, { index, draw }),
-    );
-    return { row, sample: samples[i]!, completions, said };
+  const { loader, generator, processor, rollout, generations, seed, scorer, events } = setup;
+  const groups = await reportSpan(events, "rollout", step, async () => {
+    const samples = await loader.loadAll(rows);
+    const requests = samples.map((sample) => ({ sample, generations, draw }));
+    const generated = await generator.generate(requests, {
+      temperature: rollout.temperature,
+      topK: rollout.top_k,
+      topP: rollout.top_p,
+      minP: rollout.min_p ?? 0,
+      repetitionPenalty: rollout.repetition_penalty,
+      maxNewTokens: rollout.max_completion_length,
+      seed,
+    });
+    return rows.map((row, i) => {
+      const completions = generated[i]!;
+      const said = completions.map((completion, index) =>
+        asCompletion(processor, completion, { index, draw }),
+      );
+      return { row, sample: samples[i]!, completions, said };
+    });
   });
   const judged = groups.map(({ row, said }) => ({ row, completions: said }));
-  const scores = await scorer.scoreGroups(judged);
+  const scores = await reportSpan(events, "rewards", step, () => scorer.scoreGroups(judged));
   return groups.map((group, i) => ({ ...group, scores: scores[i]! }));
 }
 
