@@ -25,6 +25,7 @@ export { Processor, type ProcessOptions, type ProcessRequest } from "./models/pr
 export type { Sample } from "./models/process/sample.ts";
 export {
   defineReward,
+  type AsyncReward,
   type Completion,
   type Reward,
   type RewardRow,

@@ -6,7 +6,7 @@ import type { TinyRow } from "./data/tiny/dataset.ts";
 import { evaluateRun } from "./eval/run.ts";
 import type { EvalResult } from "./eval/run-interface.ts";
 import { joinPath } from "./io/path.ts";
-import type { WeightedReward } from "./reward/reward.ts";
+import type { AsyncReward, WeightedReward } from "./reward/reward.ts";
 import { prepareRunFolder, RUN_FILES } from "./train/run-folder.ts";
 import type { TrainOptions, TrainResult } from "./train/run-interface.ts";
 import { train as trainRun } from "./train/train.ts";
@@ -25,7 +25,7 @@ export interface TrainHooks extends RunHooks {
    * Rewards of the program's own, besides those that the configuration names; where it names none,
    * they are the only ones.
    */
-  rewards?: readonly WeightedReward<TinyRow>[];
+  rewards?: readonly WeightedReward<TinyRow, AsyncReward<TinyRow>>[];
   /** Folder for checkpoints and the trained model (Node only); without it nothing is saved. */
   runFolder?: string;
   /** Given the trained model while its device is still open. */

@@ -1,3 +1,4 @@
+import { pathToFileURL } from "node:url";
 import { readText } from "#io";
 import { checkResumable } from "../config/compare.ts";
 import { checkSource, loadConfig, resolvedYaml } from "../config/load.ts";
@@ -180,7 +181,8 @@ export async function trainCommand(argv: string[], engine: TrainEngine): Promise
     line.print("stopping after this step, with a checkpoint; Ctrl-C again stops at once"),
   );
   try {
-    const shared = { events, stop: interrupt.stop, runFolder: folder, logs };
+    const configUrl = pathToFileURL(options.config).href;
+    const shared = { events, stop: interrupt.stop, runFolder: folder, logs, configUrl };
     const result = await engine(config, resume ? { ...shared, resume } : shared);
     logs.check();
     await writeRunReport(folder, config, facts, result);

@@ -28,7 +28,9 @@ export async function loadRewardModule(path: string, base: string): Promise<Asyn
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigError("reward-module-failed", `${name} cannot be loaded: ${reason}.`, {
-      hint: "Correct the module; it runs once when the run starts.",
+      hint:
+        "Correct the module; it runs once when the run starts. A .ts or .js file outside of a " +
+        "package of type module is taken for CommonJS: call it .mts or .mjs.",
       cause,
     });
   }

@@ -56,8 +56,9 @@ export class GrpoTask implements TrainingTask {
     model: Model,
     processor: Processor,
     settings: RunSettings,
-    { events, rewards }: Pick<TrainOptions, "events" | "rewards">,
+    options: Pick<TrainOptions, "events" | "rewards" | "runFolder" | "configUrl">,
   ): Promise<GrpoTask> {
+    const { events } = options;
     const { data, train, rollout } = settings;
     const order = new RowOrder(data.clips, (epoch) => rowOrder(data.clips, train.seed, epoch));
     const perStep = train.prompts_per_step * rollout.over_sampling * rollout.max_batches_per_step;
@@ -75,7 +76,7 @@ export class GrpoTask implements TrainingTask {
       optimizer,
       ...{ train, rollout, events },
       generator: new Generator(model, tokenFacts(processor)),
-      rewards: runRewards(settings, rewards),
+      rewards: await runRewards(settings, options),
       health: settings.health,
       ...(reference && { reference }),
     });

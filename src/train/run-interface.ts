@@ -7,7 +7,7 @@ import type { ExportDType, ExportReport } from "../models/export.ts";
 import type { Model } from "../models/model.ts";
 import type { Processor } from "../models/process/processor.ts";
 import type { ModelConfig } from "../models/schema.ts";
-import type { WeightedReward } from "../reward/reward.ts";
+import type { AsyncReward, WeightedReward } from "../reward/reward.ts";
 import type { RewardConfig } from "../reward/schema.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
 import type { Events } from "../core/events.ts";
@@ -50,7 +50,9 @@ export interface TrainOptions {
   /** Who keeps the logs of the run; none when left out. */
   logs?: RunLogKeeper;
   /** Rewards besides those that the configuration names (GRPO). */
-  rewards?: readonly WeightedReward<TinyRow>[];
+  rewards?: readonly WeightedReward<TinyRow, AsyncReward<TinyRow>>[];
+  /** URL of the configuration's file, beside which modules of rewards are looked for. */
+  configUrl?: string;
   /**
    * Given the trained model before its device is closed, loaded from the run folder where the run
    * has one; not called after a stop.

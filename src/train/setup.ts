@@ -8,11 +8,9 @@ import type { Processor } from "../models/process/processor.ts";
 import { reportedLoading, reportModel } from "../models/run-model.ts";
 import { adapterLayers, trains } from "../models/tuning.ts";
 import type { Training } from "../models/weights.ts";
-import { formatReward } from "../reward/format.ts";
-import { letterReward } from "../reward/letter.ts";
-import { randomReward } from "../reward/random.ts";
-import type { Reward, WeightedReward } from "../reward/reward.ts";
-import type { RunSettings } from "./run-interface.ts";
+import { configuredRewards } from "../reward/configured.ts";
+import type { AsyncReward, WeightedReward } from "../reward/reward.ts";
+import type { RunSettings, TrainOptions } from "./run-interface.ts";
 
 /** Which weights of a run train, the adapters that train instead, and how the rest is stored. */
 function trainingOf({ model, train }: RunSettings): Training {
@@ -64,18 +62,18 @@ export async function loadReference(
   return startingModel(model.device, settings, { trains: () => false, storage }, loading);
 }
 
-/** The weighted rewards of a configuration, then those that a program adds. */
-export function runRewards(
+/**
+ * The weighted rewards of a configuration, then those that a program adds.
+ *
+ * @throws {ConfigError} when a module cannot be used, or a judge's key is not set.
+ */
+export async function runRewards(
   settings: RunSettings,
-  added: readonly WeightedReward<TinyRow>[] = [],
-): WeightedReward<TinyRow>[] {
-  const byName: Record<string, Reward> = {
-    format: formatReward,
-    correct: letterReward,
-    random: randomReward(settings.train.seed),
-  };
-  const named = settings.rewards.map(({ name, weight }) => ({ reward: byName[name]!, weight }));
-  return [...named, ...added];
+  { rewards = [], runFolder, configUrl }: Pick<TrainOptions, "rewards" | "runFolder" | "configUrl">,
+): Promise<WeightedReward<TinyRow, AsyncReward<TinyRow>>[]> {
+  const { seed } = settings.train;
+  const named = await configuredRewards(settings.rewards, { seed, runFolder, configUrl });
+  return [...named, ...rewards];
 }
 
 /**

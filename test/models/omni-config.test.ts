@@ -162,11 +162,11 @@ describe("weight names", () => {
     new Map([...expectedTensors(config)].map(([name, shape]) => [prefix + name, { shape }]));
 
   it("drop the prefix of the thinker and pass over the speech half", () => {
-    const { canonical, stored: storedName } = config.family.names;
-    expect(canonical("thinker.model.norm.weight")).toBe("model.norm.weight");
-    expect(storedName("model.norm.weight")).toBe("thinker.model.norm.weight");
-    expect(canonical("talker.model.norm.weight")).toBeUndefined();
-    expect(canonical("token2wav.x")).toBeUndefined();
+    const { names } = config.family;
+    expect(names.canonical("thinker.model.norm.weight")).toBe("model.norm.weight");
+    expect(names.stored("model.norm.weight")).toBe("thinker.model.norm.weight");
+    expect(names.canonical("talker.model.norm.weight")).toBeUndefined();
+    expect(names.canonical("token2wav.x")).toBeUndefined();
     const stored = shapes("thinker.").set("talker.x", { shape: [1] });
     const matched = match(config, stored, "x");
     expect(matched.get("lm_head.weight")).toBe("thinker.lm_head.weight");
