@@ -200,9 +200,12 @@ export async function grpoStep(
     ...{ train: config.train, rollout: config.rollout, events: new Events() },
   });
   const data = new TinyDataset({ split: "train", clips: 2, folder: clips, seed: CLIP_SEED });
-  const { metrics } = await trainer.step((count) => [0, 1].slice(0, count).map((i) => data.row(i)), {
-    ...{ step: 1, draw: 0, rate: 1e-3 },
-  });
+  const { metrics } = await trainer.step(
+    (count) => [0, 1].slice(0, count).map((i) => data.row(i)),
+    {
+      ...{ step: 1, draw: 0, rate: 1e-3 },
+    },
+  );
   device.close();
   return { rollout: used, metrics };
 }
