@@ -13,7 +13,7 @@ import { SPACED_WORDS, TAGS } from "../src/data/tiny/words.ts";
 import { writeSafetensors } from "../src/io/safetensors-writer.ts";
 import { parseModelConfig } from "../src/models/families.ts";
 import { initialWeights } from "../src/models/init.ts";
-import { OMNI_CHAT_TEMPLATE } from "../src/text/chat-template.ts";
+import { OMNI_CHAT_TEMPLATE } from "../src/text/built-in-templates.ts";
 import { trainBpe } from "./train-bpe.ts";
 
 /** Special tokens of the family that the thinker can meet, in the family's order. */

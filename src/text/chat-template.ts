@@ -88,39 +88,6 @@ export interface ChatTemplateFiles {
   tokenizerConfig?: string | undefined;
 }
 
-/**
- * The template that Qwen2.5-Omni checkpoints ship, for a checkpoint without one.
- *
- * Source: chat_template.json of Qwen/Qwen2.5-Omni-7B.
- */
-export const OMNI_CHAT_TEMPLATE = [
-  "{% set audio_count = namespace(value=0) %}",
-  "{% set image_count = namespace(value=0) %}",
-  "{% set video_count = namespace(value=0) %}",
-  "{% for message in messages %}",
-  "{% if loop.first and message['role'] != 'system' %}",
-  "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n",
-  "{% endif %}",
-  "<|im_start|>{{ message['role'] }}\n",
-  "{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n",
-  "{% else %}{% for content in message['content'] %}",
-  "{% if content['type'] == 'image' or 'image' in content or 'image_url' in content %}",
-  "{% set image_count.value = image_count.value + 1 %}",
-  "{% if add_vision_id %}Picture {{ image_count.value }}: {% endif %}",
-  "<|vision_bos|><|IMAGE|><|vision_eos|>",
-  "{% elif content['type'] == 'audio' or 'audio' in content or 'audio_url' in content %}",
-  "{% set audio_count.value = audio_count.value + 1 %}",
-  "{% if add_audio_id %}Audio {{ audio_count.value }}: {% endif %}",
-  "<|audio_bos|><|AUDIO|><|audio_eos|>",
-  "{% elif content['type'] == 'video' or 'video' in content %}",
-  "{% set video_count.value = video_count.value + 1 %}",
-  "{% if add_vision_id %}Video {{ video_count.value }}: {% endif %}",
-  "<|vision_bos|><|VIDEO|><|vision_eos|>",
-  "{% elif 'text' in content %}{{ content['text'] }}{% endif %}",
-  "{% endfor %}<|im_end|>\n{% endif %}{% endfor %}",
-  "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}",
-].join("");
-
 /** A checkpoint's chat template: turns a conversation into the text of a prompt. */
 export class ChatTemplate {
   readonly #template: Template;

@@ -6,15 +6,11 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import {
+  OMNI_CHAT_TEMPLATE,
   QWEN2_5_VL_CHAT_TEMPLATE,
   QWEN2_AUDIO_CHAT_TEMPLATE,
 } from "../../src/text/built-in-templates.ts";
-import {
-  ChatTemplate,
-  type Conversation,
-  mediaParts,
-  OMNI_CHAT_TEMPLATE,
-} from "../../src/text/chat-template.ts";
+import { ChatTemplate, type Conversation, mediaParts } from "../../src/text/chat-template.ts";
 import { parseConversation } from "../../src/text/conversation.ts";
 
 type Family = "omni" | "vl" | "audio";

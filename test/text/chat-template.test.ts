@@ -1,11 +1,7 @@
+import { OMNI_CHAT_TEMPLATE } from "../../src/text/built-in-templates.ts";
 import { describe, expect, it } from "vitest";
 import { CheckpointError, DataError } from "../../src/core/errors.ts";
-import {
-  ChatTemplate,
-  type Conversation,
-  findChatTemplate,
-  OMNI_CHAT_TEMPLATE,
-} from "../../src/text/chat-template.ts";
+import { ChatTemplate, type Conversation, findChatTemplate } from "../../src/text/chat-template.ts";
 
 const omni = new ChatTemplate(OMNI_CHAT_TEMPLATE);
 const SYSTEM =

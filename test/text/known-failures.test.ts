@@ -5,15 +5,11 @@
  */
 import { describe, expect, it } from "vitest";
 import {
+  OMNI_CHAT_TEMPLATE,
   QWEN2_5_VL_CHAT_TEMPLATE,
   QWEN2_AUDIO_CHAT_TEMPLATE,
 } from "../../src/text/built-in-templates.ts";
-import {
-  ChatTemplate,
-  type ContentPart,
-  mediaParts,
-  OMNI_CHAT_TEMPLATE,
-} from "../../src/text/chat-template.ts";
+import { ChatTemplate, type ContentPart, mediaParts } from "../../src/text/chat-template.ts";
 import { Tokenizer } from "../../src/text/tokenizer.ts";
 import { omniTokenizerText, qwenTokenizerText } from "./real-tokenizer.ts";
 

@@ -1,4 +1,4 @@
-import { OMNI_CHAT_TEMPLATE } from "../../text/chat-template.ts";
+import { OMNI_CHAT_TEMPLATE } from "../../text/built-in-templates.ts";
 import { ConfigReader } from "../config-reader.ts";
 import type { FamilyProcessor } from "../family.ts";
 import {

@@ -108,7 +108,7 @@ def build(family, path, files):
         chat = template("QWEN2_5_VL_CHAT_TEMPLATE", "built-in-templates.ts")
         return Qwen2_5_VLProcessor(slow, tokenizer(path, False), videos, chat_template=chat), fast
     extractor = WhisperFeatureExtractor(feature_size=128, chunk_length=300)
-    chat = template("OMNI_CHAT_TEMPLATE", "chat-template.ts")
+    chat = template("OMNI_CHAT_TEMPLATE", "built-in-templates.ts")
     return Qwen2_5OmniProcessor(slow, videos, extractor, tokenizer(path, True), chat), fast
 
 
