@@ -2,7 +2,7 @@ import { writeFileAtomic } from "#io";
 import { checkSource, resolvedYaml } from "./config/load.ts";
 import type { RunConfig, RunInput } from "./config/schema.ts";
 import { Events, type Listener } from "./core/events.ts";
-import type { TinyRow } from "./data/tiny/dataset.ts";
+import type { DataRow } from "./data/row.ts";
 import { evaluateRun } from "./eval/run.ts";
 import type { EvalResult } from "./eval/run-interface.ts";
 import { joinPath } from "./io/path.ts";
@@ -25,7 +25,7 @@ export interface TrainHooks extends RunHooks {
    * Rewards of the program's own, besides those that the configuration names; where it names none,
    * they are the only ones.
    */
-  rewards?: readonly WeightedReward<TinyRow, AsyncReward<TinyRow>>[];
+  rewards?: readonly WeightedReward<DataRow, AsyncReward<DataRow>>[];
   /** Folder for checkpoints and the trained model (Node only); without it nothing is saved. */
   runFolder?: string;
   /** Given the trained model while its device is still open. */

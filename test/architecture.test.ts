@@ -20,7 +20,7 @@ const BELOW: Record<string, readonly string[]> = {
   rollout: ["models"],
   reward: ["models"],
   // What a model computes, for comparison with other implementations.
-  inspect: ["rollout"],
+  inspect: ["data", "rollout"],
   eval: ["data", "rollout", "reward"],
   // A run evaluates before, during and after its training.
   train: ["eval"],

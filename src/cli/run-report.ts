@@ -33,6 +33,7 @@ const LIMITS: Record<RunConfig["data"]["name"], readonly string[]> = {
       "optimizer work together, not that reinforcement teaches new perception.",
     "All four options occur in every clip, so chance is 0.25, also for a muted or blank clip.",
   ],
+  jsonl: [],
 };
 
 const NO_MODEL = "# This run left no model (output.export_dtype: null).";

@@ -2,14 +2,26 @@ import { z } from "zod";
 import { KINDS } from "./tiny/questions.ts";
 
 /** Data sets that a configuration can name. */
-export const DATASETS = ["tiny"] as const;
+export const DATASETS = ["tiny", "jsonl"] as const;
 
 /** What is trained on. */
 export const dataSchema = z.strictObject({
   name: z
     .enum(DATASETS)
     .default("tiny")
-    .describe("Data set: `tiny` makes two-second clips with colours and sounds."),
+    .describe(
+      "Data set: `tiny` makes two-second clips with colours and sounds; `jsonl` reads the prompts of " +
+        "`path` (GRPO).",
+    ),
+  path: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe(
+      "JSON Lines file of `jsonl`: `prompt` (messages with media), `answer`, and where there are " +
+        "any `id`, `options`, `question`, `problem_type`.",
+    ),
   seed: z
     .int()
     .min(0)

@@ -1,7 +1,7 @@
 import type { Events } from "../core/events.ts";
 import { report, type Scores } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
-import type { TinyRow } from "../data/tiny/dataset.ts";
+import type { DataRow } from "../data/row.ts";
 import type { Processor } from "../models/process/processor.ts";
 import { formatReward } from "../reward/format.ts";
 import { accuracyReward } from "../reward/lenient-answer.ts";
@@ -20,7 +20,7 @@ export interface Evaluation {
   generator: Generator;
   processor: Processor;
   loader: SampleLoader;
-  rows: readonly TinyRow[];
+  rows: readonly DataRow[];
   maxNewTokens: number;
   events: Events;
   /** Checked between batches: an abort ends the evaluation without a result. */

@@ -1,9 +1,10 @@
+import { ConfigError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { report, type RunEvents } from "../core/run-events.ts";
 import type { DataConfig } from "../data/schema.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
-import type { TinyRow } from "../data/tiny/dataset.ts";
-import { openDataset } from "../data/tiny/open.ts";
+import type { DataRow } from "../data/row.ts";
+import { openData } from "../data/open.ts";
 import type { Model } from "../models/model.ts";
 import type { Processor } from "../models/process/processor.ts";
 import { Generator, tokenFacts } from "../rollout/generator.ts";
@@ -29,7 +30,7 @@ export class HeldOut {
   readonly #processor: Processor;
   readonly #generator: Generator;
   readonly #loader: SampleLoader;
-  readonly #rows: readonly TinyRow[];
+  readonly #rows: readonly DataRow[];
 
   /** Makes the held-out clips that are not there yet, and sets generation up. */
   static async open(
@@ -38,12 +39,21 @@ export class HeldOut {
     settings: HeldOutSettings,
     watcher: { events: Events; stop: AbortSignal },
   ): Promise<HeldOut> {
-    const { seed, questions } = settings.eval;
-    const indices = Array.from({ length: questions }, (_, i) => i);
-    const source = { seed, clips: questions };
-    const { folder } = settings.data;
-    const set = await openDataset("held-out", source, indices, folder, watcher.events);
-    const rows = indices.map((index) => set.row(index));
+    const { name, path, seed, questions } = settings.eval;
+    let rows: DataRow[] = [];
+    if (name !== null) {
+      const source = { name, path, seed, clips: questions, folder: settings.data.folder };
+      const first = Array.from({ length: questions }, (_, i) => i);
+      const set = await openData("held-out", source, () => first, watcher.events);
+      if (set.length < questions) {
+        throw new ConfigError(
+          "too-few-questions",
+          `eval.questions is ${questions}, but ${path} has ${set.length} rows.`,
+          { hint: `Set eval.questions to ${set.length}: it is the denominator of every score.` },
+        );
+      }
+      rows = first.map((index) => set.row(index));
+    }
     return new HeldOut(model, processor, settings, watcher, rows);
   }
 
@@ -52,7 +62,7 @@ export class HeldOut {
     processor: Processor,
     settings: HeldOutSettings,
     { events, stop }: { events: Events; stop: AbortSignal },
-    rows: readonly TinyRow[],
+    rows: readonly DataRow[],
   ) {
     this.#settings = settings;
     this.#events = events;
@@ -70,8 +80,12 @@ export class HeldOut {
     return new HeldOut(model, this.#processor, this.#settings, watcher, this.#rows);
   }
 
-  /** Asks all questions and reports the scores; undefined when the user stopped the evaluation. */
+  /**
+   * Asks all questions and reports the scores; undefined when the user stopped the evaluation
+   * or there is nothing to ask.
+   */
   async ask(step: number, when: When, control: Control): Promise<EvaluationResult | undefined> {
+    if (this.#rows.length === 0) return undefined;
     const loader = control === null ? this.#loader : this.#loader.with({ [control]: true });
     const result = await evaluate({
       ...{ loader, events: this.#events, stop: this.#stop },

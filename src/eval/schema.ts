@@ -3,7 +3,17 @@ import { DATASETS } from "../data/schema.ts";
 
 /** What is measured, always greedily and with a fixed denominator. */
 export const evalSchema = z.strictObject({
-  name: z.enum(DATASETS).default("tiny").describe("Data set of the held-out questions."),
+  name: z
+    .enum(DATASETS)
+    .nullable()
+    .default("tiny")
+    .describe("Data set of the held-out questions; null for no evaluation."),
+  path: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe("JSON Lines file of held-out prompts, of which the first `questions` are asked."),
   seed: z
     .int()
     .min(0)

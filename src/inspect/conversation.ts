@@ -1,6 +1,6 @@
 import { readText } from "#io";
 import { DataError } from "../core/errors.ts";
-import { isUrl, joinPath } from "../io/path.ts";
+import { folderOf, withMediaIn } from "../data/media-paths.ts";
 import { logMel } from "../media/log-mel.ts";
 import { HOP_SAMPLES } from "../models/towers/audio-layout.ts";
 import { IGNORE } from "../models/decoder/packed.ts";
@@ -9,7 +9,7 @@ import type { Processor, ProcessRequest } from "../models/process/processor.ts";
 import type { PaddedSound, PromptBatch } from "../models/process/prompt-batch.ts";
 import type { Sample } from "../models/process/sample.ts";
 import { loadMedia } from "../rollout/generate.ts";
-import { type ContentPart, type Conversation, mediaParts } from "../text/chat-template.ts";
+import { type Conversation, mediaParts } from "../text/chat-template.ts";
 import { parseConversation } from "../text/conversation.ts";
 
 /** A conversation as the model takes it, and the prompt that an answer continues. */
@@ -40,27 +40,7 @@ export async function readConversation(path: string): Promise<Conversation> {
   }
   const table = value as { messages?: unknown; conversation?: unknown } | null;
   const messages = Array.isArray(value) ? value : (table?.messages ?? table?.conversation);
-  const folder = /^(.*)[/\\]/.exec(path)?.[1] ?? ".";
-  return parseConversation(messages, path).map(({ role, content }) => ({
-    role,
-    content: typeof content === "string" ? content : content.map((part) => placed(part, folder)),
-  }));
-}
-
-/** The part with the paths of its medium, whichever key names it, relative to a folder. */
-function placed(part: ContentPart, folder: string): ContentPart {
-  if (part.type === "text") return part;
-  const place = (value: unknown): unknown => {
-    if (Array.isArray(value)) return value.map(place);
-    if (typeof value !== "string" || isUrl(value) || isAbsolute(value)) return value;
-    return joinPath(folder, value);
-  };
-  const medium = (part as unknown as Record<string, unknown>)[part.type];
-  return medium === undefined ? part : { ...part, [part.type]: place(medium) };
-}
-
-function isAbsolute(path: string): boolean {
-  return /^([/\\]|[a-z]:[/\\]|data:)/i.test(path);
+  return withMediaIn(parseConversation(messages, path), folderOf(path));
 }
 
 /**

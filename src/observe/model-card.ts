@@ -105,6 +105,7 @@ function pointsOff(score: number, questions: number): number {
 }
 
 function evaluationTable({ evaluations, questions }: ModelCard): string {
+  if (evaluations.length === 0) return "The run asked no held-out questions.";
   const kinds: string[] = [];
   for (const { scores } of evaluations) {
     for (const kind of Object.keys(scores)) if (!kinds.includes(kind)) kinds.push(kind);

@@ -1,6 +1,7 @@
 import { SampleLoader } from "../data/sample-loader.ts";
-import { rowOrder, type TinyDataset } from "../data/tiny/dataset.ts";
-import { openDataset } from "../data/tiny/open.ts";
+import { openData } from "../data/open.ts";
+import type { DataSet } from "../data/row.ts";
+import { rowOrder } from "../data/tiny/dataset.ts";
 import type { Model } from "../models/model.ts";
 import type { Processor } from "../models/process/processor.ts";
 import { Generator, tokenFacts } from "../rollout/generator.ts";
@@ -48,7 +49,7 @@ export class GrpoTask implements TrainingTask {
   readonly optimizer: AdamW;
   readonly #settings: RunSettings;
   readonly #trainer: GrpoTrainer;
-  readonly #dataset: TinyDataset;
+  readonly #dataset: DataSet;
   readonly #order: RowOrder;
 
   /** Makes the clips that the run will use, checks its rows, and sets the trainer up. */
@@ -60,10 +61,12 @@ export class GrpoTask implements TrainingTask {
   ): Promise<GrpoTask> {
     const { events } = options;
     const { data, train, rollout } = settings;
-    const order = new RowOrder(data.clips, (epoch) => rowOrder(data.clips, train.seed, epoch));
+    const orderOf = (length: number) =>
+      new RowOrder(length, (epoch) => rowOrder(length, train.seed, epoch));
     const perStep = train.prompts_per_step * rollout.over_sampling * rollout.max_batches_per_step;
-    const used = order.used(train.max_steps * Math.ceil(perStep));
-    const dataset = await openDataset("train", data, used, data.folder, events);
+    const used = (length: number) => orderOf(length).used(train.max_steps * Math.ceil(perStep));
+    const dataset = await openData("train", data, used, events);
+    const order = orderOf(dataset.length);
     const loader = new SampleLoader(processor);
     await checkBudget(loader, processor, dataset.row(order.at(0)), settings);
     const optimizer = await AdamW.create(model.device, model.weights.trained, train, isDecayed);
@@ -87,7 +90,7 @@ export class GrpoTask implements TrainingTask {
     settings: RunSettings,
     trainer: GrpoTrainer,
     optimizer: AdamW,
-    dataset: TinyDataset,
+    dataset: DataSet,
     order: RowOrder,
   ) {
     this.#settings = settings;

@@ -2,7 +2,7 @@ import { judgeCompletions, type MaskRules } from "../core/degenerate.ts";
 import type { Events } from "../core/events.ts";
 import { reportSpan } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
-import type { TinyRow } from "../data/tiny/dataset.ts";
+import type { DataRow } from "../data/row.ts";
 import type { Model } from "../models/model.ts";
 import type { Processor } from "../models/process/processor.ts";
 import type { Sample } from "../models/process/sample.ts";
@@ -32,7 +32,7 @@ export interface GrpoSetup {
   loader: SampleLoader;
   generator: Generator;
   optimizer: AdamW;
-  rewards: readonly WeightedReward<TinyRow, AsyncReward<TinyRow>>[];
+  rewards: readonly WeightedReward<DataRow, AsyncReward<DataRow>>[];
   train: TrainConfig;
   rollout: RolloutConfig;
   /** Rules that may take degenerate completions out of the loss; none when left out. */
@@ -80,7 +80,7 @@ interface Drawn {
  */
 export class GrpoTrainer {
   readonly #setup: GrpoSetup;
-  readonly #scorer: RewardScorer<TinyRow>;
+  readonly #scorer: RewardScorer<DataRow>;
   readonly #updater: PolicyUpdater;
 
   constructor(setup: GrpoSetup) {
@@ -101,7 +101,7 @@ export class GrpoTrainer {
    *
    * @param next gives the next rows of the run; asked again where groups are dropped.
    */
-  async step(next: (count: number) => readonly TinyRow[], place: StepPlace): Promise<GrpoStep> {
+  async step(next: (count: number) => readonly DataRow[], place: StepPlace): Promise<GrpoStep> {
     const { train, optimizer, events } = this.#setup;
     const span = <T>(name: string, work: () => T | Promise<T>) =>
       reportSpan(events, name, place.step, work);
@@ -187,7 +187,7 @@ export class GrpoTrainer {
    * Yu et al. 2025, DAPO).
    */
   async #draw(
-    next: (count: number) => readonly TinyRow[],
+    next: (count: number) => readonly DataRow[],
     { draw, step }: StepPlace,
   ): Promise<Drawn> {
     const { train, rollout, events, processor, loader, generator } = this.#setup;

@@ -1,7 +1,7 @@
 import type { Events } from "../core/events.ts";
 import { report, reportSpan } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
-import type { TinyRow } from "../data/tiny/dataset.ts";
+import type { DataRow } from "../data/row.ts";
 import { asCompletion } from "../eval/evaluate.ts";
 import type { Processor } from "../models/process/processor.ts";
 import type { Sample } from "../models/process/sample.ts";
@@ -17,7 +17,7 @@ export interface RolloutSetup {
   processor: Processor;
   loader: SampleLoader;
   generator: Generator;
-  scorer: RewardScorer<TinyRow>;
+  scorer: RewardScorer<DataRow>;
   rollout: RolloutConfig;
   generations: number;
   seed: number;
@@ -26,7 +26,7 @@ export interface RolloutSetup {
 
 /** The completions of one prompt as they were decoded, with their rewards. */
 export interface RolloutGroup {
-  row: TinyRow;
+  row: DataRow;
   sample: Sample;
   completions: GeneratedCompletion[];
   /** The completions as rewards see them. */
@@ -41,7 +41,7 @@ export interface RolloutGroup {
  */
 export async function rollOut(
   setup: RolloutSetup,
-  rows: readonly TinyRow[],
+  rows: readonly DataRow[],
   { draw, step }: { draw: number; step: number },
 ): Promise<RolloutGroup[]> {
   const { loader, generator, processor, rollout, generations, seed, scorer, events } = setup;

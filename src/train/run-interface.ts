@@ -1,6 +1,6 @@
 import type { MaskRules } from "../core/degenerate.ts";
 import type { DataConfig } from "../data/schema.ts";
-import type { TinyRow } from "../data/tiny/dataset.ts";
+import type { DataRow } from "../data/row.ts";
 import type { EvalConfig } from "../eval/schema.ts";
 import type { DeviceConfig } from "../gpu/schema.ts";
 import type { ExportDType, ExportReport } from "../models/export.ts";
@@ -50,7 +50,7 @@ export interface TrainOptions {
   /** Who keeps the logs of the run; none when left out. */
   logs?: RunLogKeeper;
   /** Rewards besides those that the configuration names (GRPO). */
-  rewards?: readonly WeightedReward<TinyRow, AsyncReward<TinyRow>>[];
+  rewards?: readonly WeightedReward<DataRow, AsyncReward<DataRow>>[];
   /** URL of the configuration's file, beside which modules of rewards are looked for. */
   configUrl?: string;
   /**

@@ -1,7 +1,7 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
-import type { TinyRow } from "../data/tiny/dataset.ts";
+import type { DataRow } from "../data/row.ts";
 import type { Device } from "../gpu/device.ts";
 import { Model, type ModelLoading } from "../models/model.ts";
 import type { Processor } from "../models/process/processor.ts";
@@ -70,7 +70,7 @@ export async function loadReference(
 export async function runRewards(
   settings: RunSettings,
   { rewards = [], runFolder, configUrl }: Pick<TrainOptions, "rewards" | "runFolder" | "configUrl">,
-): Promise<WeightedReward<TinyRow, AsyncReward<TinyRow>>[]> {
+): Promise<WeightedReward<DataRow, AsyncReward<DataRow>>[]> {
   const { seed } = settings.train;
   const named = await configuredRewards(settings.rewards, { seed, runFolder, configUrl });
   return [...named, ...rewards];
@@ -86,7 +86,7 @@ export async function runRewards(
 export async function checkBudget(
   loader: SampleLoader,
   processor: Processor,
-  row: TinyRow,
+  row: DataRow,
   settings: RunSettings,
 ): Promise<void> {
   const sample = await loader.load(row);

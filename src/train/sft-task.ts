@@ -1,3 +1,4 @@
+import { ConfigError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { openDataset } from "../data/tiny/open.ts";
 import type { Model } from "../models/model.ts";
@@ -21,6 +22,11 @@ export class SftTask implements TrainingTask {
     events: Events,
   ): Promise<SftTask> {
     const { data, train } = settings;
+    if (data.name !== "tiny") {
+      throw new ConfigError("no-sft-data", `task is sft, which ${data.name} has no data for.`, {
+        hint: "Set data.name to tiny, or task to grpo.",
+      });
+    }
     const all = Array.from({ length: data.clips }, (_, index) => index);
     const dataset = await openDataset("train", data, all, data.folder, events);
     const trainer = await SftTrainer.create({

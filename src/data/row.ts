@@ -1,0 +1,29 @@
+import type { Conversation } from "../text/chat-template.ts";
+
+/** One prompt of a data set, and what rewards and records need to know of it. */
+export interface DataRow {
+  /** Stable name of the sample: part of the key of its random numbers. */
+  readonly id: string;
+  /** The prompt; it ends with a message that is to be answered. */
+  readonly conversation: Conversation;
+  /** The right answer: for a choice its letter. */
+  readonly answer: string;
+  /** The options of a choice, in the order of their letters. */
+  readonly options?: readonly string[];
+  /** The question without its options. */
+  readonly question?: string;
+  /** What kind of answer is asked for, as data sets name it; rewards may be chosen by it. */
+  readonly problem_type?: string;
+  /** The group of rows that it is counted under. */
+  readonly kind: string;
+  /** The media of the conversation, as records name them. */
+  readonly media: string;
+}
+
+/** Prompts by index. */
+export interface DataSet {
+  /** Number of rows. */
+  readonly length: number;
+  /** Row `index`, 0 to `length` - 1. */
+  row(index: number): DataRow;
+}

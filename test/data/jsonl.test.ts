@@ -1,0 +1,66 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openJsonl } from "../../src/data/jsonl/dataset.ts";
+
+describe("prompts of a JSON Lines file", () => {
+  let folder: string;
+  beforeAll(async () => (folder = await mkdtemp(join(tmpdir(), "jsonl-"))));
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  const open = async (...lines: (object | string)[]) => {
+    const path = join(folder, "rows.jsonl");
+    const texts = lines.map((line) => (typeof line === "string" ? line : JSON.stringify(line)));
+    await writeFile(path, texts.join("\n"));
+    return openJsonl(path);
+  };
+  const user = (...content: object[]) => [{ role: "user", content }];
+  const text = { type: "text", text: "What is it?" };
+
+  it("are read with their media beside the file", async () => {
+    const set = await open(
+      {
+        id: "first",
+        prompt: user({ type: "video", video: "a/b.mp4" }, { type: "audio", audio: "/c.wav" }, text),
+        ...{ answer: "B", options: ["cat", "dog"], problem_type: "multiple choice", question: "q" },
+      },
+      "",
+      { messages: [{ role: "user", content: "How many?" }], solution: 7 },
+    );
+    expect(set.length).toBe(2);
+    expect(set.row(0)).toMatchObject({
+      ...{ id: "first", answer: "B", options: ["cat", "dog"], kind: "multiple choice" },
+      media: `${join(folder, "a/b.mp4")}, /c.wav`,
+    });
+    expect(set.row(1)).toEqual({
+      ...{ id: "rows.jsonl:3", answer: "7", kind: "all", media: "" },
+      conversation: [{ role: "user", content: "How many?" }],
+    });
+  });
+
+  const good = { prompt: user(text), answer: "A" };
+  it.each([
+    ["no object", [[1]], /rows\.jsonl:1: the line is no object/],
+    ["an unknown key", [{ ...good, anwser: "B" }], /rows\.jsonl:1: the key "anwser" is not known/],
+    ["no answer", [good, { prompt: user(text) }], /rows\.jsonl:2: it has no answer/],
+    ["options", [{ ...good, options: "cat" }], /:1: options are "cat"\. Give a list of texts/],
+    [
+      "an id twice",
+      [
+        { ...good, id: "x" },
+        { ...good, id: "x" },
+      ],
+      /:2: id "x" is that of line 1/,
+    ],
+    ["an answered prompt", [{ ...good, prompt: [{ role: "assistant", content: "A" }] }], /:1: the/],
+    ["a part", [{ ...good, prompt: user({ type: "smell" }) }], /rows\.jsonl:1: messages\[0\]/],
+    ["no JSON", ["{"], /rows\.jsonl:1 is not one JSON value/],
+    ["nothing", [], /rows\.jsonl: it has no row/],
+  ] as [string, (object | string)[], RegExp][])(
+    "name what is wrong: %s",
+    async (_, lines, want) => {
+      await expect(open(...lines)).rejects.toThrow(want);
+    },
+  );
+});
