@@ -22,6 +22,19 @@ export const outputSchema = z.strictObject({
     .positive()
     .default(2)
     .describe("Checkpoints kept; older ones are deleted once a newer one is whole."),
+  keep_best: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe(
+      "Metric of a step, such as `reward`, whose best checkpoint is kept besides, by its mean over " +
+        "the steps since the checkpoint before; null keeps by age alone.",
+    ),
+  greater_is_better: z
+    .boolean()
+    .default(true)
+    .describe("Whether larger values of `keep_best` are better."),
   export_dtype: z
     .enum(EXPORT_DTYPES)
     .nullable()

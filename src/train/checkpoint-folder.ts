@@ -25,6 +25,16 @@ export interface FoundCheckpoint {
 interface Manifest {
   step: number;
   files: Record<string, number>;
+  /** How good the checkpoint is, larger being better; absent where nothing says so. */
+  score?: number;
+}
+
+/** Which checkpoints are kept, and how good the one that is saved is. */
+export interface Keeping {
+  /** Newest ones. */
+  last: number;
+  /** Larger is better; the best of all that have a score is kept besides. */
+  score?: number | undefined;
 }
 
 /** The name of the checkpoint of a step: `checkpoint-00010`. */
@@ -47,7 +57,8 @@ async function newestFirst(runFolder: string): Promise<string[]> {
  * Saves a checkpoint so that it is there whole or not at all.
  *
  * The files are written into `checkpoint-NNNNN.tmp`, listed in a manifest with their sizes, and the
- * folder gets its name last. Then the oldest checkpoints beyond `keepLast` are deleted.
+ * folder gets its name last. Then the oldest checkpoints beyond the last ones are deleted, but for
+ * the one of the best score; of equal scores the newest.
  *
  * @param writeFiles - writes flat files into the folder it is given.
  * @returns the checkpoint's folder.
@@ -56,7 +67,7 @@ async function newestFirst(runFolder: string): Promise<string[]> {
 export async function saveCheckpoint(
   runFolder: string,
   step: number,
-  keepLast: number,
+  { last, score }: Keeping,
   writeFiles: (folder: string) => Promise<void>,
 ): Promise<string> {
   const folder = joinPath(runFolder, checkpointName(step));
@@ -69,7 +80,7 @@ export async function saveCheckpoint(
     for (const name of await listFolder(partial)) {
       files[name] = await fileSize(joinPath(partial, name));
     }
-    const manifest: Manifest = { step, files };
+    const manifest: Manifest = { step, files, ...(score !== undefined && { score }) };
     await writeFileAtomic(joinPath(partial, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
     // A folder of this name is what a resumed run passed over as broken.
     await removePath(folder);
@@ -80,9 +91,26 @@ export async function saveCheckpoint(
     const system = cause instanceof Error && "syscall" in cause;
     throw system ? fileError("save the checkpoint", folder, cause) : cause;
   }
-  const kept = await newestFirst(runFolder);
-  for (const old of kept.slice(keepLast)) await removePath(joinPath(runFolder, old));
+  const all = await newestFirst(runFolder);
+  const best = await bestOf(runFolder, all);
+  for (const old of all.slice(last)) {
+    if (old !== best) await removePath(joinPath(runFolder, old));
+  }
   return folder;
+}
+
+/** The name of the checkpoint of the largest score, the newest of equals; undefined without any. */
+async function bestOf(runFolder: string, names: readonly string[]): Promise<string | undefined> {
+  let best: { name: string; score: number } | undefined;
+  for (const name of names) {
+    const path = joinPath(joinPath(runFolder, name), MANIFEST);
+    const score = await readText(path).then(
+      (text) => (JSON.parse(text) as Manifest).score,
+      () => undefined,
+    );
+    if (typeof score === "number" && score > (best?.score ?? -Infinity)) best = { name, score };
+  }
+  return best?.name;
 }
 
 async function faultOf(folder: string, step: number): Promise<string | undefined> {

@@ -28,7 +28,12 @@ export interface RunSettings {
   /** Rules of the run's health that the trainer carries out itself. */
   health: MaskRules;
   device: DeviceConfig;
-  output: { keep_last: number; export_dtype: ExportDType | null };
+  output: {
+    keep_last: number;
+    keep_best: string | null;
+    greater_is_better: boolean;
+    export_dtype: ExportDType | null;
+  };
 }
 
 /** Where the logs of a run stand, as far as the trainer must know them. */

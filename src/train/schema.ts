@@ -162,6 +162,12 @@ export const trainSchema = z.strictObject({
     .min(0)
     .default(50)
     .describe("Steps between two checkpoints; 0 saves at the end only."),
+  save_minutes: z
+    .number()
+    .positive()
+    .nullable()
+    .default(null)
+    .describe("Minutes after which a step is followed by a checkpoint in any case; null: never."),
   eval_steps: z
     .int()
     .min(0)

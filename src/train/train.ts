@@ -66,6 +66,8 @@ class Run {
   #model: Model;
   readonly #base: BaseModel;
   readonly #task: TrainingTask;
+  /** Values since the last checkpoint of the metric that `output.keep_best` names. */
+  #sinceSave: number[] = [];
   #heldOut: HeldOut;
   readonly #cursor: Cursor;
   readonly #started = performance.now();
@@ -110,12 +112,13 @@ class Run {
     const { events, stop, logs } = this.#options;
     const { totalSteps } = this.#task;
     const cursor = this.#cursor;
-    const { save_steps: saveSteps } = this.#settings.train;
+    const { save_steps: saveSteps, save_minutes: saveMinutes } = this.#settings.train;
     if (cursor.step === 0 && this.#before === null) {
       this.#before = (await this.#ask(0, "before", null))?.scores ?? null;
     }
     report(events, "start", { step: cursor.step, totalSteps });
     let saved = cursor.step;
+    let savedAt = performance.now();
     // A checkpoint is of the moment before its step's evaluation, which may not have come to an end.
     if (saved > 0) await this.#evaluate();
     while (cursor.step < totalSteps && !stop.aborted) {
@@ -132,9 +135,14 @@ class Run {
       report(events, "step", { step: cursor.step, totalSteps, metrics: timed });
       logs?.check();
       this.#logsBefore = undefined;
-      if (saveSteps > 0 && cursor.step % saveSteps === 0 && cursor.step < totalSteps) {
+      this.#watch(metrics);
+      const due =
+        (saveSteps > 0 && cursor.step % saveSteps === 0) ||
+        performance.now() - savedAt >= (saveMinutes ?? Infinity) * 60_000;
+      if (due && cursor.step < totalSteps) {
         await this.#save();
         saved = cursor.step;
+        savedAt = performance.now();
       }
       await this.#evaluate();
     }
@@ -157,6 +165,12 @@ class Run {
       if (asked !== undefined) result.controls[control] = asked.scores;
     }
     return { ...result, seconds: this.#seconds };
+  }
+
+  /** Collects the metric by which the best checkpoint is kept. */
+  #watch(metrics: Readonly<Record<string, number>>): void {
+    const value = metrics[this.#settings.output.keep_best ?? ""];
+    if (value !== undefined && !Number.isNaN(value)) this.#sinceSave.push(value);
   }
 
   /** The evaluation between two steps, where one is due. */
@@ -197,6 +211,9 @@ class Run {
     if (runFolder === undefined) return;
     const { task, output } = this.#settings;
     const { step, stage, draw, samplesConsumed } = this.#cursor;
+    const seen = this.#sinceSave.splice(0);
+    const mean = seen.reduce((sum, value) => sum + value, 0) / seen.length;
+    const score = seen.length === 0 ? undefined : output.greater_is_better ? mean : -mean;
     const write = (path: string) =>
       writeTrainingState(
         path,
@@ -211,7 +228,7 @@ class Run {
         },
       );
     const folder = await reportSpan(events, "checkpoint", step, () =>
-      saveCheckpoint(runFolder, step, output.keep_last, write),
+      saveCheckpoint(runFolder, step, { last: output.keep_last, score }, write),
     );
     report(events, "checkpoint", { step, folder });
   }

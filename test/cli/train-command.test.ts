@@ -57,7 +57,7 @@ function engine(interruptAt = Infinity, breakAt = Infinity): TrainEngine {
         before,
         logs: logs.position(),
       };
-      await saveCheckpoint(runFolder, step, config.output.keep_last, async (folder) => {
+      await saveCheckpoint(runFolder, step, { last: config.output.keep_last }, async (folder) => {
         await writeFile(join(folder, "state.json"), stateText(state));
       });
     };

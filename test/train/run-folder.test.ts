@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CheckpointError } from "../../src/core/errors.ts";
-import { findCheckpoint, saveCheckpoint } from "../../src/train/checkpoint-folder.ts";
+import { findCheckpoint, type Keeping, saveCheckpoint } from "../../src/train/checkpoint-folder.ts";
 import {
   lastRunFolder,
   nextRunFolder,
@@ -22,8 +22,8 @@ afterEach(async () => {
 
 const FACTS = { command: "train.js", versions: {}, commit: null, seed: 1, device: {} };
 
-function save(step: number, keep = 2): Promise<string> {
-  return saveCheckpoint(root, step, keep, async (folder) => {
+function save(step: number, keeping: Keeping = { last: 2 }): Promise<string> {
+  return saveCheckpoint(root, step, keeping, async (folder) => {
     await writeFile(join(folder, "model.safetensors"), `weights of step ${step}`);
     await writeFile(join(folder, "state.json"), "{}");
   });
@@ -72,8 +72,19 @@ describe("checkpoints", () => {
     expect(await findCheckpoint(root)).toMatchObject({ step: 15, passedOver: [] });
   });
 
+  it("keeps the best besides the newest, the later one of equals", async () => {
+    const scores = [0.2, 0.9, 0.9, 0.5, 0.1];
+    for (const [i, score] of scores.entries()) await save(5 * (i + 1), { last: 2, score });
+    // Of the equal ones, 10 went when 15 was as good.
+    const kept = ["checkpoint-00015", "checkpoint-00020", "checkpoint-00025"];
+    expect(await readdir(root)).toEqual(kept);
+    expect(await findCheckpoint(root)).toMatchObject({ step: 25 });
+    await save(30, { last: 1, score: 0.95 });
+    expect(await readdir(root)).toEqual(["checkpoint-00030"]);
+  });
+
   it("passes over what is not whole, and says why", async () => {
-    for (const step of [5, 10, 15, 20]) await save(step, 9);
+    for (const step of [5, 10, 15, 20]) await save(step, { last: 9 });
     await truncate(join(root, "checkpoint-00020", "model.safetensors"), 3);
     await rm(join(root, "checkpoint-00015", "state.json"));
     await rm(join(root, "checkpoint-00010", "manifest.json"));
@@ -84,14 +95,14 @@ describe("checkpoints", () => {
       "state.json is missing",
       "manifest.json is missing or is not JSON",
     ]);
-    await save(20, 9);
+    await save(20, { last: 9 });
     expect(await findCheckpoint(root)).toMatchObject({ step: 20, passedOver: [] });
   });
 
   it("a failure while saving leaves the earlier ones and no rest", async () => {
     await save(5);
     const full = new CheckpointError("disk-full", "Cannot write.");
-    const failing = saveCheckpoint(root, 10, 1, async (folder) => {
+    const failing = saveCheckpoint(root, 10, { last: 1 }, async (folder) => {
       await writeFile(join(folder, "half"), "x");
       throw full;
     });
@@ -102,7 +113,7 @@ describe("checkpoints", () => {
   it("ignores a folder that was never finished", async () => {
     await expect(findCheckpoint(root)).rejects.toMatchObject({ code: "no-checkpoint" });
     await save(5);
-    await saveCheckpoint(join(root, "other"), 7, 1, async () => {});
+    await saveCheckpoint(join(root, "other"), 7, { last: 1 }, async () => {});
     await writeFile(join(root, "checkpoint-00009.tmp"), "x");
     expect((await findCheckpoint(root)).step).toBe(5);
   });
