@@ -1,6 +1,7 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { openJsonl } from "./jsonl/dataset.ts";
+import type { PromptName } from "./prompts/prompts.ts";
 import type { DataSet } from "./row.ts";
 import type { DATASETS } from "./schema.ts";
 import type { Split } from "./tiny/dataset.ts";
@@ -11,6 +12,8 @@ export interface DataSource extends ClipSource {
   name: (typeof DATASETS)[number];
   /** File of `jsonl`. */
   path: string | null;
+  /** Template of rows without a prompt. */
+  prompt: PromptName;
   /** Folder of the clips of `tiny`. */
   folder: string;
 }
@@ -30,7 +33,7 @@ export async function openData(
   if (source.name === "tiny") {
     return openDataset(split, source, used(source.clips), source.folder, events);
   }
-  if (source.path !== null) return openJsonl(source.path);
+  if (source.path !== null) return openJsonl(source.path, source.prompt);
   const section = split === "train" ? "data" : "eval";
   throw new ConfigError(
     "no-data-path",

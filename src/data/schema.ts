@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { type PromptName, PROMPTS } from "./prompts/prompts.ts";
 import { KINDS } from "./tiny/questions.ts";
 
 /** Data sets that a configuration can name. */
@@ -19,8 +20,14 @@ export const dataSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe(
-      "JSON Lines file of `jsonl`: `prompt` (messages with media), `answer`, and where there are " +
-        "any `id`, `options`, `question`, `problem_type`.",
+      "JSON Lines file of `jsonl`: `prompt` (messages with media) or `question` and `media`, " +
+        "`answer`, and where there are any `id`, `options`, `problem_type`.",
+    ),
+  prompt: z
+    .enum(Object.keys(PROMPTS) as [PromptName, ...PromptName[]])
+    .default("default")
+    .describe(
+      "Template that makes a prompt of `question`, `options` and `media` (docs/rewards.md).",
     ),
   seed: z
     .int()

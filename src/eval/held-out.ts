@@ -42,7 +42,8 @@ export class HeldOut {
     const { name, path, seed, questions } = settings.eval;
     let rows: DataRow[] = [];
     if (name !== null) {
-      const source = { name, path, seed, clips: questions, folder: settings.data.folder };
+      const { folder, prompt } = settings.data;
+      const source = { name, path, seed, clips: questions, folder, prompt };
       const first = Array.from({ length: questions }, (_, i) => i);
       const set = await openData("held-out", source, () => first, watcher.events);
       if (set.length < questions) {

@@ -39,11 +39,25 @@ describe("prompts of a JSON Lines file", () => {
     });
   });
 
+  it("without a prompt are asked by a template, options and media in it", async () => {
+    const set = await open({
+      ...{ question: "Who speaks?", options: ["a man", "a child"], answer: "B" },
+      ...{ problem_type: "multiple choice", media: [{ type: "audio", audio: "x.wav" }] },
+    });
+    const [turn] = set.row(0).conversation;
+    const content = turn!.content as { type: string; audio?: string; text?: string }[];
+    expect(content[0]).toEqual({ type: "audio", audio: join(folder, "x.wav") });
+    expect(content[1]!.text).toMatch(/Who speaks\?[^]*a man[^]*a child/);
+    expect(set.row(0).media).toBe(join(folder, "x.wav"));
+  });
+
   const good = { prompt: user(text), answer: "A" };
   it.each([
     ["no object", [[1]], /rows\.jsonl:1: the line is no object/],
     ["an unknown key", [{ ...good, anwser: "B" }], /rows\.jsonl:1: the key "anwser" is not known/],
     ["no answer", [good, { prompt: user(text) }], /rows\.jsonl:2: it has no answer/],
+    ["no question", [{ answer: "A" }], /rows\.jsonl:1: it has neither prompt nor question/],
+    ["media", [{ question: "q", answer: "A", media: "x.wav" }], /:1: media are "x\.wav"/],
     ["options", [{ ...good, options: "cat" }], /:1: options are "cat"\. Give a list of texts/],
     [
       "an id twice",

@@ -1,29 +1,32 @@
 import { DataError } from "../../core/errors.ts";
 import { readJsonl } from "../../io/jsonl.ts";
 import { baseName } from "../../io/path.ts";
-import { type Conversation, mediaParts } from "../../text/chat-template.ts";
+import { type Conversation, type MediaPart, mediaParts } from "../../text/chat-template.ts";
 import { parseConversation } from "../../text/conversation.ts";
 import { folderOf, withMediaIn } from "../media-paths.ts";
+import { type PromptName, PROMPTS } from "../prompts/prompts.ts";
 import type { DataRow, DataSet } from "../row.ts";
 
 /** Keys of a line that mean something; `solution` is what TRL's data sets call an answer. */
 const KEYS = ["id", "prompt", "messages", "conversation", "answer", "solution"];
-const MORE_KEYS = ["options", "question", "problem_type"];
+const MORE_KEYS = ["question", "media", "options", "problem_type"];
 
 /**
  * Prompts of a JSON Lines file: one object a line, with the prompt as messages in Hugging Face's
  * format under `prompt`, `messages` or `conversation`, and the right `answer` (or `solution`).
  *
- * `id`, `options`, `question` and `problem_type` are optional; other keys are refused by name. Paths of
+ * A line without a prompt has a `question` and `media` (a list of parts), of which a template makes
+ * the prompt. `id`, `options` and `problem_type` are optional; other keys are refused by name. Paths of
  * media are relative to the file's folder. All rows are read at once, none of their media.
  *
+ * @param template of lines without a prompt.
  * @throws {DataError} `bad-row` that names file, line and key; `bad-conversation`, `bad-json-line`.
  */
-export async function openJsonl(path: string): Promise<DataSet> {
+export async function openJsonl(path: string, template: PromptName = "default"): Promise<DataSet> {
   const rows: DataRow[] = [];
   const seen = new Map<string, number>();
   for await (const { value, line } of readJsonl(path)) {
-    const row = parseRow(value, path, line);
+    const row = parseRow(value, path, line, template);
     const before = seen.get(row.id);
     if (before !== undefined) {
       throw bad(`${path}:${line}`, `id "${row.id}" is that of line ${before} too`, UNIQUE);
@@ -41,7 +44,7 @@ function bad(where: string, what: string, hint: string): DataError {
   return new DataError("bad-row", `${where}: ${what}.`, { hint });
 }
 
-function parseRow(value: unknown, path: string, line: number): DataRow {
+function parseRow(value: unknown, path: string, line: number, template: PromptName): DataRow {
   const where = `${path}:${line}`;
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw bad(where, "the line is no object", "Give one JSON object a line.");
@@ -65,8 +68,24 @@ function parseRow(value: unknown, path: string, line: number): DataRow {
   if (options !== undefined && !isTexts(options)) {
     throw bad(where, `options are ${JSON.stringify(options)}`, "Give a list of texts.");
   }
+  const [question, type] = [text("question"), text("problem_type")];
+  const id = text("id") ?? `${baseName(path)}:${line}`;
+  const row = {
+    ...{ id, answer },
+    ...(options !== undefined && { options }),
+    ...(question !== undefined && { question }),
+    ...(type !== undefined && { problem_type: type }),
+  };
   const prompt = table["prompt"] ?? table["messages"] ?? table["conversation"];
-  const conversation = withMediaIn(parseConversation(prompt, where), folderOf(path));
+  const written =
+    prompt === undefined
+      ? PROMPTS[template]({
+          ...row,
+          question: asked(question, where),
+          media: partsOf(table, where),
+        })
+      : parseConversation(prompt, where);
+  const conversation = withMediaIn(written, folderOf(path));
   if (conversation.at(-1)?.role === "assistant") {
     throw bad(
       where,
@@ -74,14 +93,27 @@ function parseRow(value: unknown, path: string, line: number): DataRow {
       "Let it end with the message to be answered.",
     );
   }
-  const [question, type] = [text("question"), text("problem_type")];
-  return {
-    id: text("id") ?? `${baseName(path)}:${line}`,
-    ...{ conversation, answer, kind: type ?? "all", media: mediaOf(conversation) },
-    ...(options !== undefined && { options }),
-    ...(question !== undefined && { question }),
-    ...(type !== undefined && { problem_type: type }),
-  };
+  return { ...row, conversation, kind: type ?? "all", media: mediaOf(conversation) };
+}
+
+function asked(question: string | undefined, where: string): string {
+  if (question !== undefined) return question;
+  throw bad(
+    where,
+    "it has neither prompt nor question",
+    "Give messages, or a question with media.",
+  );
+}
+
+/** The media of a line without a prompt, checked as parts of a message. */
+function partsOf(table: Readonly<Record<string, unknown>>, where: string): MediaPart[] {
+  const media = table["media"] ?? [];
+  if (!Array.isArray(media)) {
+    throw bad(where, `media are ${JSON.stringify(media)}`, "Give a list of parts with a type.");
+  }
+  return media.length === 0
+    ? []
+    : mediaParts(parseConversation([{ role: "user", content: media }], where));
 }
 
 function isTexts(value: unknown): value is string[] {
