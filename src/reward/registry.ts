@@ -23,6 +23,7 @@ import { regressionReward } from "./regression.ts";
 import type { AsyncReward } from "./reward.ts";
 import { ROUGE_KINDS, rougeReward } from "./rouge.ts";
 import { setF1Reward } from "./set-f1.ts";
+import { softOverlongReward } from "./soft-overlong.ts";
 import { temporalIouReward } from "./temporal-iou.ts";
 import { yesNoReward } from "./yes-no.ts";
 
@@ -87,6 +88,23 @@ export const REGISTRY = {
     () => letterReward,
   ),
   random: entry("control", "a fair coin, as a control", {}, (_, { seed }) => randomReward(seed)),
+  "soft-overlong": entry(
+    "control",
+    "a penalty down to -1 for length",
+    {
+      max_completion_length: z
+        .int()
+        .positive()
+        .default(512)
+        .describe("Tokens at which the penalty is -1."),
+      soft_punish_cache: z
+        .int()
+        .positive()
+        .default(128)
+        .describe("Tokens before that over which it grows."),
+    },
+    softOverlongReward,
+  ),
   "format-tags": entry(
     "format",
     "0.25 for think tags and 0.75 for answer tags",

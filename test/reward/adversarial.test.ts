@@ -9,11 +9,14 @@ interface Scoring {
   score: (this: void, completion: Completion, row: RewardRow) => ReturnType<AsyncReward["score"]>;
 }
 
+/** Rewards that the text alone does not decide; each has tests of its own. */
+const BEYOND_TEXT = ["random", "soft-overlong", "judge", "by-type"];
+
 /** The rewards of the table: names of a configuration, and the same with options. */
 const REWARDS: Record<string, AsyncReward> = {
   ...Object.fromEntries(
     Object.keys(REGISTRY)
-      .filter((name) => !["random", "judge", "by-type"].includes(name))
+      .filter((name) => !BEYOND_TEXT.includes(name))
       .map((name) => [name, make(name as RegisteredName)]),
   ),
   "format-tags once": make("format-tags", { once: true }),

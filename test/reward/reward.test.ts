@@ -3,6 +3,7 @@ import { formatReward } from "../../src/reward/format.ts";
 import { accuracyReward, lenientAnswer } from "../../src/reward/lenient-answer.ts";
 import { letterReward } from "../../src/reward/letter.ts";
 import { randomReward } from "../../src/reward/random.ts";
+import { softOverlongReward } from "../../src/reward/soft-overlong.ts";
 import {
   combineRewards,
   defineReward,
@@ -316,6 +317,26 @@ describe("combineRewards", () => {
     const broken = defineReward("broken", () => NaN);
     expect(() => broken.score(completion("C"), ROW)).toThrow(
       'Reward "broken" gave NaN for completion 0 of row row',
+    );
+  });
+});
+
+describe("softOverlongReward", () => {
+  const reward = softOverlongReward({ max_completion_length: 10, soft_punish_cache: 4 });
+  const of = (length: number) =>
+    reward.score(
+      { text: "", ids: Array<number>(length).fill(1), finished: true, index: 0, draw: 0 },
+      { id: "x", answer: "A" },
+    );
+
+  test("is TRL's get_soft_overlong_punishment", () => {
+    // What TRL 1.16 gives for max 10, cache 4 and these lengths.
+    expect([5, 6, 7, 8, 9, 10, 11].map(of)).toEqual([0, 0, -0.25, -0.5, -0.75, -1, -1]);
+  });
+
+  test("a cache longer than the limit is refused", () => {
+    expect(() => softOverlongReward({ max_completion_length: 4, soft_punish_cache: 10 })).toThrow(
+      /soft_punish_cache 10 .* max_completion_length 4/,
     );
   });
 });
