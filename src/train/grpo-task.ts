@@ -1,7 +1,7 @@
 import { SampleLoader } from "../data/sample-loader.ts";
 import { openData } from "../data/open.ts";
 import type { DataSet } from "../data/row.ts";
-import { rowOrder } from "../data/tiny/dataset.ts";
+import { RowOrder } from "../data/row-order.ts";
 import type { Model } from "../models/model.ts";
 import type { Processor } from "../models/process/processor.ts";
 import { Generator, tokenFacts } from "../rollout/generator.ts";
@@ -12,36 +12,6 @@ import type { RunSettings, TrainOptions } from "./run-interface.ts";
 import { learningRateAt } from "./schedule.ts";
 import { checkBudget, loadReference, runRewards } from "./setup.ts";
 import type { Cursor, TrainingTask } from "./task.ts";
-
-/** Rows in the order in which a run consumes them: epoch after epoch, each in an order of its own. */
-class RowOrder {
-  readonly #length: number;
-  readonly #order: (epoch: number) => number[];
-  #epoch = -1;
-  #rows: number[] = [];
-
-  constructor(length: number, order: (epoch: number) => number[]) {
-    this.#length = length;
-    this.#order = order;
-  }
-
-  /** The row that is consumed as number `position` of the run. */
-  at(position: number): number {
-    const epoch = Math.floor(position / this.#length);
-    if (epoch !== this.#epoch) {
-      this.#rows = this.#order(epoch);
-      this.#epoch = epoch;
-    }
-    return this.#rows[position % this.#length]!;
-  }
-
-  /** All rows of the run's first `count` samples, each once. */
-  used(count: number): number[] {
-    const rows = new Set<number>();
-    for (let position = 0; position < count; position++) rows.add(this.at(position));
-    return [...rows];
-  }
-}
 
 /** GRPO as a task of the training loop: rows in order, one rollout batch per step. */
 export class GrpoTask implements TrainingTask {
@@ -61,8 +31,7 @@ export class GrpoTask implements TrainingTask {
   ): Promise<GrpoTask> {
     const { events } = options;
     const { data, train, rollout } = settings;
-    const orderOf = (length: number) =>
-      new RowOrder(length, (epoch) => rowOrder(length, train.seed, epoch));
+    const orderOf = (length: number) => new RowOrder(length, train.seed, train.shuffle_dataset);
     const perStep = train.prompts_per_step * rollout.over_sampling * rollout.max_batches_per_step;
     const used = (length: number) => orderOf(length).used(train.max_steps * Math.ceil(perStep));
     const dataset = await openData("train", data, used, events);

@@ -74,6 +74,10 @@ export const trainSchema = z.strictObject({
     .describe("Seed of every random number of the run; the same seed gives the same bits."),
   max_steps: z.int().min(0).default(100).describe("Optimizer steps of the run (GRPO)."),
   prompts_per_step: z.int().positive().default(16).describe("Prompts rolled out per step."),
+  shuffle_dataset: z
+    .boolean()
+    .default(true)
+    .describe("Whether each epoch has a random order; otherwise rows come as the data has them."),
   num_generations: z
     .int()
     .min(2, "GRPO needs at least 2 to form an advantage")

@@ -69,11 +69,6 @@ export function clipFolderName(seed: number): string {
   return `tiny-v${CLIP_VERSION}-seed${seed}`;
 }
 
-/** The order in which epoch `epoch` of a run goes through `length` rows. */
-export function rowOrder(length: number, runSeed: number, epoch = 0): number[] {
-  return new Random(runSeed, "order", epoch).permutation(length);
-}
-
 /**
  * The questions of the tiny task, one a clip.
  *
