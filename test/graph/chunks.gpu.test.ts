@@ -13,7 +13,7 @@ import {
   randomGroup,
   TrainingPass,
   type Group,
-} from "../helpers/omni-training.ts";
+} from "../helpers/tree-training.ts";
 
 const names = ["av-slow", "text", "image"];
 

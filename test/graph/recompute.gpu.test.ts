@@ -28,7 +28,7 @@ import {
   goldenPrompt,
   packedGroups,
   randomGroup,
-} from "../helpers/omni-training.ts";
+} from "../helpers/tree-training.ts";
 
 const LAYERS = 8;
 

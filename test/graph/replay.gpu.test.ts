@@ -14,7 +14,7 @@ import {
   randomGroup,
   TrainingPass,
   type GoldenPrompt,
-} from "../helpers/omni-training.ts";
+} from "../helpers/tree-training.ts";
 
 describe("one plan for every mix of lengths", () => {
   const device = useDevice();

@@ -20,7 +20,7 @@ import {
   packedGroups,
   randomGroup,
   TrainingPass,
-} from "../helpers/omni-training.ts";
+} from "../helpers/tree-training.ts";
 
 const device = useDevice();
 

@@ -13,7 +13,7 @@ import {
   randomGroup,
   TrainingPass,
   type Group,
-} from "../helpers/omni-training.ts";
+} from "../helpers/tree-training.ts";
 
 /** SHA-256 of the loss and the bits of all gradients. */
 async function fingerprint(pass: TrainingPass, feeds: readonly Feed[]): Promise<string> {

@@ -3,7 +3,7 @@ import type { ModelWeights } from "../../src/models/weights.ts";
 import { AdamW } from "../../src/train/optimizer.ts";
 import { useDevice } from "../helpers/device.ts";
 import { GoldenCase, goldenFeed, loadGoldenModel, relativeL2 } from "../helpers/golden.ts";
-import { capacityOf, TrainingPass } from "../helpers/omni-training.ts";
+import { capacityOf, TrainingPass } from "../helpers/tree-training.ts";
 
 const DECODER = (name: string) => /^(model|lm_head)\./.test(name);
 const ALL = (name: string) => !name.includes("embed_positions");

@@ -6,7 +6,7 @@ import type { ModelWeights } from "../../src/models/weights.ts";
 import { AdamW } from "../../src/train/optimizer.ts";
 import { useDevice } from "../helpers/device.ts";
 import { GoldenCase, loadGoldenModel, relativeL2 } from "../helpers/golden.ts";
-import { capacityOf, TrainingPass, treesFeed } from "../helpers/omni-training.ts";
+import { capacityOf, TrainingPass, treesFeed } from "../helpers/tree-training.ts";
 
 /** The numbers of make_goldens.py `summary`: norm, sum, weighted sum and the first 64 values. */
 function summary(values: Float32Array): { whole: number[]; first: Float32Array } {

@@ -13,7 +13,7 @@ import {
   TrainingPass,
   type GoldenPrompt,
   type Group,
-} from "../helpers/omni-training.ts";
+} from "../helpers/tree-training.ts";
 
 /** Loss and gradients of a pass, with the packed trees and one completion at a time. */
 async function compareWays(
