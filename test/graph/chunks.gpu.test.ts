@@ -8,7 +8,7 @@ import { loadGoldenModel, relativeL2 } from "../helpers/golden.ts";
 import {
   capacityOf,
   EVERYTHING,
-  goldenPrompt,
+  treePrompt,
   packedGroups,
   randomGroup,
   TrainingPass,
@@ -20,7 +20,7 @@ const names = ["av-slow", "text", "image"];
 async function makeGroups(config: ModelConfig, length: number): Promise<Group[]> {
   return Promise.all(
     names.map(async (name, i) => {
-      const prompt = await goldenPrompt(`tiny-a-${name}`, config);
+      const prompt = await treePrompt("omni/tiny-a", name, config);
       return randomGroup(prompt, [length, 1, length, length + 3], i);
     }),
   );

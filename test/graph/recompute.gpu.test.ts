@@ -25,7 +25,7 @@ import { useDevice } from "../helpers/device.ts";
 import {
   capacityOf,
   EVERYTHING,
-  goldenPrompt,
+  treePrompt,
   packedGroups,
   randomGroup,
 } from "../helpers/tree-training.ts";
@@ -48,7 +48,7 @@ describe("recomputing the blocks of a decoder of eight layers", () => {
     }
     weights = await ModelWeights.load(device(), sources, EVERYTHING);
     // Text alone: the towers, whose layers are no blocks here, take no memory.
-    const prompt = await goldenPrompt("tiny-b-text", config);
+    const prompt = await treePrompt("omni/tiny-b", "text", config);
     feed = packedGroups(config, [randomGroup(prompt, [20, 30, 7, 1], 1)]);
   });
 

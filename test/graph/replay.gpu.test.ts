@@ -5,15 +5,15 @@ import type { Feed } from "../../src/models/feed.ts";
 import type { ModelWeights } from "../../src/models/weights.ts";
 import { useDevice } from "../helpers/device.ts";
 import { loadGoldenModel } from "../helpers/golden.ts";
+import { PROMPTS } from "../helpers/modalities.ts";
 import {
   capacityOf,
   EVERYTHING,
-  goldenPrompt,
+  treePrompt,
   packedGroups,
-  PROMPT_CASES,
   randomGroup,
   TrainingPass,
-  type GoldenPrompt,
+  type PromptWithMedia,
 } from "../helpers/tree-training.ts";
 
 describe("one plan for every mix of lengths", () => {
@@ -23,8 +23,9 @@ describe("one plan for every mix of lengths", () => {
   let feeds: Feed[];
   beforeAll(async () => {
     ({ config, weights } = await loadGoldenModel(device(), "tiny-a", EVERYTHING));
-    const prompts: GoldenPrompt[] = [];
-    for (const name of PROMPT_CASES) prompts.push(await goldenPrompt(`tiny-a-${name}`, config));
+    const prompts: PromptWithMedia[] = [];
+    for (const name of PROMPTS["omni/tiny-a"])
+      prompts.push(await treePrompt("omni/tiny-a", name, config));
     const random = new Random(2026, "data");
     feeds = Array.from({ length: 100 }, (_, mix) => {
       const groups = Array.from({ length: 1 + random.integer(3) }, () => {

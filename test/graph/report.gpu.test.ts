@@ -16,7 +16,7 @@ import { loadGoldenModel } from "../helpers/golden.ts";
 import {
   capacityOf,
   EVERYTHING,
-  goldenPrompt,
+  treePrompt,
   packedGroups,
   randomGroup,
   TrainingPass,
@@ -107,7 +107,7 @@ describe("Plan.report", () => {
     const { config, weights } = await loadGoldenModel(device(), "tiny-a", EVERYTHING);
     const groups = await Promise.all(
       ["av", "image", "audio", "text"].map(async (name, i) =>
-        randomGroup(await goldenPrompt(`tiny-a-${name}`, config), [4, 1, 6 + i], i),
+        randomGroup(await treePrompt("omni/tiny-a", name, config), [4, 1, 6 + i], i),
       ),
     );
     const feed = packedGroups(config, groups);

@@ -23,61 +23,48 @@ import {
 } from "../../src/models/decoder/packed.ts";
 import type { ModelWeights } from "../../src/models/weights.ts";
 import { Scope } from "../../src/nn/scope.ts";
-import { GoldenCase, goldenClips, goldenPictures, goldenSample, towerFeeds } from "./golden.ts";
-
-/** Golden cases of tiny-a whose prompts are used as trees: every combination of modalities. */
-export const PROMPT_CASES = [
-  "text",
-  "image",
-  "two-images",
-  "video",
-  "audio",
-  "audio-edges",
-  "audio-and-video",
-  "av",
-  "av-slow",
-  "av-fast",
-  "mixed",
-] as const;
+import type { Grid } from "../../src/models/process/prompt-layout.ts";
+import { towerFeeds } from "./golden.ts";
+import { openPrompt, type TinyModel } from "./modalities.ts";
 
 /** Ids below this are words in both tiny vocabularies. */
 const WORDS = 60;
 
 /** A prompt with its media, for trees of any branches. */
-export interface GoldenPrompt {
+export interface PromptWithMedia {
   prompt: Tree["prompt"];
-  pictures: { grid: [number, number, number]; patches: Float32Array }[];
+  pictures: { grid: Grid; patches: Float32Array }[];
   clips: { mel: Float32Array; frames: number }[];
 }
 
-/** The prompt of a golden case: its conversation without the labelled answer. */
-export async function goldenPrompt(name: string, config: ModelConfig): Promise<GoldenPrompt> {
-  const golden = await GoldenCase.open(name);
-  const labels = await golden.integers("labels");
-  const length = labels.findIndex((label) => label >= 0);
-  const { inputIds, positions, visionRows, audioRows } = await goldenSample(
-    golden,
-    config,
-    name,
-    length,
-    0,
-  );
-  const nextPos = Math.max(...positions) + 1;
-  return {
-    prompt: { inputIds, positions, nextPos, visionRows, audioRows },
-    pictures: await goldenPictures(golden, config),
-    clips: await goldenClips(golden, config),
-  };
+/** A prompt of a tiny model by name, see `PROMPTS`. */
+export async function treePrompt(
+  model: TinyModel,
+  name: string,
+  config: ModelConfig,
+): Promise<PromptWithMedia> {
+  const { patches, grids, mel, ...prompt } = await openPrompt(model, name, config);
+  let at = 0;
+  const pictures = grids.map((grid) => {
+    const length = grid[0] * grid[1] * grid[2] * config.vision!.patchDim;
+    at += length;
+    return { grid, patches: patches.subarray(at - length, at) };
+  });
+  return { prompt, pictures, clips: mel.map(({ data, frames }) => ({ mel: data, frames })) };
 }
 
 /** A prompt, the completions of its group and the weight of each completion token in the loss. */
-export interface Group extends GoldenPrompt {
+export interface Group extends PromptWithMedia {
   completions: number[][];
   weights: number[][];
 }
 
 /** Completions of given lengths with random words and weights, a pure function of the seed. */
-export function randomGroup(prompt: GoldenPrompt, lengths: readonly number[], seed: number): Group {
+export function randomGroup(
+  prompt: PromptWithMedia,
+  lengths: readonly number[],
+  seed: number,
+): Group {
   const random = new Random(seed, "data");
   return {
     ...prompt,
@@ -89,7 +76,7 @@ export function randomGroup(prompt: GoldenPrompt, lengths: readonly number[], se
 /** What a pass over trees with media and per-row loss weights is fed. */
 export function treesFeed(
   config: ModelConfig,
-  groups: readonly GoldenPrompt[],
+  groups: readonly PromptWithMedia[],
   trees: readonly Tree[],
   weights: readonly number[],
 ): Feed {
@@ -212,5 +199,7 @@ export class TrainingPass {
   }
 }
 
-/** Every weight that a forward pass uses. */
-export const EVERYTHING = { trains: (name: string): boolean => !name.includes("audio_bos_eos") };
+/** Every weight that a forward pass uses but the positions of Qwen2-Audio's tower, which stay. */
+export const EVERYTHING = {
+  trains: (name: string): boolean => !/audio_bos_eos|embed_positions/.test(name),
+};

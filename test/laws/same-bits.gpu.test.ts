@@ -8,7 +8,7 @@ import { loadGoldenModel } from "../helpers/golden.ts";
 import {
   capacityOf,
   EVERYTHING,
-  goldenPrompt,
+  treePrompt,
   packedGroups,
   randomGroup,
   TrainingPass,
@@ -29,7 +29,7 @@ async function makeGroups(config: ModelConfig): Promise<Group[]> {
   const names = ["text", "av", "image", "audio", "mixed", "video"];
   return Promise.all(
     names.map(async (name, i) =>
-      randomGroup(await goldenPrompt(`tiny-a-${name}`, config), [3 + i, 1, 9 - i], i),
+      randomGroup(await treePrompt("omni/tiny-a", name, config), [3 + i, 1, 9 - i], i),
     ),
   );
 }

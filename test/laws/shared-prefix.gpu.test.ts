@@ -2,17 +2,17 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { ModelConfig } from "../../src/models/config.ts";
 import { useDevice } from "../helpers/device.ts";
 import { loadGoldenModel, relativeL2 } from "../helpers/golden.ts";
+import { PROMPTS, type TinyModel } from "../helpers/modalities.ts";
 import {
   capacityOf,
   EVERYTHING,
-  goldenPrompt,
   packedGroups,
-  PROMPT_CASES,
   randomGroup,
   singleSequence,
   TrainingPass,
-  type GoldenPrompt,
+  treePrompt,
   type Group,
+  type PromptWithMedia,
 } from "../helpers/tree-training.ts";
 
 /** Loss and gradients of a pass, with the packed trees and one completion at a time. */
@@ -28,48 +28,55 @@ async function compareWays(
   );
   const alone = await pass.run(singles);
   expect(Math.abs(packed - alone) / Math.abs(alone)).toBeLessThan(1e-5);
-  let trained = 0;
-  for (const [name, want] of await pass.gradients()) {
-    const distance = relativeL2(shared.get(name)!, want);
-    expect(distance, name).toBeLessThan(1e-5);
-    if (want.some((value) => value !== 0)) trained++;
+  const used = new Set(["model", "lm_head"]);
+  if (groups.some(({ pictures }) => pictures.length > 0)) used.add("visual");
+  if (groups.some(({ clips }) => clips.length > 0)) {
+    used.add("audio_tower").add("multi_modal_projector");
   }
-  expect(trained).toBeGreaterThan(30);
+  for (const [name, want] of await pass.gradients()) {
+    // The worst is 4.8e-6 under the software driver, of key biases, whose gradients cancel.
+    expect(relativeL2(shared.get(name)!, want), name).toBeLessThan(1e-5);
+    const trained = want.some((value) => value !== 0);
+    expect(trained, `${name} has a gradient`).toBe(used.has(name.split(".")[0]!));
+  }
 }
 
-/** Lengths of the completions of a group: unequal, one of a single token. */
-const LENGTHS = [[7, 1, 12], [3, 3, 9, 2], [1], [5, 11], [1, 1, 1, 8]];
+/** Lengths of the completions of a group: unequal, some of a single token, which adds no row. */
+const LENGTHS = [
+  [7, 1, 12],
+  [3, 3, 9, 2],
+  [1, 1],
+  [5, 11],
+  [1, 1, 1, 8],
+];
+const lengthsOf = (place: number) => LENGTHS[place % LENGTHS.length]!;
 
-describe.each([
-  ["tiny-a", PROMPT_CASES],
-  ["tiny-b", ["text", "av"]],
-] as const)(
+describe.each(Object.keys(PROMPTS) as TinyModel[])(
   "law 5 with %s: a shared prompt trains like one completion at a time",
-  (model, cases) => {
+  (model) => {
     const device = useDevice();
+    const names = PROMPTS[model];
+    const prompts = new Map<string, PromptWithMedia>();
     let pass: TrainingPass;
     let config: ModelConfig;
-    const prompts = new Map<string, GoldenPrompt>();
     beforeAll(async () => {
       const loaded = await loadGoldenModel(device(), model, EVERYTHING);
       config = loaded.config;
-      for (const name of cases) prompts.set(name, await goldenPrompt(`${model}-${name}`, config));
+      for (const name of names) prompts.set(name, await treePrompt(model, name, config));
       const all = [...prompts.values()].map((prompt) => randomGroup(prompt, [12, 12, 12], 0));
       const capacity = capacityOf([packedGroups(config, all)]);
       pass = await TrainingPass.compile(device(), config, loaded.weights, capacity);
     });
 
-    it.each(cases.map((name, i) => [name, LENGTHS[i % LENGTHS.length]!] as const))(
+    it.each(names.map((name, i) => [name, lengthsOf(i)] as const))(
       "%s with completions of %j tokens",
       async (name, lengths) => {
         await compareWays(pass, config, [randomGroup(prompts.get(name)!, lengths, 5)]);
       },
     );
 
-    it("several trees in one pass", async () => {
-      const groups = cases
-        .slice(-4)
-        .map((name, i) => randomGroup(prompts.get(name)!, LENGTHS[i]!, i));
+    it("all prompts as trees of one pass", async () => {
+      const groups = names.map((name, i) => randomGroup(prompts.get(name)!, lengthsOf(i + 3), i));
       await compareWays(pass, config, groups);
     });
   },
