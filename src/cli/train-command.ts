@@ -126,7 +126,10 @@ export async function trainCommand(argv: string[], engine: TrainEngine): Promise
   stream.write(plan(config, folder, resume?.state.step ?? 0));
 
   const facts: RunFacts = {
-    command: ["node", "train.js", ...argv].map(shellWord).join(" "),
+    // Who repeats the run starts it, however often this one was resumed.
+    command: ["node", "train.js", ...argv.filter((word) => word !== "--resume")]
+      .map(shellWord)
+      .join(" "),
     versions: programVersions(),
     commit: sourceCommit(),
     seed: config.train.seed,

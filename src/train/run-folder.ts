@@ -13,7 +13,7 @@ export const RUN_FILES = {
 
 /** What is known of a run before its first step, for run.json: no times, no machine paths. */
 export interface RunFacts {
-  /** The command, as the user typed it after `node`. */
+  /** The command that starts the run, as the user typed it after `node`. */
   command: string;
   /** Versions by program: aubade, node, webgpu. */
   versions: Record<string, string>;

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,7 +7,6 @@ import { runSchema, type RunConfig } from "../../src/config/schema.ts";
 import { Events } from "../../src/core/events.ts";
 import { writeSafetensors } from "../../src/io/safetensors-writer.ts";
 import { parseModelConfig } from "../../src/models/families.ts";
-import { metricInfo } from "../../src/observe/metrics.ts";
 import { initialWeights } from "../../src/models/init.ts";
 
 const assets = fileURLToPath(new URL("../../assets/tiny", import.meta.url));
@@ -90,45 +88,6 @@ export class TinyWorkplace {
 export async function writeConfig(path: string, config: RunConfig): Promise<void> {
   // JSON is YAML.
   await writeFile(path, JSON.stringify(config));
-}
-
-function withoutClocks(row: Record<string, unknown>): Record<string, unknown> {
-  const kept = Object.entries(row).filter(([name]) => metricInfo(name)?.timing !== true);
-  return Object.fromEntries(kept);
-}
-
-/** The rows of a log of JSON lines, less the numbers that a clock decides. */
-export async function logRows(path: string): Promise<Record<string, unknown>[]> {
-  const lines = (await readFile(path, "utf8")).trimEnd().split("\n");
-  return lines.map((line) => {
-    const row = JSON.parse(line) as Record<string, unknown>;
-    return withoutClocks(row);
-  });
-}
-
-/** Every file of a run that must not depend on whether it was stopped, by name. */
-export async function runFiles(folder: string, steps: number): Promise<Map<string, unknown>> {
-  const files = new Map<string, unknown>();
-  for (const part of [`checkpoint-${String(steps).padStart(5, "0")}`, "model"]) {
-    for (const name of (await readdir(join(folder, part))).sort()) {
-      const path = join(folder, part, name);
-      if (name === "manifest.json") continue;
-      if (name !== "state.json") {
-        const hash = createHash("sha256").update(await readFile(path));
-        files.set(`${part}/${name}`, hash.digest("hex"));
-        continue;
-      }
-      const state = JSON.parse(await readFile(path, "utf8")) as Record<string, unknown>;
-      delete state["seconds"];
-      // Clock times have any number of digits, so a log that holds them has any length.
-      const { pending } = state["logs"] as { pending: Record<string, unknown> };
-      files.set(`${part}/${name}`, { ...state, logs: withoutClocks(pending) });
-    }
-  }
-  for (const log of ["metrics.jsonl", "rollouts.jsonl", "events.jsonl"]) {
-    files.set(log, await logRows(join(folder, log)).catch(() => "absent"));
-  }
-  return files;
 }
 
 /** Events of a run, and a list that records those of some kinds. */

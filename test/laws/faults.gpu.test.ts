@@ -15,7 +15,8 @@ import { trainCommand } from "../../src/cli/train-command.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import { findCheckpoint } from "../../src/train/checkpoint-folder.ts";
 import { train } from "../../src/train/train.ts";
-import { runFiles, TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
+import { runFiles } from "../helpers/run-files.ts";
+import { TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
 
 const opened = vi.hoisted((): { device?: Device } => ({}));
 vi.mock("../../src/gpu/run-device.ts", async (original) => {

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } fro
 import { trainCommand } from "../../src/cli/train-command.ts";
 import type { RunConfig } from "../../src/config/schema.ts";
 import { train } from "../../src/train/train.ts";
-import { logRows, runFiles, TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
+import { logRows, runFiles } from "../helpers/run-files.ts";
+import { TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
 
 /** A stage of supervised training on two clips. */
 const stage = { learning_rate: 1e-3, clips_per_step: 2 };

@@ -2,7 +2,8 @@ import { spawn } from "node:child_process";
 import { readdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { runFiles, TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
+import { runFiles } from "../helpers/run-files.ts";
+import { TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
 
 const script = fileURLToPath(new URL("killed-run.ts", import.meta.url));
 const STEPS = 6;
