@@ -50,7 +50,7 @@ export class SampleLoader {
     );
   }
 
-  /** The samples of several rows, in their order. */
+  /** The samples of several rows, in their order; the processor's listener hears their warnings. */
   async loadAll(rows: readonly SampleRow[]): Promise<Sample[]> {
     const samples: Sample[] = [];
     let next = 0;
@@ -61,6 +61,10 @@ export class SampleLoader {
       }
     };
     await Promise.all(Array.from({ length: Math.min(CONCURRENCY, rows.length) }, work));
+    // In the order of the rows, whichever was decoded first: logs must not depend on that.
+    for (const { warnings } of samples) {
+      for (const warning of warnings) this.#processor.onWarning?.(warning);
+    }
     return samples;
   }
 

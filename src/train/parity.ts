@@ -18,12 +18,18 @@ interface Sums {
   ratio: number;
 }
 
+/** The token at which rollout and training are furthest apart. */
+interface Worst {
+  difference: number;
+  place: string;
+}
+
 /**
  * How far the log-probabilities of rollout and training are apart: one engine makes both, so before
  * an update only rounding may differ.
  */
 export class Parity {
-  #worst = 0;
+  #worst: Worst = { difference: 0, place: "" };
   readonly #all: Sums = { tokens: 0, difference: 0, ratio: 0 };
   readonly #byModality = new Map<string, Sums>();
 
@@ -34,14 +40,21 @@ export class Parity {
       const name = modality(sample);
       const own = this.#byModality.get(name) ?? { tokens: 0, difference: 0, ratio: 0 };
       this.#byModality.set(name, own);
-      const end = at + completions.reduce((sum, { ids }) => sum + ids.length, 0);
-      for (; at < end; at++) {
-        const difference = Math.abs(logp[at]! - old[at]!);
-        this.#worst = Math.max(this.#worst, difference);
-        for (const sums of [this.#all, own]) {
-          sums.tokens++;
-          sums.difference += difference;
-          sums.ratio += Math.exp(difference);
+      for (const [number, { ids }] of completions.entries()) {
+        for (let token = 0; token < ids.length; token++, at++) {
+          const [now, then] = [logp[at]!, old[at]!];
+          const difference = Math.abs(now - then);
+          // NaN is worse than any number, and no number is worse than NaN.
+          if (!(difference <= this.#worst.difference) && !Number.isNaN(this.#worst.difference)) {
+            const where = `${sample.row} (${name}), completion ${number}, token ${token} (id ${ids[token]})`;
+            const place = `${where}: ${then.toFixed(4)} at rollout, ${now.toFixed(4)} in training`;
+            this.#worst = { difference, place };
+          }
+          for (const sums of [this.#all, own]) {
+            sums.tokens++;
+            sums.difference += difference;
+            sums.ratio += Math.exp(difference);
+          }
         }
       }
     }
@@ -55,7 +68,7 @@ export class Parity {
     const { tokens, difference, ratio } = this.#all;
     return {
       "sampling/sampling_logp_difference/mean": difference / Math.max(1, tokens),
-      "sampling/sampling_logp_difference/max": this.#worst,
+      "sampling/sampling_logp_difference/max": this.#worst.difference,
       token_mult_prob_error: ratio / Math.max(1, tokens),
       ...Object.fromEntries(
         [...this.#byModality].map(([name, sums]) => [
@@ -69,15 +82,26 @@ export class Parity {
   /**
    * Law 4: what the rollout reported is what training recomputes.
    *
-   * @throws {AubadeError} `rollout-mismatch` above the limits of the tier.
+   * @throws {AubadeError} `rollout-mismatch` above the limits of the tier, with the mean of every
+   *   modality and the token that is furthest off.
    */
   check(): void {
-    const mean = this.#all.difference / Math.max(1, this.#all.tokens);
-    if (mean <= LIMITS.mean && this.#worst <= LIMITS.max) return;
+    const mean = meanOf(this.#all);
+    const { difference, place } = this.#worst;
+    if (mean <= LIMITS.mean && difference <= LIMITS.max) return;
+    const kinds = [...this.#byModality].map(([name, sums]) => `${name} ${short(meanOf(sums))}`);
     throw new AubadeError(
       "rollout-mismatch",
-      `rollout and training disagree on log-probabilities: mean ${mean.toExponential(1)} (limit ${LIMITS.mean}), max ${this.#worst.toExponential(1)} (limit ${LIMITS.max}).`,
+      `rollout and training disagree on log-probabilities: mean ${short(mean)} (limit ${LIMITS.mean}; ${kinds.join(", ")}), max ${short(difference)} (limit ${LIMITS.max}), worst at ${place}.`,
       { hint: "This is a defect of aubade or of the driver: run npm test on this adapter." },
     );
   }
+}
+
+function meanOf({ difference, tokens }: Sums): number {
+  return difference / Math.max(1, tokens);
+}
+
+function short(value: number): string {
+  return value.toExponential(1);
 }

@@ -72,8 +72,8 @@ const tiny = {
 
 /** Equality of samples, tensors as bytes: element by element it would take seconds. */
 function expectSame(actual: Sample, expected: Sample): void {
-  const parts = ({ patches, mel, ...rest }: Sample) => ({
-    rest,
+  const parts = ({ patches, mel, seal, ...rest }: Sample) => ({
+    rest: { ...rest, prompt: seal?.prompt },
     tensors: [patches, ...mel.map(({ data }) => data)].map((data) =>
       crc32(new Uint8Array(data.buffer, data.byteOffset, data.byteLength)),
     ),
@@ -252,8 +252,8 @@ describe("rows that cannot be processed", () => {
   it("placeholders written by hand in a text", () => {
     const conversation = user(tinyPart, text("<|VIDEO|>"));
     const error = run({ conversation });
-    expect(error.code).toBe("placeholder-mismatch");
-    expect(error.message).toMatch(/^tiny-1: the prompt has a placeholder for video/);
+    expect(error.code).toBe("token-in-text");
+    expect(error.message).toMatch(/^tiny-1: the text of message \d \(user\) holds <\|VIDEO\|>, a/);
   });
 
   it("too few media, the wrong kind, a missing or a short soundtrack", () => {

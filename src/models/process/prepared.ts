@@ -13,6 +13,7 @@ import { contractRow, type PreparedMedia } from "./contract.ts";
 import { type Grid, type MediumShape, type PromptLayout, visionTokens } from "./prompt-layout.ts";
 import type { PaddedSound, PromptBatch } from "./prompt-batch.ts";
 import { checkLedger, type LedgerEntry, type Sample } from "./sample.ts";
+import { sealOf } from "./seal.ts";
 import { TensorFile } from "./tensor-file.ts";
 
 /** A picture or video of a file: its grid and the first of its patches. */
@@ -63,9 +64,11 @@ export async function readPrepared(store: TensorStore, config: ModelConfig): Pro
     const layout = family.processor.layout(contracted, shapes, tokens, config, name);
     checkSame(layout, given, shapes, name);
     const sample = makeSample(name, layout, shapes, features, at, config);
-    if (positions === undefined) return sample;
+    if (positions === undefined) return { ...sample, seal: sealOf(sample) };
     const own = positions(row, first, count);
-    return { ...sample, positions: own, nextPos: own.reduce((a, b) => Math.max(a, b), -1) + 1 };
+    const nextPos = own.reduce((a, b) => Math.max(a, b), -1) + 1;
+    const placed = { ...sample, positions: own, nextPos };
+    return { ...placed, seal: sealOf(placed) };
   });
   checkUsed(media, file.name);
   const labels = file.shape("labels") && (await file.integers("labels"));

@@ -16,11 +16,13 @@ import { isAdapterFolder, readAdapterConfig } from "../adapter-folder.ts";
 import { parseModelConfig } from "../families.ts";
 import { type GenerationDefaults, parseGenerationConfig } from "../generation-config.ts";
 import { type Controls, makeFeatures } from "./features.ts";
-import { checkHeardOnce } from "./heard-once.ts";
-import { type LoadedMedium, type MediaOptions, planMedium } from "./media.ts";
+import { checkHeardOnce, repeatedMedia } from "./heard-once.ts";
+import { type LoadedMedium, type MediaOptions, type MediumWarning, planMedium } from "./media.ts";
+import { checkPlainText } from "./plain-text.ts";
 import type { MediaTokens } from "./prompt-layout.ts";
 import type { ProcessorConfig } from "./processor-config.ts";
 import { checkLedger, makeLedger, type Sample } from "./sample.ts";
+import { sealOf } from "./seal.ts";
 
 /** A row: what is said, and the decoded media in the order of the conversation's parts. */
 export interface ProcessRequest {
@@ -69,6 +71,10 @@ export class Processor {
   readonly eosIds: readonly number[];
   /** Id that fills up shorter rows. */
   readonly padId: number;
+  /** Hears of the warnings of rows as they are loaded for a run; set by whoever keeps its log. */
+  onWarning: ((warning: MediumWarning) => void) | undefined;
+  /** Spellings of the tokens that mark media and turns, which no text may hold. */
+  readonly #marks: readonly string[];
 
   /**
    * Loads the processor of a checkpoint.
@@ -133,6 +139,10 @@ export class Processor {
     this.generation = generation;
     this.eosIds = generation.eosIds ?? [config.tokens.eos ?? tokenizer.id("<|im_end|>")];
     this.padId = generation.padId ?? config.tokens.pad ?? tokenizer.id("<|endoftext|>");
+    const turns = ["<|im_start|>", "<|im_end|>"].map((token) => tokenizer.find(token));
+    const marks = [...Object.values(this.tokens), ...turns, ...this.eosIds, this.padId];
+    const special = new Set(marks.filter((id) => id !== undefined && tokenizer.specialIds.has(id)));
+    this.#marks = [...special].map((id) => tokenizer.decode([id!]));
   }
 
   /** Ids that stand for features; a sampler must never emit them. */
@@ -153,8 +163,9 @@ export class Processor {
   /**
    * Makes the sample of a row. Nothing is ever cut from a prompt.
    *
-   * @throws {DataError} `prompt-over-budget`, `placeholder-mismatch`, `ledger-mismatch` and those of
-   *   `planMedium`; each names the row and, where there is one, the file.
+   * @throws {DataError} `prompt-over-budget`, `placeholder-mismatch`, `sound-twice`, `token-in-text`,
+   *   `ledger-mismatch` and those of `planMedium`; each names the row and, where there is one, the
+   *   file.
    */
   process(request: ProcessRequest, options: ProcessOptions = {}): Sample {
     const { row, media } = request;
@@ -167,12 +178,16 @@ export class Processor {
       ...features,
       grids: planned.flatMap(({ shape }) => (shape.kind === "audio" ? [] : [shape.grid])),
       ledger: makeLedger(planned, media, layout.placeholders, mergeSize),
-      warnings: planned.flatMap(({ warnings }) =>
-        warnings.map(({ code, message }) => ({ code, message: `${row}: ${message}.` })),
-      ),
+      warnings: [
+        ...planned.flatMap(({ warnings }) =>
+          warnings.map(({ code, message }) => ({ code, message: `${row}: ${message}.` })),
+        ),
+        ...repeatedMedia(row, mediaParts(request.conversation), media),
+      ],
     };
-    checkLedger(sample, this.config);
-    return sample;
+    const sealed = { ...sample, seal: sealOf(sample) };
+    checkLedger(sealed, this.config);
+    return sealed;
   }
 
   #lay({ row, conversation, media }: ProcessRequest, options: ProcessOptions) {
@@ -192,6 +207,7 @@ export class Processor {
       }
     });
     checkHeardOnce(row, parts, media, planned);
+    checkPlainText(row, conversation, this.#marks);
     const ids = this.tokenizer.encode(this.template.render(conversation, options));
     const shapes = planned.map(({ shape }) => shape);
     const { processor } = this.config.family;

@@ -3,6 +3,7 @@ import type { ModelConfig } from "../config.ts";
 import { audioTokens, melColumns } from "../towers/audio-layout.ts";
 import type { LoadedMedium, MediumWarning, PlannedMedium } from "./media.ts";
 import { type Grid, type PromptLayout, visionTokens } from "./prompt-layout.ts";
+import { brokenSeal, type Seal, type Sealed } from "./seal.ts";
 
 /** What became of one medium; a video with sound has two entries, its pictures first. */
 export interface LedgerEntry {
@@ -48,6 +49,8 @@ export interface Sample extends PromptLayout {
   ledger: LedgerEntry[];
   /** What is no error but worth knowing; the messages name the row. */
   warnings: MediumWarning[];
+  /** Tells that nothing was changed since the row was processed; absent from a sample made by hand. */
+  seal?: Seal | undefined;
 }
 
 /**
@@ -81,27 +84,26 @@ export function makeLedger(
 }
 
 /** What of a sample the ledger is checked against. */
-export type LedgerSubject = Pick<
-  Sample,
-  "row" | "inputIds" | "patches" | "grids" | "mel" | "ledger" | "visionRows" | "audioRows"
->;
+export type LedgerSubject = Sealed & Pick<Sample, "seal">;
 
 /**
- * Checks that placeholders, feature rows and ledger agree for every medium of a sample.
+ * Checks that placeholders, feature rows and ledger agree for every medium of a sample, and that a
+ * sample of a processor is still what it made.
  *
- * The three are counted independently: placeholders in the tokens, rows in the tensors.
+ * The three are counted independently: placeholders in the tokens, rows in the tensors. What counts
+ * cannot tell (text that was cut, positions of another prompt, a sound of another row that is as
+ * long) breaks the seal.
  *
- * @throws {DataError} `ledger-mismatch` that names the row and the file.
+ * @throws {DataError} `ledger-mismatch` that names the row and, where it is about one, the file.
  */
 export function checkLedger(sample: LedgerSubject, config: ModelConfig): void {
   const { row, ledger, grids, mel } = sample;
   const { mergeSize, patchDim } = config.vision ?? { mergeSize: 1, patchDim: 0 };
   const pictures = ledger.filter((entry) => entry.kind !== "audio");
   const sounds = ledger.filter((entry) => entry.kind === "audio");
+  const refuse = (what: string) => new DataError("ledger-mismatch", `${row}: ${what}.`, { hint });
   const fail = (entry: LedgerEntry | undefined, what: string) =>
-    new DataError("ledger-mismatch", `${row}: ${entry?.file ?? "a medium"} ${what}.`, {
-      hint: "Process the row again from its files; if that does not help, report a defect.",
-    });
+    refuse(`${entry?.file ?? "a medium"} ${what}`);
   for (const entry of ledger) {
     if (entry.placeholders === entry.featureRows && entry.featureRows > 0) continue;
     const { placeholders, featureRows } = entry;
@@ -130,7 +132,16 @@ export function checkLedger(sample: LedgerSubject, config: ModelConfig): void {
   const { audio, image, video } = config.tokens;
   checkRows(sample.visionRows, sample.inputIds, [image, video], pictures, fail);
   checkRows(sample.audioRows, sample.inputIds, [audio], sounds, fail);
+  const { length } = sample.inputIds;
+  if (sample.positions.length !== 3 * length) {
+    throw refuse(`${sample.positions.length} positions on three axes for ${length} tokens`);
+  }
+  const broken = sample.seal && brokenSeal(sample, sample.seal);
+  if (broken === undefined) return;
+  throw broken.entry === undefined ? refuse(broken.what) : fail(ledger[broken.entry], broken.what);
 }
+
+const hint = "Process the row again from its files; if that does not help, report a defect.";
 
 function rowsOf(grid: Grid | undefined, mergeSize: number): number {
   return grid === undefined ? 0 : visionTokens(grid, mergeSize);
