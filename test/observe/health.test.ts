@@ -40,6 +40,7 @@ function run(
   facts: Partial<{ beta: number; updatesPerRollout: number; task: "sft" | "grpo" }> = {},
   saved: Saved = { files: new Map(), logs: new Map() },
   resumeAt?: ReturnType<RunLogs["position"]>,
+  loggingSteps = 1,
 ) {
   const events = new Events();
   const heard: RunEvents["health"][] = [];
@@ -59,7 +60,7 @@ function run(
       saved.logs.set(name, log);
       return log;
     },
-    ...{ rollouts: true, tensorboard: false, trace: false, loggingSteps: 1, now: () => 0 },
+    ...{ rollouts: true, tensorboard: false, trace: false, loggingSteps, now: () => 0 },
     watcher: health,
     ...(resumeAt && { resumeAt }),
   });
@@ -305,5 +306,22 @@ describe("resume", () => {
       expect(text(second, name)).toBe(text(whole, name));
     }
     expect(whole.firing()).toContain("reward_farming");
+  });
+
+  it("keeps the last row's words of a finding, also where the log has older ones", () => {
+    const play = (watched: ReturnType<typeof run>, from: number, to: number): void => {
+      for (let i = from; i <= to; i++) {
+        watched.step(i, { kl: 2 + i, loss: 0.1 }, i === 8 ? systems(8) : ROLLOUTS);
+      }
+    };
+    const whole = run({}, {}, undefined, undefined, 3);
+    play(whole, 1, 8);
+    const first = run({}, {}, undefined, undefined, 3);
+    play(first, 1, 7);
+    const second = run({}, {}, first.saved, first.logs.position(), 3);
+    play(second, 8, 8);
+    // Another rule fires at step 8, between two rows: the words are those of row 6.
+    expect(whole.found("kl_drift")?.message).toContain("The policy is 7 nats");
+    expect(second.heard.at(-1)).toEqual(whole.heard.at(-1));
   });
 });

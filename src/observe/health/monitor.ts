@@ -65,6 +65,14 @@ export class HealthMonitor {
       const event = JSON.parse(line) as { kind: string } & RunEvents["health"];
       if (event.kind === "health") this.#turn(event.step, event.findings);
     }
+    // The log has the words of a finding's first row; those of the last one follow from the rows.
+    const { rules, facts } = this.#options;
+    const last = { step: 0, metrics: {}, completions: [], rows: this.#rows, facts };
+    this.#findings = this.#findings.map((finding) => {
+      const rule = HEALTH_RULES.find(({ name }) => name === finding.rule);
+      if (rule?.every !== "row") return finding;
+      return { ...finding, ...rule.judge(last, rules[rule.name].threshold) };
+    });
   }
 
   /** What is wrong at the moment, and what is only noted. */
