@@ -12,7 +12,7 @@ import { HealthMonitor } from "../observe/health/monitor.ts";
 import { filesIn, logsIn } from "../observe/node.ts";
 import { LOG_FILES, RunLogs, TENSORBOARD_FOLDER } from "../observe/run-logs.ts";
 import { trackerCommands } from "../observe/trackers.ts";
-import { findCheckpoint } from "../train/checkpoint-folder.ts";
+import { findCheckpoint, hasCheckpoint, tidyCheckpoints } from "../train/checkpoint-folder.ts";
 import {
   lastRunFolder,
   nextRunFolder,
@@ -50,6 +50,7 @@ async function chooseFolder(config: RunConfig, options: RunOptions): Promise<str
   return options.resume ? lastRunFolder(RUNS, name) : nextRunFolder(RUNS, name);
 }
 
+/** Where a run goes on from; undefined for one that was cut off before its first checkpoint. */
 async function findResume(
   folder: string,
   config: RunConfig,
@@ -57,13 +58,21 @@ async function findResume(
 ): Promise<TrainOptions["resume"]> {
   const file = joinPath(folder, RUN_FILES.config);
   checkResumable(checkSource(parseSource(await readText(file), file), file), config, folder);
+  if (!(await hasCheckpoint(folder))) {
+    const message = "The run had no checkpoint yet: it starts again from the beginning.";
+    report(events, "warning", { code: "no-checkpoint-yet", message });
+    await tidyCheckpoints(folder, undefined, config.output.keep_last);
+    return undefined;
+  }
   const found = await findCheckpoint(folder);
   for (const { folder: path, reason } of found.passedOver) {
     const message = `${path} was passed over: ${reason}.`;
     report(events, "warning", { code: "checkpoint-passed-over", message });
   }
   const path = joinPath(found.folder, STATE_FILE);
-  return { folder: found.folder, state: parseState(await readText(path), path) };
+  const state = parseState(await readText(path), path);
+  await tidyCheckpoints(folder, found.step, config.output.keep_last);
+  return { folder: found.folder, state };
 }
 
 function plan(config: RunConfig, folder: string, from: number): string {
@@ -162,7 +171,7 @@ export async function trainCommand(argv: string[], engine: TrainEngine): Promise
     watcher: health,
     loggingSteps: train.logging_steps,
     now: () => Date.now() / 1000,
-    ...(resume && { resumeAt: resume.state.logs }),
+    ...(options.resume && { resumeAt: resume?.state.logs ?? { bytes: {}, pending: {} } }),
   });
   if (resume) {
     const [metrics, happened] = [LOG_FILES.metrics, LOG_FILES.events];

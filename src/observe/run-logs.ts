@@ -35,7 +35,7 @@ export interface LogPosition {
 
 /** Events of one session only: a resumed run must leave the logs of one never stopped. */
 const NOT_LOGGED = new Set(["start", "device", "progress", "checkpoint", "end"]);
-/** Events of every session that are the same in all of them: the first session logs them. */
+/** Events of every session that are the same in all of them: the first one to save logs them. */
 const LOGGED_ONCE = new Set(["model"]);
 
 /** Who is told every step with its completions and with the row that ends with it. */
@@ -122,10 +122,15 @@ export class RunLogs {
       if (log) appendJsonLine(log, data);
     } else if (kind === "span") {
       this.#span(data as RunEvents["span"]);
-    } else if (!NOT_LOGGED.has(kind) && !(LOGGED_ONCE.has(kind) && this.#options.resumeAt)) {
+    } else if (!NOT_LOGGED.has(kind) && !(LOGGED_ONCE.has(kind) && this.#goesOn)) {
       if (kind === "evaluation") this.#evaluation(data as RunEvents["evaluation"]);
       appendJsonLine(this.#logs.get(LOG_FILES.events)!, { kind, ...data });
     }
+  }
+
+  /** Whether the logs go on after a checkpoint: a run that was cut off before it starts anew. */
+  get #goesOn(): boolean {
+    return (this.#options.resumeAt?.bytes[LOG_FILES.events] ?? 0) > 0;
   }
 
   #step({ step, totalSteps, metrics: reported }: RunEvents["step"]): void {

@@ -91,12 +91,43 @@ export async function saveCheckpoint(
     const system = cause instanceof Error && "syscall" in cause;
     throw system ? fileError("save the checkpoint", folder, cause) : cause;
   }
-  const all = await newestFirst(runFolder);
+  await removeOld(runFolder, step, last);
+  return folder;
+}
+
+/**
+ * Removes what a session that was cut off left: unfinished checkpoints, and those older than the
+ * one that is resumed from which it had not deleted yet.
+ *
+ * @param step of the checkpoint that is resumed from; undefined for a run that starts again.
+ * @param last newest ones to keep, as in {@link Keeping}.
+ */
+export async function tidyCheckpoints(
+  runFolder: string,
+  step: number | undefined,
+  last: number,
+): Promise<void> {
+  for (const name of await listFolder(runFolder)) {
+    if (/^checkpoint-\d{5,}\.tmp$/.test(name)) await removePath(joinPath(runFolder, name));
+  }
+  if (step !== undefined) await removeOld(runFolder, step, last);
+}
+
+/**
+ * Deletes checkpoints up to a step beyond the last ones, but for the best; newer ones are those
+ * that a resumed run passed over as broken, and count for nothing.
+ */
+async function removeOld(runFolder: string, step: number, last: number): Promise<void> {
+  const all = (await newestFirst(runFolder)).filter((name) => stepOf(name)! <= step);
   const best = await bestOf(runFolder, all);
   for (const old of all.slice(last)) {
-    if (old !== best) await removePath(joinPath(runFolder, old));
+    if (old === best) continue;
+    // Under its name a checkpoint is whole, also when the deletion is cut off.
+    const partial = joinPath(runFolder, `${old}.tmp`);
+    await removePath(partial);
+    await renamePath(joinPath(runFolder, old), partial);
+    await removePath(partial);
   }
-  return folder;
 }
 
 /** The name of the checkpoint of the largest score, the newest of equals; undefined without any. */
@@ -130,6 +161,11 @@ async function faultOf(folder: string, step: number): Promise<string | undefined
     if (actual !== size) return `${name} has ${actual} bytes instead of ${size}`;
   }
   return undefined;
+}
+
+/** Whether a run has come to a checkpoint, whole or not. */
+export async function hasCheckpoint(runFolder: string): Promise<boolean> {
+  return (await newestFirst(runFolder)).length > 0;
 }
 
 /**
