@@ -14,6 +14,8 @@ export interface DataRow {
   readonly question?: string;
   /** What kind of answer is asked for, as data sets name it; rewards may be chosen by it. */
   readonly problem_type?: string;
+  /** Completions that it is asked for in training, 2 at least; left out: `train.num_generations`. */
+  readonly num_generations?: number;
   /** The group of rows that it is counted under. */
   readonly kind: string;
   /** The media of the conversation, as records name them. */

@@ -21,7 +21,8 @@ export const dataSchema = z.strictObject({
     .default(null)
     .describe(
       "JSON Lines file of `jsonl`: `prompt` (messages with media) or `question` and `media`, " +
-        "`answer`, and where there are any `id`, `options`, `problem_type`.",
+        "`answer`, and where there are any `id`, `options`, `problem_type`, " +
+        "`num_generations` (the size of the row's group in training).",
     ),
   prompt: z
     .enum(Object.keys(PROMPTS) as [PromptName, ...PromptName[]])

@@ -87,6 +87,11 @@ export const METRICS: readonly MetricInfo[] = [
   },
   { name: "cispo_clip_ratio", doc: "Fraction of tokens whose weight CISPO capped.", merge: "mean" },
   { name: "vespo/phi_seq_mean", doc: "Mean weight that VESPO gives a completion.", merge: "mean" },
+  {
+    name: "entropy_coef",
+    doc: "Weight of an adaptive entropy bonus after the step.",
+    merge: "last",
+  },
   { name: "policy_loss", doc: "Loss without the entropy bonus.", merge: "mean" },
   { name: "beta", doc: "Weight of the KL term at the step.", merge: "last" },
   {

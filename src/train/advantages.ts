@@ -6,19 +6,19 @@ export type AdvantageEstimator = RewardScaling | "loo" | "rloo" | "reinforce++" 
 
 /** What some estimators need besides the rewards. */
 export interface AdvantageOptions {
-  /** [groups * groupSize] tokens of every completion: the weights of `reinforce++`. */
+  /** [completions] tokens of every completion: the weights of `reinforce++`. */
   lengths?: ArrayLike<number>;
-  /** [components][groups * groupSize] rewards of `gdpo`, NaN where one does not apply. */
+  /** [components][completions] rewards of `gdpo`, NaN where one does not apply. */
   components?: readonly ArrayLike<number>[];
   /** [components] weights of `gdpo`; 1 each when absent. */
   weights?: readonly number[];
-  /** Largest magnitude of an advantage of `loo`; the root of the group size when absent. */
+  /** Largest magnitude of an advantage of `loo`; the root of each group's size when absent. */
   limit?: number;
 }
 
 /** The advantages of a batch of groups, and what they were made of. */
 export interface Advantages {
-  /** [groups * groupSize], in the order of the rewards; 0 where the reward is NaN. */
+  /** [completions], in the order of the rewards; 0 where the reward is NaN. */
   advantages: Float64Array;
   /** [groups] mean of the rewards that apply; NaN for a group without any. */
   groupMean: Float64Array;
@@ -55,15 +55,32 @@ function spreadOf(rewards: Float64Array): Spread {
   return { mean, std: Math.sqrt(squares / (count - 1)), level: false };
 }
 
+/** Where the completions of a group stand: from the first on, as many as its size. */
+type Group = readonly [first: number, end: number];
+
+/** Neighbouring groups of one size, or of the sizes that are listed. */
+function groupsOf(count: number, sizes: number | readonly number[]): Group[] {
+  const list =
+    typeof sizes === "number"
+      ? Array.from({ length: Math.ceil(count / sizes) }, () => sizes)
+      : sizes;
+  let end = 0;
+  const groups = list.map((size): Group => [end, (end += size)]);
+  if (list.length === 0 || list.some((size) => !(size >= 2)) || end !== count) {
+    throw new RangeError(`${count} rewards are not whole groups of ${String(sizes)} (>= 2).`);
+  }
+  return groups;
+}
+
 /** Rewards of each group less its mean, divided by `scale`; exactly 0 in groups of equal rewards. */
 function centred(
   rewards: Float64Array,
-  groupSize: number,
+  groups: readonly Group[],
   scale: (group: Spread) => number,
 ): Float64Array {
   const result = new Float64Array(rewards.length);
-  for (let start = 0; start < rewards.length; start += groupSize) {
-    const own = rewards.subarray(start, start + groupSize);
+  for (const [start, end] of groups) {
+    const own = rewards.subarray(start, end);
     const spread = spreadOf(own);
     if (spread.level) continue;
     const divisor = scale(spread);
@@ -79,10 +96,14 @@ function centred(
  *
  * A lone valid reward gets 0, and so do equal rewards.
  */
-function leaveOneOut(rewards: Float64Array, groupSize: number, scaled: boolean): Float64Array {
+function leaveOneOut(
+  rewards: Float64Array,
+  groups: readonly Group[],
+  scaled: boolean,
+): Float64Array {
   const result = new Float64Array(rewards.length);
-  for (let start = 0; start < rewards.length; start += groupSize) {
-    const own = rewards.subarray(start, start + groupSize);
+  for (const [start, end] of groups) {
+    const own = rewards.subarray(start, end);
     if (spreadOf(own).level) continue;
     own.forEach((reward, index) => {
       if (Number.isNaN(reward)) return;
@@ -118,10 +139,10 @@ function whitenTokens(
 function gdpo(
   components: readonly ArrayLike<number>[],
   weights: readonly number[],
-  groupSize: number,
+  groups: readonly Group[],
 ): Float64Array {
   const parts = components.map((component) => Float64Array.from(component));
-  const scaled = parts.map((part) => centred(part, groupSize, ({ std }) => std + DEVIATION_OFFSET));
+  const scaled = parts.map((part) => centred(part, groups, ({ std }) => std + DEVIATION_OFFSET));
   const sums = scaled[0]!.map((_, i) =>
     parts.every((part) => Number.isNaN(part[i]!))
       ? NaN
@@ -129,11 +150,11 @@ function gdpo(
   );
   const batch = spreadOf(sums);
   const result = new Float64Array(sums.length);
-  for (let start = 0; start < sums.length; start += groupSize) {
-    const isLevel = (part: Float64Array) => spreadOf(part.subarray(start, start + groupSize)).level;
+  for (const [start, end] of groups) {
+    const isLevel = (part: Float64Array) => spreadOf(part.subarray(start, end)).level;
     // Every group's sums have mean 0, so the batch's mean is rounding and may not teach (F26).
     if (parts.every(isLevel)) continue;
-    for (let i = start; i < start + groupSize; i++) {
+    for (let i = start; i < end; i++) {
       if (Number.isNaN(sums[i]!)) continue;
       result[i] = (sums[i]! - batch.mean) / (batch.std + DEVIATION_OFFSET);
     }
@@ -148,26 +169,26 @@ function needed<T>(value: T | undefined, estimator: AdvantageEstimator, what: st
 
 function estimate(
   rewards: Float64Array,
-  groupSize: number,
+  groups: readonly Group[],
   estimator: AdvantageEstimator,
   { lengths, components, weights }: AdvantageOptions,
 ): Float64Array {
   switch (estimator) {
     case "group":
-      return centred(rewards, groupSize, ({ std }) => std + DEVIATION_OFFSET);
+      return centred(rewards, groups, ({ std }) => std + DEVIATION_OFFSET);
     case "batch": {
       const scale = spreadOf(rewards).std + DEVIATION_OFFSET;
-      return centred(rewards, groupSize, () => scale);
+      return centred(rewards, groups, () => scale);
     }
     case "none":
-      return centred(rewards, groupSize, () => 1);
+      return centred(rewards, groups, () => 1);
     case "loo":
     case "rloo":
-      return leaveOneOut(rewards, groupSize, estimator === "loo");
+      return leaveOneOut(rewards, groups, estimator === "loo");
     case "reinforce++": {
       const tokens = needed(lengths, estimator, "the lengths of the completions");
       return whitenTokens(
-        centred(rewards, groupSize, () => 1),
+        centred(rewards, groups, () => 1),
         rewards,
         tokens,
       );
@@ -181,7 +202,7 @@ function estimate(
       if (shares.length !== parts.length) {
         throw new RangeError(`${shares.length} weights for ${parts.length} components of gdpo.`);
       }
-      return gdpo(parts, shares, groupSize);
+      return gdpo(parts, shares, groups);
     }
   }
 }
@@ -189,7 +210,7 @@ function estimate(
 /**
  * Turns rewards into advantages relative to their group.
  *
- * A group is `groupSize` neighbours. A NaN reward says that no reward applied: the completion is
+ * A group is neighbours: `sizes` of them, one number for all groups or one for each. A NaN reward says that no reward applied: the completion is
  * left out of mean and deviation and gets 0. Equal rewards of a group give exactly 0, but for
  * `reinforce++`, whose second centring is over the batch.
  *
@@ -216,25 +237,28 @@ function estimate(
  */
 export function computeAdvantages(
   rewards: ArrayLike<number>,
-  groupSize: number,
+  sizes: number | readonly number[],
   estimator: AdvantageEstimator,
   options: AdvantageOptions = {},
 ): Advantages {
-  if (groupSize < 2 || rewards.length === 0 || rewards.length % groupSize !== 0) {
-    throw new RangeError(`${rewards.length} rewards are not whole groups of ${groupSize} (>= 2).`);
-  }
   const all = Float64Array.from(rewards);
-  const groups = all.length / groupSize;
-  const spreads = Array.from({ length: groups }, (_, group) =>
-    spreadOf(all.subarray(group * groupSize, (group + 1) * groupSize)),
-  );
-  const advantages = estimate(all, groupSize, estimator, options);
-  const limit = estimator === "loo" ? (options.limit ?? Math.sqrt(groupSize)) : Infinity;
+  const groups = groupsOf(all.length, sizes);
+  const spreads = groups.map(([start, end]) => spreadOf(all.subarray(start, end)));
+  const raw = estimate(all, groups, estimator, options);
+  const advantages = raw.slice();
+  if (estimator === "loo") {
+    for (const [start, end] of groups) {
+      const limit = options.limit ?? Math.sqrt(end - start);
+      for (let i = start; i < end; i++) {
+        advantages[i] = Math.min(Math.max(raw[i]!, -limit), limit);
+      }
+    }
+  }
   return {
-    advantages: advantages.map((value) => Math.min(Math.max(value, -limit), limit)),
+    advantages,
     groupMean: Float64Array.from(spreads, ({ mean }) => mean),
     groupStd: Float64Array.from(spreads, ({ std }) => std),
-    zeroStdFraction: spreads.filter(({ level }) => level).length / groups,
-    limited: advantages.filter((value) => Math.abs(value) > limit).length,
+    zeroStdFraction: spreads.filter(({ level }) => level).length / groups.length,
+    limited: advantages.filter((value, i) => value !== raw[i]).length,
   };
 }

@@ -77,9 +77,10 @@ export class GrpoTask implements TrainingTask {
     const next = (count: number) =>
       Array.from({ length: count }, () => this.#dataset.row(this.#order.at(consumed++)));
     const rate = learningRateAt(train, cursor.step, this.totalSteps);
-    const place = { step: cursor.step + 1, draw: cursor.draw, rate };
+    const { draw, entropyControl } = cursor;
+    const place = { step: cursor.step + 1, draw, rate, entropyControl };
     const result = await this.#trainer.step(next, place);
-    const { rewards, scores, lengths, ended } = result.groups;
+    const { rewards, scores, lengths, ended, sizes } = result.groups;
     const names = Object.keys(scores[0]!.components);
     const parts = Object.fromEntries(
       names.map((name) => [name, scores.map(({ components }) => components[name] ?? NaN)]),
@@ -87,13 +88,13 @@ export class GrpoTask implements TrainingTask {
     cursor.step++;
     cursor.draw += result.batches;
     cursor.samplesConsumed += result.rows;
+    cursor.entropyControl = result.entropyControl;
     return {
       tokens: result.tokens,
       metrics: {
         ...result.metrics,
         ...rolloutMetrics({
-          groupSize: train.num_generations,
-          ...{ rewards, parts, lengths, ended },
+          ...{ rewards, parts, lengths, ended, sizes },
           correct: result.correct,
           formatted: result.formatted,
         }),

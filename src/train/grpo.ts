@@ -12,6 +12,11 @@ import type { Generator } from "../rollout/generator.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
 import { computeAdvantages } from "./advantages.ts";
 import { betaAt } from "./loss/beta.ts";
+import {
+  activeEntropyCoef,
+  adaptEntropyCoef,
+  type EntropyControl,
+} from "./loss/entropy-control.ts";
 import { klPenalisedRewards } from "./loss/kl.ts";
 import type { LossSettings } from "./loss/settings.ts";
 import type { AdamW } from "./optimizer.ts";
@@ -48,11 +53,20 @@ export interface StepPlace {
   draw: number;
   /** Learning rate. */
   rate: number;
+  /** The adaptive entropy bonus as the step before left it; left out for a run's first. */
+  entropyControl?: EntropyControl | null;
 }
 
 /** What a step measured, before it becomes metrics. */
 export interface GrpoStep {
-  groups: { rewards: number[]; scores: Score[]; lengths: number[]; ended: boolean[] };
+  groups: {
+    rewards: number[];
+    scores: Score[];
+    lengths: number[];
+    ended: boolean[];
+    /** Completions of every group. */
+    sizes: number[];
+  };
   correct: boolean[];
   formatted: boolean[];
   metrics: Record<string, number>;
@@ -61,6 +75,8 @@ export interface GrpoStep {
   batches: number;
   /** Rows that it consumed. */
   rows: number;
+  /** The adaptive entropy bonus after the step; null where there is none. */
+  entropyControl: EntropyControl | null;
 }
 
 /** The groups of a step, and what it took to get them. */
@@ -122,13 +138,23 @@ export class GrpoTrainer {
     let measured: Record<string, number> = {};
     let tokens = 0;
     let updates = 0;
+    let { entropyControl = null } = place;
+    if (train.use_adaptive_entropy) {
+      entropyControl ??= { coef: train.entropy_coef, lastEntropy: null };
+    }
     for (let iteration = 0; iteration < train.num_iterations; iteration++) {
       for (const part of minibatches(trees, train.num_minibatches)) {
-        const {
-          result,
-          parity,
-          tokens: seen,
-        } = await span("training pass", () => this.#updater.accumulate(part, drawn.held, settings));
+        const coef = entropyControl && activeEntropyCoef(entropyControl, train);
+        const own = { ...settings, entropy_coef: coef ?? train.entropy_coef };
+        const accumulated = await span("training pass", () =>
+          this.#updater.accumulate(part, drawn.held, own),
+        );
+        const { result, parity } = accumulated;
+        if (entropyControl !== null) {
+          entropyControl = adaptEntropyCoef(entropyControl, result.keptEntropy, train);
+          result.metrics["entropy_coef"] = entropyControl.coef;
+          result.metrics["policy_loss"] ??= result.loss;
+        }
         if (updates++ === 0) {
           parity.check();
           measured = parity.metrics();
@@ -136,7 +162,7 @@ export class GrpoTrainer {
         for (const [name, value] of Object.entries({ ...result.metrics, loss: result.loss })) {
           metrics[name] = (metrics[name] ?? 0) + value / this.#updates;
         }
-        tokens += seen;
+        tokens += accumulated.tokens;
         await span("optimizer", () => optimizer.update(place.rate));
       }
     }
@@ -148,7 +174,9 @@ export class GrpoTrainer {
         scores: flat,
         lengths: completions.map(({ ids }) => ids.length),
         ended: completions.map(({ finished }) => finished),
+        sizes: groups.map((group) => group.completions.length),
       },
+      entropyControl,
       correct: verdicts.correct,
       formatted: verdicts.formatted,
       tokens,
@@ -256,7 +284,8 @@ export class GrpoTrainer {
       ? klPenalisedRewards(rewards, lossBatch(trees, { logp: [] }, false), train)
       : rewards;
     const completions = trees.flatMap((tree) => tree.completions);
-    const { advantages } = computeAdvantages(penalised, train.num_generations, estimator, {
+    const sizes = trees.map((tree) => tree.completions.length);
+    const { advantages } = computeAdvantages(penalised, sizes, estimator, {
       lengths: completions.map(({ ids }) => ids.length),
       components: parts.map(({ reward: { name } }) =>
         scores.map(({ components }) => components[name] ?? NaN),

@@ -19,6 +19,7 @@ export interface RolloutSetup {
   generator: Generator;
   scorer: RewardScorer<DataRow>;
   rollout: RolloutConfig;
+  /** Completions of a row that names no number itself. */
   generations: number;
   seed: number;
   events: Events;
@@ -47,7 +48,10 @@ export async function rollOut(
   const { loader, generator, processor, rollout, generations, seed, scorer, events } = setup;
   const groups = await reportSpan(events, "rollout", step, async () => {
     const samples = await loader.loadAll(rows);
-    const requests = samples.map((sample) => ({ sample, generations, draw }));
+    const requests = samples.map((sample, i) => ({
+      ...{ sample, draw },
+      generations: rows[i]!.num_generations ?? generations,
+    }));
     const generated = await generator.generate(requests, {
       temperature: rollout.temperature,
       topK: rollout.top_k,

@@ -1,7 +1,7 @@
 /** What is known of a step's completions once they are rewarded: one entry each, group by group. */
 export interface RewardedCompletions {
-  /** Completions of one prompt stand together. */
-  groupSize: number;
+  /** Completions of every group; those of one prompt stand together. */
+  sizes: readonly number[];
   /** Weighted sums; NaN when no reward applied. */
   rewards: ArrayLike<number>;
   /** Per reward, its value for every completion before weighting; NaN when it did not apply. */
@@ -44,12 +44,14 @@ function fraction(flags: readonly boolean[]): number {
  * Source: TRL `GRPOTrainer._generate_and_score_completions`.
  */
 export function rolloutMetrics(completions: RewardedCompletions): Record<string, number> {
-  const { groupSize, rewards, parts, ended } = completions;
+  const { sizes, rewards, parts, ended } = completions;
   const lengths = Array.from(completions.lengths);
   const terminated = lengths.filter((_, index) => ended[index]);
   const deviations: number[] = [];
-  for (let start = 0; start < rewards.length; start += groupSize) {
-    deviations.push(deviation(applying(Array.from(rewards).slice(start, start + groupSize))));
+  let start = 0;
+  for (const size of sizes) {
+    deviations.push(deviation(applying(Array.from(rewards).slice(start, start + size))));
+    start += size;
   }
   const metrics: Record<string, number> = {
     reward: mean(applying(rewards)),

@@ -82,7 +82,7 @@ export const trainSchema = z.strictObject({
     .int()
     .min(2, "GRPO needs at least 2 to form an advantage")
     .default(8)
-    .describe("Completions per prompt: the size of a group (G)."),
+    .describe("Completions per prompt: the size of a group (G); a row may name its own."),
   num_iterations: z
     .int()
     .positive()

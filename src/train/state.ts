@@ -1,7 +1,8 @@
 import { CheckpointError } from "../core/errors.ts";
+import type { EntropyControl } from "./loss/entropy-control.ts";
 
 /** The version of the state's layout; a checkpoint of another one is refused. */
-export const STATE_VERSION = 1;
+export const STATE_VERSION = 2;
 
 /** Everything of a run besides tensors that a resumed run needs to go on bit for bit. */
 export interface TrainerState {
@@ -16,6 +17,8 @@ export interface TrainerState {
   draw: number;
   /** The data cursor: samples consumed so far. */
   samplesConsumed: number;
+  /** The adaptive entropy bonus; null before its first update, and where there is none. */
+  entropyControl: EntropyControl | null;
   /** Tokens trained on so far, prompts included: the metric `num_tokens`. */
   numTokens: number;
   /** Seconds that the run has worked, over all its sessions. */
@@ -46,8 +49,14 @@ function problemOf(value: unknown): string | undefined {
     if (!isCount(value[name])) return `${name} is ${JSON.stringify(value[name])}, not a count`;
   }
   if (typeof value["seconds"] !== "number") return "seconds is not a number";
-  const { before, logs } = value;
+  const { before, logs, entropyControl } = value;
   const numeric = (entry: unknown): boolean => typeof entry === "number";
+  if (entropyControl !== null) {
+    if (!isObject(entropyControl) || !numeric(entropyControl["coef"])) {
+      return "entropyControl has no coef";
+    }
+    if (!numeric(entropyControl["lastEntropy"])) return "entropyControl has no lastEntropy";
+  }
   if (before !== null && !(isObject(before) && Object.values(before).every(numeric))) {
     return "before is not a table of numbers";
   }
@@ -61,7 +70,8 @@ function problemOf(value: unknown): string | undefined {
 
 /** The state as JSON text, keys in a fixed order. */
 export function stateText(state: TrainerState): string {
-  const { version, task, step, stage, draw, samplesConsumed, numTokens, seconds, before } = state;
+  const { version, task, step, stage, draw, samplesConsumed, entropyControl } = state;
+  const { numTokens, seconds, before } = state;
   const ordered: TrainerState = {
     version,
     task,
@@ -69,6 +79,7 @@ export function stateText(state: TrainerState): string {
     stage,
     draw,
     samplesConsumed,
+    entropyControl,
     numTokens,
     seconds,
     before,

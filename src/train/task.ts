@@ -1,3 +1,4 @@
+import type { EntropyControl } from "./loss/entropy-control.ts";
 import type { AdamW } from "./optimizer.ts";
 
 /** Where a run stands, as far as its task decides it. */
@@ -10,6 +11,8 @@ export interface Cursor {
   draw: number;
   /** Samples consumed so far. */
   samplesConsumed: number;
+  /** The adaptive entropy bonus; null before its first update, and where there is none. */
+  entropyControl: EntropyControl | null;
 }
 
 /** A kind of training: what one step does and where the run then stands. */

@@ -33,6 +33,7 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
     const base = await fetchModel(settings.model, events);
     const local = { ...settings, model: { ...settings.model, path: base.folder } };
     const processor = await Processor.load(base.folder);
+    processor.onWarning = (warning) => report(events, "warning", { ...warning });
     const model = await loadRunModel(device, local, events);
     const heldOut = await HeldOut.open(model, processor, settings, options);
     const state = resume?.state;
@@ -41,6 +42,7 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
       stage: state?.stage ?? 0,
       draw: state?.draw ?? 0,
       samplesConsumed: state?.samplesConsumed ?? 0,
+      entropyControl: state?.entropyControl ?? null,
     };
     const task: TrainingTask =
       settings.task === "grpo"
@@ -210,7 +212,8 @@ class Run {
     const { runFolder, logs, events } = this.#options;
     if (runFolder === undefined) return;
     const { task, output } = this.#settings;
-    const { step, stage, draw, samplesConsumed } = this.#cursor;
+    const cursor = { ...this.#cursor };
+    const { step } = cursor;
     const seen = this.#sinceSave.splice(0);
     const mean = seen.reduce((sum, value) => sum + value, 0) / seen.length;
     const score = seen.length === 0 ? undefined : output.greater_is_better ? mean : -mean;
@@ -220,7 +223,7 @@ class Run {
         { model: this.#model, base: this.#base, optimizer: this.#task.optimizer },
         {
           version: STATE_VERSION,
-          ...{ task, step, stage, draw, samplesConsumed },
+          ...{ task, ...cursor },
           numTokens: this.#numTokens,
           seconds: this.#seconds,
           before: this.#before,

@@ -9,7 +9,7 @@ import { trainCommand, type TrainEngine } from "../../src/cli/train-command.ts";
 import { ConfigError } from "../../src/core/errors.ts";
 import { report, reportSpan } from "../../src/core/run-events.ts";
 import { saveCheckpoint } from "../../src/train/checkpoint-folder.ts";
-import { stateText, type TrainerState } from "../../src/train/state.ts";
+import { STATE_VERSION, stateText, type TrainerState } from "../../src/train/state.ts";
 
 let root: string;
 let out: string;
@@ -46,12 +46,13 @@ function engine(interruptAt = Infinity, breakAt = Infinity): TrainEngine {
     }
     const save = async (): Promise<void> => {
       const state: TrainerState = {
-        version: 1,
+        version: STATE_VERSION,
         task: config.task,
         step,
         stage: 0,
         draw: step,
         samplesConsumed: step,
+        entropyControl: null,
         numTokens: step * 10,
         seconds: step,
         before,
@@ -182,6 +183,18 @@ describe("train command", () => {
     expect(await run("d", engine(), "--resume")).toBe(0);
     const rows = (await readFile(join(root, "d", "rollouts.jsonl"), "utf8")).trim().split("\n");
     expect(rows.map((row) => (JSON.parse(row) as { step: number }).step)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it("a crash before the first checkpoint loses the steps, and the run starts again", async () => {
+    await expect(run("g", engine(Infinity, 1))).rejects.toThrow("the device is gone");
+    expect(await run("g", engine(), "--resume")).toBe(0);
+    expect(out).toContain("The run had no checkpoint yet: it starts again from the beginning.");
+    expect(await run("h", engine())).toBe(0);
+    for (const log of ["metrics.jsonl", "rollouts.jsonl", "events.jsonl", "health.json"]) {
+      expect(await readFile(join(root, "g", log), "utf8")).toBe(
+        await readFile(join(root, "h", log), "utf8"),
+      );
+    }
   });
 
   it("output.trace leaves a whole trace, also across a stop and a resume", async () => {

@@ -17,6 +17,7 @@ describe("prompts of a JSON Lines file", () => {
   };
   const user = (...content: object[]) => [{ role: "user", content }];
   const text = { type: "text", text: "What is it?" };
+  const good = { prompt: user(text), answer: "A" };
 
   it("are read with their media beside the file", async () => {
     const set = await open(
@@ -39,6 +40,11 @@ describe("prompts of a JSON Lines file", () => {
     });
   });
 
+  it("may say how many completions they are asked for", async () => {
+    const set = await open({ ...good, num_generations: 16 }, good);
+    expect([0, 1].map((i) => set.row(i).num_generations)).toEqual([16, undefined]);
+  });
+
   it("without a prompt are asked by a template, options and media in it", async () => {
     const set = await open({
       ...{ question: "Who speaks?", options: ["a man", "a child"], answer: "B" },
@@ -51,13 +57,14 @@ describe("prompts of a JSON Lines file", () => {
     expect(set.row(0).media).toBe(join(folder, "x.wav"));
   });
 
-  const good = { prompt: user(text), answer: "A" };
   it.each([
     ["no object", [[1]], /rows\.jsonl:1: the line is no object/],
     ["an unknown key", [{ ...good, anwser: "B" }], /rows\.jsonl:1: the key "anwser" is not known/],
     ["no answer", [good, { prompt: user(text) }], /rows\.jsonl:2: it has no answer/],
     ["no question", [{ answer: "A" }], /rows\.jsonl:1: it has neither prompt nor question/],
     ["media", [{ question: "q", answer: "A", media: "x.wav" }], /:1: media are "x\.wav"/],
+    ["a group of one", [{ ...good, num_generations: 1 }], /:1: num_generations is 1\. Give .* 2/],
+    ["a group", [{ ...good, num_generations: "8" }], /:1: num_generations is "8"/],
     ["options", [{ ...good, options: "cat" }], /:1: options are "cat"\. Give a list of texts/],
     [
       "an id twice",

@@ -26,7 +26,12 @@ const RUNS: Record<
       ["evaluation", 3],
       ["step", 5],
     ],
-    change: { train: { logging_steps: 4, num_iterations: 2, eval_steps: 3 } },
+    change: {
+      train: {
+        ...{ logging_steps: 4, num_iterations: 2, eval_steps: 3 },
+        ...{ use_adaptive_entropy: true, entropy_target: 10 },
+      },
+    },
   },
   "GRPO of adapters against their base, towers in f16s": {
     steps: 3,

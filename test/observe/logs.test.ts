@@ -227,7 +227,7 @@ describe("metrics", () => {
 
   it("are TRL's for a step of two groups", () => {
     const metrics = rolloutMetrics({
-      groupSize: 4,
+      sizes: [4, 4],
       rewards: [1, 0.2, 0.2, 0, 0.84, 0.84, 0.84, 0.84],
       parts: { format: [1, 1, 1, 0, 1, 1, 1, 1], letter: [1, 0, 0, NaN, 1, 1, 1, 1] },
       lengths: [8, 8, 9, 9, 8, 8, 8, 8],

@@ -93,6 +93,63 @@ function expectAll(actual: Float64Array, expected: readonly number[]): void {
   });
 }
 
+describe("groups of different sizes", () => {
+  const rewards = [1, 0, 0.4, 0.9, 0.1, 0.3, NaN, 0.6, 0.7, 0.7];
+  const sizes = [3, 2, 3, 2];
+  const groups = [rewards.slice(0, 3), rewards.slice(3, 5), rewards.slice(5, 8), [0.7, 0.7]];
+
+  it.each(["group", "none", "rloo", "loo"] as const)("%s: each as if it were alone", (name) => {
+    const together = computeAdvantages(rewards, sizes, name);
+    const alone = groups.map((own) => computeAdvantages(own, own.length, name));
+    expect([...together.advantages]).toEqual(alone.flatMap(({ advantages }) => [...advantages]));
+    expect(together.limited).toBe(alone.reduce((sum, { limited }) => sum + limited, 0));
+    expect(together.zeroStdFraction).toBe(0.25);
+  });
+
+  it("batch, reinforce++ and gdpo: normalised over all of them, by their definitions", () => {
+    const given = rewards.filter((reward) => !Number.isNaN(reward));
+    const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+    const std = (values: readonly number[], centre = mean(values)) =>
+      Math.sqrt(values.reduce((a, b) => a + (b - centre) ** 2, 0) / (values.length - 1));
+    const centred = groups.flatMap((own) => {
+      const centre = mean(own.filter((reward) => !Number.isNaN(reward)));
+      return own.map((reward) => (Number.isNaN(reward) ? 0 : reward - centre));
+    });
+    const batch = centred.map((value) => value / (std(given) + 1e-4));
+    expectAll(computeAdvantages(rewards, sizes, "batch").advantages, [
+      ...batch.slice(0, 8),
+      ...[0, 0],
+    ]);
+    const lengths = rewards.map((_, i) => 1 + (i % 4));
+    const tokens = centred.flatMap((value, i) =>
+      Number.isNaN(rewards[i]!) ? [] : Array<number>(lengths[i]!).fill(value),
+    );
+    const centre = mean(tokens);
+    const spread = Math.sqrt(mean(tokens.map((value) => (value - centre) ** 2)));
+    expectAll(
+      computeAdvantages(rewards, sizes, "reinforce++", { lengths }).advantages,
+      centred.map((value, i) => (Number.isNaN(rewards[i]!) ? 0 : (value - centre) / spread)),
+    );
+    const scaled = groups.flatMap((own, i) => {
+      const valid = own.filter((reward) => !Number.isNaN(reward));
+      const from = [0, 3, 5, 8][i]!;
+      const divisor = i === 3 ? 1 : std(valid) + 1e-4;
+      return own.map((_, k) => (i === 3 ? 0 : centred[from + k]! / divisor));
+    });
+    const sums = scaled.filter((_, i) => i !== 6);
+    expectAll(
+      computeAdvantages(rewards, sizes, "gdpo", { components: [rewards] }).advantages,
+      scaled.map((value, i) => (i === 6 || i >= 8 ? 0 : (value - mean(sums)) / (std(sums) + 1e-4))),
+    );
+  });
+
+  it("must add up, and be of two at least", () => {
+    expect(() => computeAdvantages([1, 2, 3], [2, 2], "group")).toThrow(/3 rewards .* 2,2/);
+    expect(() => computeAdvantages([1, 2, 3], [2, 1], "group")).toThrow(RangeError);
+    expect(() => computeAdvantages([], [], "group")).toThrow(RangeError);
+  });
+});
+
 describe("estimators", () => {
   it.each(golden.advantages.totals)(
     "equal the code of TRL and the formulas of NeMo-RL on $rewards",

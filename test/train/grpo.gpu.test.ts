@@ -74,6 +74,50 @@ describe("a GRPO step", () => {
     bench.close();
   });
 
+  it("takes groups of the sizes that rows name", async () => {
+    const bench = await TrainerBench.open(device(), configOf());
+    const [first, second] = bench.rows;
+    const rows = [{ ...first!, num_generations: 5 }, second!];
+    const { groups, metrics } = await bench.trainer.step((count) => rows.slice(0, count), {
+      ...{ step: 1, draw: 0, rate: 0 },
+    });
+    expect(groups.sizes).toEqual([5, 3]);
+    // The normaliser of dapo is all tokens of the step, whatever group they are of.
+    expect(groups.lengths.length).toBe(8);
+    const again = await bench.trainer.step(() => bench.rows, { step: 1, draw: 0, rate: 0 });
+    // The first three completions of a row are the same ones in a larger group.
+    expect(groups.lengths.slice(0, 3)).toEqual(again.groups.lengths.slice(0, 3));
+    expect(groups.lengths.slice(5)).toEqual(again.groups.lengths.slice(3));
+    expect(metrics["grad_norm"]).toBeGreaterThan(0);
+    bench.close();
+  });
+
+  it("moves an adaptive entropy bonus with every update, and applies it while entropy is low", async () => {
+    const settings = { use_adaptive_entropy: true, entropy_coef: 0.5, entropy_coef_delta: 0.1 };
+    const low = { ...settings, entropy_target: 100, entropy_coef_max: 0.65, num_iterations: 2 };
+    const bench = await TrainerBench.open(device(), configOf(low));
+    const first = await bench.step(0);
+    const { lastEntropy, coef } = first.entropyControl!;
+    expect(coef).toBeCloseTo(0.65, 12);
+    expect(lastEntropy).toBeCloseTo(first.metrics["entropy"]!, 12);
+    // Only the second update has a bonus, of the coefficient that the first one left.
+    const { loss, policy_loss: policy, entropy } = first.metrics;
+    expect(loss! - policy!).toBeCloseTo((-0.6 * entropy!) / 2, 10);
+    const second = await bench.trainer.step((count) => bench.rows.slice(0, count), {
+      ...{ step: 2, draw: 0, rate: 0, entropyControl: first.entropyControl },
+    });
+    expect(second.metrics["loss"]! - second.metrics["policy_loss"]!).toBeCloseTo(
+      -0.65 * entropy!,
+      8,
+    );
+    bench.close();
+    const high = await TrainerBench.open(device(), configOf({ ...settings, entropy_target: 0 }));
+    const without = await high.step(0);
+    expect(without.entropyControl!.coef).toBeCloseTo(0.4, 12);
+    expect(without.metrics["loss"]).toBe(without.metrics["policy_loss"]);
+    high.close();
+  });
+
   it("draws further prompts in the place of groups that teach nothing, up to a bound", async () => {
     const config = configOf();
     const rollout = { ...config.rollout, max_batches_per_step: 3 };

@@ -96,7 +96,7 @@ describe("adapters in a GRPO step", () => {
     const state: TrainerState = {
       version: STATE_VERSION,
       ...{ task: "grpo" as const, step: 1, stage: 0 },
-      ...{ draw: 1, samplesConsumed: 2 },
+      ...{ draw: 1, samplesConsumed: 2, entropyControl: null },
       ...{ numTokens: 0, seconds: 0, before: null, logs: { bytes: {}, pending: {} } },
     };
     await writeTrainingState(folder, { model, base: baseOf(place), optimizer }, state);

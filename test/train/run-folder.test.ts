@@ -1,16 +1,31 @@
-import { chmod, mkdtemp, readFile, readdir, rm, truncate, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rm,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CheckpointError } from "../../src/core/errors.ts";
-import { findCheckpoint, type Keeping, saveCheckpoint } from "../../src/train/checkpoint-folder.ts";
+import {
+  findCheckpoint,
+  hasCheckpoint,
+  type Keeping,
+  saveCheckpoint,
+  tidyCheckpoints,
+} from "../../src/train/checkpoint-folder.ts";
 import {
   lastRunFolder,
   nextRunFolder,
   prepareRunFolder,
   writeRunFacts,
 } from "../../src/train/run-folder.ts";
-import { parseState, stateText, type TrainerState } from "../../src/train/state.ts";
+import { parseState, STATE_VERSION, stateText, type TrainerState } from "../../src/train/state.ts";
 
 let root: string;
 beforeEach(async () => {
@@ -95,8 +110,27 @@ describe("checkpoints", () => {
       "state.json is missing",
       "manifest.json is missing or is not JSON",
     ]);
+    // Broken ones are newer, but do not push out what is whole.
+    await save(10, { last: 1 });
+    expect(await findCheckpoint(root)).toMatchObject({ step: 10 });
     await save(20, { last: 9 });
     expect(await findCheckpoint(root)).toMatchObject({ step: 20, passedOver: [] });
+  });
+
+  it("what a session that was cut off left is removed", async () => {
+    expect(await hasCheckpoint(root)).toBe(false);
+    for (const step of [5, 10, 15]) await save(step, { last: 9 });
+    expect(await hasCheckpoint(root)).toBe(true);
+    for (const name of ["checkpoint-00005.tmp", "checkpoint-00020.tmp"]) {
+      await mkdir(join(root, name));
+      await writeFile(join(root, name, "half"), "x");
+    }
+    await writeFile(join(root, "notes.tmp"), "the user's");
+    await tidyCheckpoints(root, 10, 1);
+    const kept = ["checkpoint-00010", "checkpoint-00015", "notes.tmp"];
+    expect(await readdir(root)).toEqual(kept);
+    await tidyCheckpoints(root, undefined, 1);
+    expect(await readdir(root)).toEqual(kept);
   });
 
   it("a failure while saving leaves the earlier ones and no rest", async () => {
@@ -121,12 +155,13 @@ describe("checkpoints", () => {
 
 describe("trainer state", () => {
   const state: TrainerState = {
-    version: 1,
+    version: STATE_VERSION,
     task: "grpo",
     step: 10,
     stage: 0,
     draw: 10,
     samplesConsumed: 160,
+    entropyControl: { coef: 0.01, lastEntropy: 0.3 },
     numTokens: 12345,
     seconds: 1.5,
     before: { overall: 0.5 },
@@ -140,7 +175,8 @@ describe("trainer state", () => {
   it.each([
     ["{", "is not JSON"],
     ["[]", "not an object"],
-    [JSON.stringify({ ...state, version: 2 }), "its version is 2, this program reads 1"],
+    [JSON.stringify({ ...state, version: 1 }), "its version is 1, this program reads 2"],
+    [JSON.stringify({ ...state, entropyControl: {} }), "entropyControl has no coef"],
     [JSON.stringify({ ...state, step: -1 }), "step is -1, not a count"],
     [JSON.stringify({ ...state, logs: {} }), "logs does not say"],
     [JSON.stringify({ ...state, logs: { bytes: { a: 0.5 }, pending: {} } }), "logs.bytes"],

@@ -9,15 +9,15 @@ import type { DataRow, DataSet } from "../row.ts";
 
 /** Keys of a line that mean something; `solution` is what TRL's data sets call an answer. */
 const KEYS = ["id", "prompt", "messages", "conversation", "answer", "solution"];
-const MORE_KEYS = ["question", "media", "options", "problem_type"];
+const MORE_KEYS = ["question", "media", "options", "problem_type", "num_generations"];
 
 /**
  * Prompts of a JSON Lines file: one object a line, with the prompt as messages in Hugging Face's
  * format under `prompt`, `messages` or `conversation`, and the right `answer` (or `solution`).
  *
  * A line without a prompt has a `question` and `media` (a list of parts), of which a template makes
- * the prompt. `id`, `options` and `problem_type` are optional; other keys are refused by name. Paths of
- * media are relative to the file's folder. All rows are read at once, none of their media.
+ * the prompt. `id`, `options`, `problem_type` and `num_generations` (the size of the row's group) are
+ * optional; other keys are refused by name. Paths of media are relative to the file's folder. All rows are read at once, none of their media.
  *
  * @param template of lines without a prompt.
  * @throws {DataError} `bad-row` that names file, line and key; `bad-conversation`, `bad-json-line`.
@@ -68,6 +68,14 @@ function parseRow(value: unknown, path: string, line: number, template: PromptNa
   if (options !== undefined && !isTexts(options)) {
     throw bad(where, `options are ${JSON.stringify(options)}`, "Give a list of texts.");
   }
+  const generations = table["num_generations"] ?? undefined;
+  if (generations !== undefined && !isGroupSize(generations)) {
+    throw bad(
+      where,
+      `num_generations is ${JSON.stringify(generations)}`,
+      "Give a whole number of at least 2, which an advantage needs.",
+    );
+  }
   const [question, type] = [text("question"), text("problem_type")];
   const id = text("id") ?? `${baseName(path)}:${line}`;
   const row = {
@@ -75,6 +83,7 @@ function parseRow(value: unknown, path: string, line: number, template: PromptNa
     ...(options !== undefined && { options }),
     ...(question !== undefined && { question }),
     ...(type !== undefined && { problem_type: type }),
+    ...(generations !== undefined && { num_generations: generations }),
   };
   const prompt = table["prompt"] ?? table["messages"] ?? table["conversation"];
   const written =
@@ -114,6 +123,10 @@ function partsOf(table: Readonly<Record<string, unknown>>, where: string): Media
   return media.length === 0
     ? []
     : mediaParts(parseConversation([{ role: "user", content: media }], where));
+}
+
+function isGroupSize(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 2;
 }
 
 function isTexts(value: unknown): value is string[] {

@@ -7,23 +7,24 @@ export interface EntropyControlSettings {
   entropy_coef_max: number;
 }
 
-/** What an adaptive entropy bonus remembers between optimizer steps; part of a checkpoint. */
+/** What an adaptive entropy bonus remembers between updates; part of a checkpoint. */
 export interface EntropyControl {
   coef: number;
-  /** Mean entropy of the step before; Infinity before the first, so that it has no bonus. */
-  lastEntropy: number;
+  /** Mean entropy of the update before; null before the first, which has no bonus. */
+  lastEntropy: number | null;
 }
 
-/** The `entropy_coef` of the coming step: the coefficient while entropy is low, else 0. */
+/** The `entropy_coef` of the coming update: the coefficient while entropy is low, else 0. */
 export function activeEntropyCoef(
   control: EntropyControl,
   settings: Pick<EntropyControlSettings, "entropy_target">,
 ): number {
-  return control.lastEntropy <= settings.entropy_target ? control.coef : 0;
+  const { coef, lastEntropy } = control;
+  return lastEntropy !== null && lastEntropy <= settings.entropy_target ? coef : 0;
 }
 
 /**
- * The control after a step of this mean entropy: the coefficient moves by delta within its bounds,
+ * The control after an update of this mean entropy over the tokens that the loss acts on: the coefficient moves by delta within its bounds,
  * up while entropy is at most the target, else down.
  *
  * Source: He et al. 2025 (Skywork-OR1), section 4; TRL 1.16 `use_adaptive_entropy`.

@@ -83,6 +83,7 @@ export function combineResults(parts: readonly LossResult[]): LossResult {
     Float64Array.from(parts.flatMap((part) => [...of(part)]));
   return {
     loss: parts.reduce((sum, { loss }) => sum + loss, 0),
+    keptEntropy: parts.reduce((sum, { keptEntropy }) => sum + keptEntropy, 0),
     dLogp: joined(({ dLogp }) => dLogp),
     ...(parts.some(({ dEntropy }) => dEntropy !== undefined) && {
       dEntropy: joined(({ dEntropy }) => dEntropy!),

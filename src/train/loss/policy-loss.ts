@@ -151,15 +151,17 @@ function addEntropy({ batch, settings, totals, result, metrics }: Work): void {
   if (entropy === undefined) return;
   const { entropy_coef: coef } = settings;
   if (coef !== 0) result.dEntropy = new Float64Array(entropy.length);
-  const share = coef / Math.max(1, totals.entropyTokens);
+  const kept = Math.max(1, totals.entropyTokens);
   let sum = 0;
   for (const completion of completions) {
     const end = completion.start + countedLength(completion, settings);
     for (let t = completion.start; t < end; t++) {
       sum += entropy[t]!;
-      if (coef === 0 || entropy[t]! < totals.entropyThreshold) continue;
-      result.loss -= share * entropy[t]!;
-      result.dEntropy![t] = -share;
+      if (entropy[t]! < totals.entropyThreshold) continue;
+      result.keptEntropy += entropy[t]! / kept;
+      if (coef === 0) continue;
+      result.loss -= (coef / kept) * entropy[t]!;
+      result.dEntropy![t] = -coef / kept;
     }
   }
   metrics.addTokens("entropy", sum);
@@ -195,7 +197,7 @@ export function policyLoss(
   check(batch, settings);
   const metrics = new LossMetrics(totals);
   const dLogp = new Float64Array(batch.logp.length);
-  const result: LossResult = { loss: 0, dLogp, metrics: metrics.values };
+  const result: LossResult = { loss: 0, dLogp, keptEntropy: 0, metrics: metrics.values };
   const work = { batch, settings, totals, result, metrics };
   for (const completion of batch.completions) addCompletion(work, completion);
   if (settings.entropy_coef !== 0) metrics.add("policy_loss", result.loss);

@@ -77,6 +77,23 @@ export const lossFields = {
     .number()
     .default(D.entropy_coef)
     .describe("Weight of the mean entropy per token that is taken off the loss."),
+  use_adaptive_entropy: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Whether that weight moves by `entropy_coef_delta` with every update, up while entropy is at " +
+        "most `entropy_target`, else down, and acts only while it is (Skywork-OR1).",
+    ),
+  entropy_target: z
+    .number()
+    .min(0)
+    .default(0.2)
+    .describe("Mean entropy, in nats per token, that an adaptive bonus keeps the policy above."),
+  entropy_coef_min: z.number().default(0).describe("Least weight of an adaptive bonus."),
+  entropy_coef_max: z.number().default(1).describe("Largest weight of an adaptive bonus."),
+  entropy_coef_delta: positive()
+    .default(0.005)
+    .describe("What an update adds to the weight of an adaptive bonus, or takes off."),
   top_entropy_quantile: z
     .number()
     .gt(0)

@@ -61,6 +61,8 @@ export interface LossResult {
   dLogp: Float64Array;
   /** [tokens] derivative of the loss by `entropy`; absent without an entropy bonus. */
   dEntropy?: Float64Array;
+  /** Share of the mean entropy over the tokens that the policy term keeps; 0 without entropies. */
+  keptEntropy: number;
   /** Under TRL's names. Those that are means are shares of the step's mean, so that parts add. */
   metrics: Record<string, number>;
 }

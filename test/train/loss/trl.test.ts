@@ -127,7 +127,7 @@ describe("the defaults", () => {
 describe("an adaptive entropy bonus", () => {
   it("moves as TRL's", () => {
     const { settings, coef, steps } = golden.adaptive;
-    let control = { coef, lastEntropy: Infinity };
+    let control = { coef, lastEntropy: null as number | null };
     for (const step of steps) {
       expectNear(activeEntropyCoef(control, settings), step.active, "active");
       control = adaptEntropyCoef(control, step.entropy, settings);
