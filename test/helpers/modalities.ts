@@ -1,3 +1,4 @@
+import { hash32 } from "../../src/core/random.ts";
 import type { ModelConfig } from "../../src/models/config.ts";
 import {
   type Grid,
@@ -25,6 +26,7 @@ type Medium =
 const MADE: Readonly<Record<string, readonly Medium[]>> = {
   "image+video": [{ image: [1, 4, 6] }, { video: [2, 4, 4], s: 1 }],
   "audio+image": [{ audio: 30 }, { image: [1, 6, 4] }],
+  "audio+audio": [{ audio: 30 }, { audio: 9 }],
   "video+video": [
     { video: [2, 2, 4], s: 0.5 },
     { video: [3, 4, 2], s: 2 },
@@ -93,7 +95,7 @@ export const PROMPTS = {
     "audio-full",
     "two-clips",
   ],
-  "qwen2-audio/tiny-b": ["text", "short-in-long"],
+  "qwen2-audio/tiny-b": ["text", "short-in-long", "audio+audio"],
 } as const satisfies Record<string, readonly string[]>;
 
 /** Name of a tiny model. */
@@ -116,14 +118,15 @@ export async function openPrompt(
 /** A prompt of words and random media, laid out by the family's own rules; a function of the name. */
 function madeSample(row: string, media: readonly Medium[], config: ModelConfig): Sample {
   const { audioStart, audioEnd, visionStart, visionEnd, ...placeholders } = config.tokens;
-  const seed = [...row].reduce((sum, letter) => 31 * sum + letter.charCodeAt(0), 7) >>> 0;
+  const seed = hash32(row);
   const words = randomU32(4 * (media.length + 1), 60, seed);
   const ids = [...words.subarray(0, 4)];
   const shapes = media.map((medium, i): MediumShape => {
     const shape = shapeOf(medium);
     const seen = shape.kind !== "audio";
     const [start, end] = seen ? [visionStart, visionEnd] : [audioStart, audioEnd];
-    ids.push(start!, placeholders[shape.kind]!, end!, ...words.subarray(4 * i + 4, 4 * i + 8));
+    const written = [start, placeholders[shape.kind], end].filter((id) => id !== undefined);
+    ids.push(...written, ...words.subarray(4 * i + 4, 4 * i + 8));
     return shape;
   });
   const tokens = config.tokens as MediaTokens;
@@ -139,7 +142,7 @@ function madeSample(row: string, media: readonly Medium[], config: ModelConfig):
     row,
     ...layout,
     grids,
-    patches: randomF32(patches * config.vision!.patchDim, seed),
+    patches: randomF32(patches * (config.vision?.patchDim ?? 0), seed),
     mel: sounds.map((frames, i) => ({
       data: randomF32(melColumns(frames, config.audio!) * config.audio!.melBins, seed + 1 + i),
       frames,

@@ -51,10 +51,9 @@ const LENGTHS = [
 ];
 const lengthsOf = (place: number) => LENGTHS[place % LENGTHS.length]!;
 
-describe.each(Object.keys(PROMPTS) as TinyModel[])(
-  "law 5 with %s: a shared prompt trains like one completion at a time",
-  (model) => {
-    const device = useDevice();
+describe("law 5: a shared prompt trains like one completion at a time", () => {
+  const device = useDevice();
+  describe.each(Object.keys(PROMPTS) as TinyModel[])("%s", (model) => {
     const names = PROMPTS[model];
     const prompts = new Map<string, PromptWithMedia>();
     let pass: TrainingPass;
@@ -79,5 +78,5 @@ describe.each(Object.keys(PROMPTS) as TinyModel[])(
       const groups = names.map((name, i) => randomGroup(prompts.get(name)!, lengthsOf(i + 3), i));
       await compareWays(pass, config, groups);
     });
-  },
-);
+  });
+});
