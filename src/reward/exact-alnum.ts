@@ -1,5 +1,5 @@
 import { defineReward, type Reward } from "./reward.ts";
-import { firstBlock, widestBlock } from "./tags.ts";
+import { emptyGold, firstBlock, widestBlock } from "./tags.ts";
 
 /** What changes which text is compared. */
 export interface ExactAlnumOptions {
@@ -16,13 +16,17 @@ export interface ExactAlnumOptions {
  *
  * Source: NVIDIA-NeMo/RL `nemo_rl/environments/rewards.py`, `exact_answer_alphanumeric_reward`
  * (7ea279abf, 2026-08-22); `fallback` is the variant of pull request 2823 that was taken out again.
+ *
+ * @throws {DataError} `gold-empty` when the row's answer has neither, which any punctuation equals.
  */
 export function exactAlnumReward({ fallback = false }: ExactAlnumOptions = {}): Reward {
   return defineReward("exact-alnum", ({ text }, row) => {
+    const gold = firstBlock(row.answer, "answer") ?? row.answer;
+    if (!/[\p{L}\p{N}]/u.test(gold)) throw emptyGold(row, "no letter or number");
     const answer = widestBlock(text, "answer") ?? (fallback ? text : undefined);
     if (answer === undefined) return 0;
-    const gold = firstBlock(row.answer, "answer") ?? row.answer;
-    return alnum(answer, alnum(gold).length) === alnum(gold) ? 1 : 0;
+    const right = alnum(gold);
+    return alnum(answer, right.length) === right ? 1 : 0;
   });
 }
 
@@ -30,8 +34,9 @@ export function exactAlnumReward({ fallback = false }: ExactAlnumOptions = {}): 
 function alnum(text: string, most = Infinity): string {
   let kept = "";
   for (const [run] of text.matchAll(/[\p{L}\p{N}]+/gu)) {
-    kept += run.toLowerCase();
+    kept += run;
     if (kept.length > most) break;
   }
-  return kept;
+  // All at once: the lower case of a sigma depends on whether a letter follows it.
+  return kept.toLowerCase();
 }

@@ -1,3 +1,4 @@
+import { OPTION_LETTERS } from "../text/option-letters.ts";
 import { defineReward, type Completion, type RewardRow } from "./reward.ts";
 
 /** The parts of a well-formed completion. */
@@ -5,9 +6,6 @@ export interface StrictParts {
   thought: string;
   answer: string;
 }
-
-/** The letters that options can have, in their order. */
-export const OPTION_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 /** Options of a choice that names none: A to D. */
 const USUAL_OPTIONS = 4;

@@ -2,8 +2,12 @@
  * Which option a completion chooses, however it says so. Accuracy is measured with it, so that a
  * run cannot look better at the task for having learnt the format.
  */
+import { unlettered } from "../text/option-letters.ts";
 import { lettersOf } from "./format.ts";
+import { goldLetter } from "./gold.ts";
+import { endsWithAnswer } from "./open-answer.ts";
 import { defineReward, type RewardRow } from "./reward.ts";
+import { goldOf } from "./tags.ts";
 
 /**
  * Finds the letter of the option that a completion names last, or undefined.
@@ -15,11 +19,22 @@ import { defineReward, type RewardRow } from "./reward.ts";
  */
 export function lenientAnswer(text: string, row: RewardRow): string | undefined {
   if (lettersOf(row) === "") return undefined;
+  const { region, block } = partsOf(text);
+  return chosen(block, row) ?? chosen(region, row);
+}
+
+/** What follows the thought, and the last answer block in it: empty without one. */
+function partsOf(text: string): { region: string; block: string } {
   const said = text.slice(lastEnd(text, /<\/think>/gi) ?? 0);
   const region = said.trim() === "" ? text : said;
-  const block = lastEnd(region, /<answer>/gi);
-  const inBlock = block === undefined ? "" : region.slice(block).split(/<\/answer>/i, 1)[0]!;
-  return chosen(inBlock, row) ?? chosen(region, row);
+  const start = lastEnd(region, /<answer>/gi);
+  const block = start === undefined ? "" : region.slice(start).split(/<\/answer>/i, 1)[0]!;
+  return { region, block };
+}
+
+/** A text without tags. */
+function untagged(text: string): string {
+  return text.replaceAll(/<[^<>]{0,20}>/g, "");
 }
 
 /** Where the last match ends. */
@@ -31,17 +46,18 @@ function lastEnd(text: string, pattern: RegExp): number | undefined {
 
 function chosen(region: string, row: RewardRow): string | undefined {
   const letters = lettersOf(row);
-  const bare = /^[\s("'*[]*([a-z])[\s)"'*\].:]*$/i.exec(region.replaceAll(/<[^<>]{0,20}>/g, ""));
+  const bare = /^[\s("'*[]*([a-z])[\s)"'*\].:]*$/i.exec(untagged(region));
   const letter = bare?.[1]?.toUpperCase();
   if (letter !== undefined && letters.includes(letter)) return letter;
-  return lastLetter(region, letters, row.options) ?? lastOption(region, letters, row.options);
+  const options = unlettered(row.options ?? []);
+  return lastLetter(region, letters, options) ?? lastOption(region, letters, options);
 }
 
 /** The last capital that stands alone: not in a word, a number, a contraction or a compound. */
 function lastLetter(
   region: string,
   letters: string,
-  options: readonly string[] | undefined,
+  options: readonly string[],
 ): string | undefined {
   const alone = new RegExp(
     `(?<![\\p{L}\\p{N}_'\u2019-])[A-${letters.at(-1)}](?![\\p{L}\\p{N}_]|['\u2019-]\\p{L})`,
@@ -49,24 +65,27 @@ function lastLetter(
   );
   let last: string | undefined;
   for (const { 0: letter, index } of region.matchAll(alone)) {
-    if (letter === "A" && isArticle(region, index, options?.[0])) continue;
+    if (letter === "A" && isArticle(region, index, options)) continue;
     last = letter;
   }
   return last;
 }
 
-/** Whether an A is the word before another word, unless that word is what option A says. */
-function isArticle(region: string, index: number, option: string | undefined): boolean {
-  const after = region.slice(index + 1, index + 2 + (option?.length ?? 1));
-  if (!/^ \p{Ll}/u.test(after)) return false;
-  return option === undefined || after.slice(1).toLowerCase() !== option.toLowerCase();
+/** Whether an A is the word before another word, unless those words are what option A says. */
+function isArticle(region: string, index: number, options: readonly string[]): boolean {
+  const longest = options.reduce((most, option) => Math.max(most, option.length), 0);
+  const after = region.slice(index + 1, index + 2 + longest).toLowerCase();
+  if (!/^ \p{Ll}/u.test(region.slice(index + 1, index + 4))) return false;
+  const said = options.filter((option) => after.startsWith(` ${option.toLowerCase()}`));
+  // "A red car" is no A where another option is "red car".
+  return options[0] === undefined || !said.includes(options[0]) || said.some((option) => option.length > options[0]!.length); // prettier-ignore
 }
 
 /** The letter of the option whose words end last in the text; of two such, the longer one. */
 function lastOption(
   region: string,
   letters: string,
-  options: readonly string[] = [],
+  options: readonly string[],
 ): string | undefined {
   const lower = region.toLowerCase();
   let best = { end: -1, length: 0, letter: undefined as string | undefined };
@@ -91,7 +110,15 @@ function lastWhole(text: string, words: string): number {
   return -1;
 }
 
-/** 1 when the option that a completion names last is the right one, in whatever form; 0 if not. */
-export const accuracyReward = defineReward("accuracy", ({ text }, row) =>
-  lenientAnswer(text, row) === row.answer ? 1 : 0,
-);
+/**
+ * 1 when the answer that a completion gives last is the right one, in whatever form; 0 if not.
+ *
+ * Of a choice it is the option named last (`lenientAnswer`). An answer that is no option is right
+ * where what follows the thought, or the last `<answer>` block in it, ends with it.
+ */
+export const accuracyReward = defineReward("accuracy", ({ text }, row) => {
+  const letter = goldLetter(row);
+  if (letter !== undefined) return lenientAnswer(text, row) === letter ? 1 : 0;
+  const { region, block } = partsOf(text);
+  return endsWithAnswer(block.trim() === "" ? untagged(region) : block, goldOf(row)) ? 1 : 0;
+});

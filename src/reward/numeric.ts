@@ -51,7 +51,8 @@ export function readPlain(text: string): number | undefined {
   return bare.length > LONGEST_NUMBER ? undefined : readFloat(bare.replaceAll(",", ""));
 }
 
-function readWide(text: string): number | undefined {
+/** A stripped number that may be grouped by commas, a percentage or a fraction; else undefined. */
+export function readWide(text: string): number | undefined {
   if (text.length > LONGEST_NUMBER) return undefined;
   const percent = text.endsWith("%");
   const parts = (percent ? text.slice(0, -1) : text).split("/", 3);

@@ -1,6 +1,6 @@
 import { strip } from "./python.ts";
 import { defineReward, type Reward } from "./reward.ts";
-import { firstBlock, goldOf } from "./tags.ts";
+import { firstBlock, goldText } from "./tags.ts";
 
 /**
  * 1 where the first `<answer>(.*?)</answer>`, dots matching line feeds, holds exactly the row's
@@ -9,7 +9,9 @@ import { firstBlock, goldOf } from "./tags.ts";
  *
  * Source: HumanMLLM/HumanOmniV2 `vlm_modules/qwenomni_module.py`, `accuracy_reward`, type "multiple
  * choice" (9bf0e6f, 2025-07-01); the same in Video-R1 and EchoInk.
+ *
+ * @throws {DataError} `gold-empty` when the row's answer is empty, as an empty completion is.
  */
 export const optionLetterReward: Reward = defineReward("option-letter", ({ text }, row) =>
-  strip(firstBlock(text, "answer") ?? "") === goldOf(row) ? 1 : 0,
+  strip(firstBlock(text, "answer") ?? "") === goldText(row) ? 1 : 0,
 );

@@ -1,6 +1,6 @@
 import { strip } from "./python.ts";
 import { defineReward, type Reward } from "./reward.ts";
-import { firstBlock, goldOf } from "./tags.ts";
+import { firstBlock, goldText } from "./tags.ts";
 
 /** What changes which items are equal. */
 export interface SetF1Options {
@@ -13,11 +13,13 @@ export interface SetF1Options {
  * saying an item twice costs precision. The answer is the first block; without one it is empty.
  *
  * Source: HumanMLLM/HumanOmniV2 `vlm_modules/qwenomni_module.py`, `emer_ov_mc` (9bf0e6f, 2025-07-01).
+ *
+ * @throws {DataError} `gold-empty` when the row's answer is empty, as an empty completion is.
  */
 export function setF1Reward({ strip: trims = false }: SetF1Options = {}): Reward {
   const bare = (item: string): string => (trims ? strip(item) : item);
   return defineReward("set-f1", ({ text }, row) => {
-    const right = [...items(goldOf(row))].map(bare).filter((item) => !trims || item !== "");
+    const right = [...items(goldText(row))].map(bare).filter((item) => !trims || item !== "");
     const rightSet = new Set(right);
     const shared = new Set<string>();
     let count = 0;

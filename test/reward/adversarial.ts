@@ -14,21 +14,27 @@ export const ROWS = {
   no: { id: "no", answer: "No" },
   words: { id: "words", answer: "The quick brown fox jumps" },
   spans: { id: "spans", answer: "[10, 20]; [30, 40]" },
+  lettered: { id: "lettered", answer: "B", options: ["A. Abba", "B. B. B. King"] },
+  initials: { id: "initials", answer: "B", options: ["The Beatles", "B. B. King"] },
+  greek: { id: "greek", answer: "\u0391\u03a3\u0391" },
 } satisfies Record<string, RewardRow>;
 
 /** Rewards that cannot judge a row, since its answer is of another kind. */
 export const FAILS: Record<keyof typeof ROWS, string[]> = {
   choice: ["numeric", "numeric tolerance", "regression", "temporal-iou"],
-  several: ["numeric", "numeric tolerance", "regression", "temporal-iou"],
-  thousand: ["temporal-iou"],
-  decimal: ["temporal-iou"],
-  half: ["temporal-iou"],
-  zero: ["temporal-iou"],
-  actions: ["numeric", "numeric tolerance", "regression", "temporal-iou"],
-  yes: ["numeric", "numeric tolerance", "regression", "temporal-iou"],
-  no: ["numeric", "numeric tolerance", "regression", "temporal-iou"],
-  words: ["numeric", "numeric tolerance", "regression", "temporal-iou"],
-  spans: ["numeric", "numeric tolerance", "regression"],
+  several: ["correct", "numeric", "numeric tolerance", "regression", "temporal-iou"],
+  thousand: ["correct", "temporal-iou"],
+  decimal: ["correct", "temporal-iou"],
+  half: ["correct", "temporal-iou"],
+  zero: ["correct", "temporal-iou"],
+  actions: ["correct", "numeric", "numeric tolerance", "regression", "temporal-iou"],
+  yes: ["correct", "numeric", "numeric tolerance", "regression", "temporal-iou"],
+  no: ["correct", "numeric", "numeric tolerance", "regression", "temporal-iou"],
+  words: ["correct", "numeric", "numeric tolerance", "regression", "temporal-iou"],
+  spans: ["correct", "numeric", "numeric tolerance", "regression"],
+  lettered: ["numeric", "numeric tolerance", "regression", "temporal-iou"],
+  initials: ["numeric", "numeric tolerance", "regression", "temporal-iou"],
+  greek: ["correct", "numeric", "numeric tolerance", "regression", "temporal-iou"],
 };
 
 /** A row, a completion, the rewards that give it something else than 0, and why. */
@@ -369,4 +375,13 @@ export const ADVERSARIAL: Case[] = [
   ["spans", "<answer>[12, 12]</answer>", {"format-tags": 0.75, "format-tags once": 0.75, "format-parts": 0.3, "format-answer": 1, "format-answer once": 1}, "a span without length"],
   ["spans", "<answer>[50, 60]</answer>", {"format-tags": 0.75, "format-tags once": 0.75, "format-parts": 0.3, "format-answer": 1, "format-answer once": 1}, "elsewhere"],
   ["spans", "[10, 20]; [30, 40]", {"exact-alnum fallback": 1, "option-text": 1, "action-match": 1, "action-iou": 1}, "without the tag"],
+  ["lettered", "<answer>B. B. King</answer>", {"format-tags": 0.75, "format-tags once": 0.75, "format-parts": 0.3, "format-answer": 1, "format-answer once": 1, "option-text": 1, "rouge": 0.3333333333333333}, "the words without the letter that the data puts before them"],
+  ["lettered", "<answer>B. B. B. King</answer>", {"format-tags": 0.75, "format-tags once": 0.75, "format-parts": 0.3, "format-answer": 1, "format-answer once": 1, "option-text": 1, "rouge": 0.26666666666666666}, "the option as the prompt shows it"],
+  ["lettered", "<answer>B. King</answer>", {"format-tags": 0.75, "format-tags once": 0.75, "format-parts": 0.3, "format-answer": 1, "format-answer once": 1, "rouge": 0.4444444444444444}, "an initial is no letter of an option"],
+  ["lettered", "<answer>A. Abba</answer>", {"format-tags": 0.75, "format-tags once": 0.75, "format-parts": 0.3, "format-answer": 1, "format-answer once": 1}, "the other option"],
+  ["initials", "<answer>B. B. King</answer>", {"format-tags": 0.75, "format-tags once": 0.75, "format-parts": 0.3, "format-answer": 1, "format-answer once": 1, "option-text": 1, "rouge": 0.3333333333333333}, "an initial looks like the option's letter, but the first option bears none"],
+  ["initials", "<answer>B. King</answer>", {"format-tags": 0.75, "format-tags once": 0.75, "format-parts": 0.3, "format-answer": 1, "format-answer once": 1, "rouge": 0.4444444444444444}, "an initial is missing"],
+  ["greek", "<answer>\u0391\u03a3\u0391</answer>", {"format-tags": 0.75, "format-tags once": 0.75, "format-parts": 0.3, "format-answer": 1, "format-answer once": 1, "exact-alnum": 1, "exact-alnum fallback": 1, "option-letter": 1, "option-text": 1, "action-match": 1, "action-iou": 1, "set-f1": 1, "set-f1 strip": 1, "ocr": 1}, "what is asked for"],
+  ["greek", "<answer>\u0391\u03a3 \u0391</answer>", {"format-tags": 0.75, "format-tags once": 0.75, "format-parts": 0.3, "format-answer": 1, "format-answer once": 1, "exact-alnum": 1, "exact-alnum fallback": 1, "action-match": 1, "action-iou": 1}, "case is folded once the space is gone: this sigma is not the last letter"],
+  ["greek", "<answer>\u0391\u03a3</answer>", {"format-tags": 0.75, "format-tags once": 0.75, "format-parts": 0.3, "format-answer": 1, "format-answer once": 1}, "a last sigma is another letter in lower case"],
 ];

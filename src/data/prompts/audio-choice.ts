@@ -1,7 +1,7 @@
 import { optionsOf, pythonList, userTurn, type Prompt, type PromptRow } from "./prompt.ts";
 
 /**
- * Question and choices, the answer in tags; choices as a Python list, without letters.
+ * Question and choices, the answer in tags; choices as a Python list, as the row has them.
  *
  * Source: template `default` of wenet-e2e/west and xiaomi-research/r1-aqa (5d24f31, 2025-03-29), and
  * NVIDIA-NeMo/RL's AVQA and MMAU data sets. Their loaders of AVQA also replace the word video by

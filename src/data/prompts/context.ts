@@ -1,6 +1,6 @@
 import { DataError } from "../../core/errors.ts";
 import type { Conversation } from "../../text/chat-template.ts";
-import { lettered, optionsOf, userTurn, type PromptRow } from "./prompt.ts";
+import { letteredOptions, userTurn, type PromptRow } from "./prompt.ts";
 
 /**
  * The system turn that asks for the three blocks.
@@ -37,7 +37,7 @@ const INSTRUCTIONS: Readonly<Record<string, string>> = {
  */
 export function contextPrompt(row: PromptRow, system = CONTEXT_SYSTEM_PROMPT): Conversation {
   const type = row.problem_type ?? "multiple choice";
-  const instruction = INSTRUCTIONS[type];
+  const instruction = Object.hasOwn(INSTRUCTIONS, type) ? INSTRUCTIONS[type] : undefined;
   if (instruction === undefined) {
     throw new DataError("no-prompt", `Row ${row.id} has problem_type "${type}".`, {
       hint: `This prompt has words for ${Object.keys(INSTRUCTIONS).join(", ")}.`,
@@ -46,7 +46,7 @@ export function contextPrompt(row: PromptRow, system = CONTEXT_SYSTEM_PROMPT): C
   let { question } = row;
   if (type === "multiple choice" || type === "emer_ov_mc") {
     question += " Options:\n";
-    for (const option of lettered(optionsOf(row))) question += `${option}\n`;
+    for (const option of letteredOptions(row)) question += `${option}\n`;
   }
   return userTurn(row, `${soundSentence(row)}${question}\n${instruction}`, system);
 }

@@ -1,5 +1,5 @@
 import { DataError } from "../../core/errors.ts";
-import { lettered, optionsOf, userTurn, type Prompt, type PromptRow } from "./prompt.ts";
+import { letteredOptions, userTurn, type Prompt, type PromptRow } from "./prompt.ts";
 
 const THINK = " First reason briefly between <think> </think> tags, then";
 
@@ -41,11 +41,11 @@ function isChoice(type: string): boolean {
 }
 
 function lines(row: PromptRow): string {
-  return lettered(optionsOf(row)).join("\n");
+  return letteredOptions(row).join("\n");
 }
 
 function instruction(type: string, row: PromptRow): string {
-  const text = INSTRUCTIONS[type];
+  const text = Object.hasOwn(INSTRUCTIONS, type) ? INSTRUCTIONS[type] : undefined;
   if (text !== undefined) return text;
   throw new DataError("no-prompt", `Row ${row.id} has problem_type "${type}".`, {
     hint: `This prompt has words for ${Object.keys(INSTRUCTIONS).join(", ")}.`,

@@ -1,5 +1,6 @@
 import { DataError } from "../../core/errors.ts";
 import type { Conversation, MediaPart } from "../../text/chat-template.ts";
+import { lettered, OPTION_LETTERS } from "../../text/option-letters.ts";
 
 /** What prompts are made of. */
 export interface PromptRow {
@@ -36,13 +37,17 @@ export function optionsOf(row: PromptRow): readonly string[] {
   });
 }
 
-/** The options with `A. ` and so on before them, unless each bears its letter already. */
-export function lettered(options: readonly string[]): string[] {
-  const letter = (at: number): string => String.fromCharCode(65 + at);
-  const own = options.every((option, at) =>
-    new RegExp(`^\\s*\\(?${letter(at)}\\s*[.):]`).test(option),
-  );
-  return options.map((option, at) => (own ? option : `${letter(at)}. ${option}`));
+/**
+ * The options of a choice that is answered by a letter, each with its own before it.
+ *
+ * @throws {DataError} `no-options`, or `too-many-options` past Z, that names the row.
+ */
+export function letteredOptions(row: PromptRow): string[] {
+  const options = optionsOf(row);
+  if (options.length <= OPTION_LETTERS.length) return lettered(options);
+  throw new DataError("too-many-options", `Row ${row.id} has ${options.length} options.`, {
+    hint: "Letters reach to Z: give at most 26, or choose a prompt that asks for the words.",
+  });
 }
 
 /** A list of texts as Python prints it, which is how the audio recipes show choices. */
@@ -57,9 +62,17 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "\t": "\\t",
 };
 
-/** Python's repr of a text, but for characters that it thinks unprintable. */
+/** Python's repr of a text: what it does not print, such as a no-break space, is escaped. */
 function pythonText(text: string): string {
   const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
-  const inner = text.replaceAll(/[\\\n\r\t]/g, (found) => ESCAPES[found]!);
+  const inner = text.replaceAll(/[\\\p{C}\p{Z}]/gu, (found) =>
+    found === " " ? found : (ESCAPES[found] ?? escaped(found.codePointAt(0)!)),
+  );
   return `${quote}${quote === "'" ? inner.replaceAll("'", "\\'") : inner}${quote}`;
+}
+
+function escaped(code: number): string {
+  const hex = code.toString(16);
+  if (code < 0x100) return `\\x${hex.padStart(2, "0")}`;
+  return code < 0x10000 ? `\\u${hex.padStart(4, "0")}` : `\\U${hex.padStart(8, "0")}`;
 }

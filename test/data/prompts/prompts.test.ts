@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { CONTEXT_SYSTEM_PROMPT, contextPrompt } from "../../../src/data/prompts/context.ts";
-import { lettered, pythonList, type PromptRow } from "../../../src/data/prompts/prompt.ts";
+import { pythonList, type PromptRow } from "../../../src/data/prompts/prompt.ts";
 import { PROMPTS, type PromptName } from "../../../src/data/prompts/prompts.ts";
+import { lettered, unlettered } from "../../../src/text/option-letters.ts";
 
 const ROW: PromptRow = {
   id: "r",
@@ -139,11 +140,42 @@ describe("options", () => {
     expect(lettered(["A. D. Roe", "Someone"])).toEqual(["A. A. D. Roe", "B. Someone"]);
   });
 
+  test("lose the letters that they have", () => {
+    expect(unlettered(["A. Urgent", "(B) Calm"])).toEqual(["Urgent", "Calm"]);
+    expect(unlettered(["A. D. Roe", "Someone"])).toEqual(["A. D. Roe", "Someone"]);
+    expect(unlettered(["B. x", "A. y"])).toEqual(["B. x", "A. y"]);
+  });
+
+  test("past Z have no letters", () => {
+    const options = (count: number) => Array.from({ length: count }, (_, at) => `o${at}`);
+    const named = ["intent", "daily-omni", "context-think-answer"] as const;
+    for (const name of named) {
+      expect(textOf(name, { ...ROW, options: options(26) })).toContain("Z. o25");
+      expect(() => textOf(name, { ...ROW, options: options(27) })).toThrow(
+        "Row r has 27 options. Letters reach to Z",
+      );
+    }
+    expect(textOf("default", { ...ROW, options: options(27) })).toContain("'o26'");
+  });
+
+  test("of no known problem type are an error, whatever it is called", () => {
+    for (const name of ["intent", "context-think-answer"] as const) {
+      expect(() => textOf(name, { ...ROW, problem_type: "constructor" })).toThrow(
+        'Row r has problem_type "constructor"',
+      );
+    }
+  });
+
   test("print as Python prints a list", () => {
     // python3 -c "print(['a', \"it's\", 'say \"hi\"', 'it\'s \"x\"', 'b\\\\s', 'l\\nf'])"
     expect(pythonList(["a", "it's", 'say "hi"', 'it\'s "x"', "b\\s", "l\nf"])).toBe(
       String.raw`['a', "it's", 'say "hi"', 'it\'s "x"', 'b\\s', 'l\nf']`,
     );
     expect(pythonList(["caf\u00e9"])).toBe("['caf\u00e9']");
+    // What Python does not print: a no-break space, a zero-width one, controls, private use.
+    const odd = "\u00a0\u200b\u0000\u007f\u2028\ufeff\u{e0001}\u3000 e\u0301\u{1f600}";
+    expect(pythonList([odd])).toBe(
+      String.raw`['\xa0\u200b\x00\x7f\u2028\ufeff\U000e0001\u3000` + " e\u0301\u{1f600}']",
+    );
   });
 });

@@ -27,6 +27,9 @@ ROWS = {
     "no": ("No", None),
     "words": ("The quick brown fox jumps", None),
     "spans": ("[10, 20]; [30, 40]", None),
+    "lettered": ("B", ["A. Abba", "B. B. B. King"]),
+    "initials": ("B", ["The Beatles", "B. B. King"]),
+    "greek": ("\u0391\u03a3\u0391", None),
 }
 
 
@@ -96,9 +99,12 @@ def letter(text, gold, options):
 
 def option_words(text, gold, options):
     said = search(r"<answer>(.*?)</answer>", text, 0)
+    right = [gold]
     if options and len(gold) == 1:
-        gold = options[ord(gold) - 65]
-    return float((text if said is None else said).strip() == gold)
+        right = [options[ord(gold) - 65]]
+        if all(o.startswith(f"{chr(65 + i)}. ") for i, o in enumerate(options)):
+            right.append(right[0][3:])
+    return float((text if said is None else said).strip() in right)
 
 
 def action_sides(text, gold):
@@ -237,6 +243,8 @@ def own_format(text, gold, options):
 
 
 def own_correct(text, gold, options):
+    if len(gold) != 1 or gold not in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(options or "4444")]:
+        raise Fail
     return float(strict(text, gold, options) == gold)
 
 
@@ -605,6 +613,15 @@ CASES = [
     ("spans", a("[12, 12]"), "a span without length"),
     ("spans", a("[50, 60]"), "elsewhere"),
     ("spans", "[10, 20]; [30, 40]", "without the tag"),
+    ("lettered", a("B. B. King"), "the words without the letter that the data puts before them"),
+    ("lettered", a("B. B. B. King"), "the option as the prompt shows it"),
+    ("lettered", a("B. King"), "an initial is no letter of an option"),
+    ("lettered", a("A. Abba"), "the other option"),
+    ("initials", a("B. B. King"), "an initial looks like the option's letter, but the first option bears none"),
+    ("initials", a("B. King"), "an initial is missing"),
+    ("greek", a("\u0391\u03a3\u0391"), "what is asked for"),
+    ("greek", a("\u0391\u03a3 \u0391"), "case is folded once the space is gone: this sigma is not the last letter"),
+    ("greek", a("\u0391\u03a3"), "a last sigma is another letter in lower case"),
 ]
 
 
