@@ -22,8 +22,10 @@ export interface JudgeEndpoint {
 /** Longest wait between requests, whatever the service asks for, in seconds. */
 const LONGEST_WAIT_S = 60;
 
-/** Statuses that may pass: time-outs, rates, a service that starts. */
-const PASSING = new Set([408, 409, 425, 429, 500, 502, 503, 504, 529]);
+/** Whether a status may pass: time-outs, rates, a service that starts. */
+function mayPass(status: number): boolean {
+  return [408, 409, 425, 429].includes(status) || status >= 500;
+}
 
 /** What went wrong with one request, and whether another may do better. */
 class RequestFailure extends Error {
@@ -102,14 +104,14 @@ export class JudgeClient {
       });
       status = response.status;
       retryAfter = response.headers.get("retry-after");
-      text = await response.text();
+      // Some services say which key they were given; out with it before a text is cut or kept.
+      text = this.#withoutKey(await response.text());
     } catch (error) {
       throw new RequestFailure(this.#describe(error), true);
     }
     if (status !== 200) {
-      const seconds = Number(retryAfter ?? NaN);
-      const waitS = seconds >= 0 ? seconds : undefined;
-      throw new RequestFailure(`status ${status}: ${short(text)}`, PASSING.has(status), waitS);
+      const waitS = /^\d+$/.test(retryAfter ?? "") ? Number(retryAfter) : undefined;
+      throw new RequestFailure(`status ${status}: ${short(text)}`, mayPass(status), waitS);
     }
     return contentOf(text);
   }
@@ -121,10 +123,14 @@ export class JudgeClient {
     return `${error.message}${cause}`;
   }
 
+  #withoutKey(text: string): string {
+    const { apiKey } = this.#endpoint;
+    return apiKey ? text.replaceAll(apiKey, "***") : text;
+  }
+
   #failure(error: RequestFailure, tries: number): DataError {
-    const { url, apiKey } = this.#endpoint;
-    // Some services say in their refusal which key they were given.
-    const message = apiKey ? error.message.replaceAll(apiKey, "***") : error.message;
+    const { url } = this.#endpoint;
+    const message = this.#withoutKey(error.message);
     const asked = tries === 1 ? "one request" : `${tries} requests`;
     return new DataError("judge-failed", `The judge at ${url} failed after ${asked}: ${message}.`, {
       hint: "Look at the service; see options.timeout_s, retries and concurrency of the reward.",

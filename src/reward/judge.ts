@@ -8,7 +8,10 @@ import { firstBlock, goldOf } from "./tags.ts";
 
 /** How a judge is reached and asked. */
 export const judgeSchema = z.strictObject({
-  url: z.url().describe("Base of an OpenAI-compatible service, such as http://localhost:8000/v1."),
+  url: z
+    .url()
+    .refine((url) => !/^[a-z]+:\/\/[^/]*@/i.test(url), "it must not hold a user or password")
+    .describe("Base of an OpenAI-compatible service, such as http://localhost:8000/v1."),
   model: z.string().min(1).describe("The model that judges."),
   api_key_env: z
     .string()
@@ -91,7 +94,7 @@ function keyOf({ api_key_env: name }: JudgeOptions, around: JudgeSurroundings): 
   if (name === null) return undefined;
   const environment = around.environment ?? globalThis.process?.env ?? {};
   const key = environment[name];
-  if (key !== undefined && key !== "") return key;
+  if (key !== undefined && key.trim() !== "") return key.trim();
   throw new ConfigError("judge-key", `The environment variable ${name} is not set.`, {
     hint: `Set ${name} to the judge's API key, or options.api_key_env to null.`,
   });
@@ -136,7 +139,8 @@ class ReplyCache {
     for (const line of (await readText(this.#path)).split("\n")) {
       try {
         const { key, score } = JSON.parse(line) as { key: string; score: number };
-        if (score >= 0 && score <= 1) this.#scores.set(key, Promise.resolve(score));
+        if (typeof score === "number" && score >= 0 && score <= 1)
+          this.#scores.set(key, Promise.resolve(score));
       } catch {
         // A run that was cut off leaves half a line; its reply is asked for again.
       }

@@ -1,13 +1,13 @@
 import { exists } from "#io";
-import { ConfigError } from "../core/errors.ts";
-import { type AsyncReward, defineReward } from "./reward.ts";
+import { AubadeError, ConfigError, DataError } from "../core/errors.ts";
+import { type AsyncReward, type Completion, defineReward, type RewardRow } from "./reward.ts";
 
 /**
  * Loads a reward of a user's own: a module whose default export, or export called `reward`, is what
  * `defineReward` makes, or any object with a `name` and a function `score`.
  *
  * What it returns is checked like that of any reward: a value that is no finite number or null, and
- * anything thrown, is a failure of that completion with its message.
+ * anything thrown, is a failure of that completion with its message, the module and the row.
  *
  * @param path - of the module, relative to `base`.
  * @param base - URL of the configuration file that names it, such as `file:///home/me/run.yaml`.
@@ -55,7 +55,31 @@ function checked(found: unknown, what: string): AsyncReward {
     );
   }
   const reward = found as AsyncReward;
-  return defineReward(name, (completion, row) => reward.score(completion, row));
+  const threw = (cause: unknown, { index }: Completion, row: RewardRow): AubadeError => {
+    // What a reward of `defineReward` returned wrongly is said with reward and row already.
+    if (cause instanceof AubadeError) return cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const where = `for completion ${index} of row ${row.id}`;
+    return new DataError(
+      "reward-module-threw",
+      `${what} threw ${where}: ${reason.replace(/\.$/, "")}.`,
+      {
+        hint: "Correct the module, or return null where the reward does not apply.",
+        cause,
+      },
+    );
+  };
+  return defineReward(name, (completion, row) => {
+    try {
+      const value = reward.score(completion, row);
+      if (!(value instanceof Promise)) return value;
+      return value.catch((error: unknown) => {
+        throw threw(error, completion, row);
+      });
+    } catch (error) {
+      throw threw(error, completion, row);
+    }
+  });
 }
 
 /** The path of a file URL, without node:url, which a browser lacks. */

@@ -116,7 +116,12 @@ function show(value: unknown): string {
   if (typeof value === "number") return String(value);
   if (typeof value !== "object" && typeof value !== "string")
     return `a value of type ${typeof value}`;
-  const text = JSON.stringify(value);
+  let text = "an object";
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    // A circle, or a bigint within.
+  }
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 

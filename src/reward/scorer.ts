@@ -48,7 +48,7 @@ export class RewardScorer<Row extends RewardRow = RewardRow> {
         Promise.all(completions.map((completion) => this.score(completion, row))),
       ),
     );
-    this.#reportFailures(scores.flat());
+    this.#reportFailures(groups, scores);
     return scores;
   }
 
@@ -66,14 +66,17 @@ export class RewardScorer<Row extends RewardRow = RewardRow> {
     return addUp(this.#parts, outcomes);
   }
 
-  #reportFailures(scores: readonly Score[]): void {
+  #reportFailures(groups: readonly RewardGroup<Row>[], scores: readonly Score[][]): void {
     if (this.#events === undefined) return;
+    const all = scores.flatMap((group, at) => group.map((score) => ({ score, at })));
     for (const name of this.names) {
-      const messages = scores.flatMap(({ failures }) => failures[name] ?? []);
-      if (messages.length === 0) continue;
+      const failures = all.filter(({ score }) => Object.hasOwn(score.failures, name));
+      const [first] = failures;
+      if (first === undefined) continue;
+      const row = groups[first.at]!.row.id;
       report(this.#events, "warning", {
         code: "reward-failed",
-        message: `Reward "${name}" failed for ${messages.length} of ${scores.length} completions, which have no score for it. The first time: ${messages[0]}`,
+        message: `Reward "${name}" failed for ${failures.length} of ${all.length} completions, which have no score for it. The first time, in row ${row}: ${first.score.failures[name]}`,
       });
     }
   }

@@ -36,7 +36,7 @@ export function summarise(scores: readonly Score[]): ScoreSummary {
   const components: Record<string, ComponentSummary> = {};
   for (const name of names) {
     const values = scores.flatMap((score) => score.components[name] ?? []);
-    const failed = scores.filter(({ failures }) => failures[name] !== undefined).length;
+    const failed = scores.filter(({ failures }) => Object.hasOwn(failures, name)).length;
     components[name] = { ...spreadOf(values), failed, failedShare: failed / scores.length };
   }
   const totals = scores.flatMap(({ total }) => total ?? []);

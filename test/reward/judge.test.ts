@@ -114,12 +114,14 @@ describe("a judge", () => {
       (_, response) => void response.end("<html>not JSON"),
       (_, response) => void response.destroy(),
       (_, response) => say(response, null),
+      (_, response) => void response.writeHead(524).end("a proxy gave up"),
+      (_, response) => void response.writeHead(429, { "retry-after": "" }).end("slow down"),
     ];
     const { url, asked } = await service((one, response, count) =>
       count <= faults.length ? faults[count - 1]!(one, response, count) : say(response, "Yes"),
     );
-    expect(await judge(url, { retries: 5 }).score(completion("x"), ROW)).toBe(1);
-    expect(asked).toHaveLength(6);
+    expect(await judge(url, { retries: 7 }).score(completion("x"), ROW)).toBe(1);
+    expect(asked).toHaveLength(8);
   });
 
   test("is given up after its retries, with the last reason and the number", async () => {
@@ -140,6 +142,23 @@ describe("a judge", () => {
     expect(String(error)).toContain("failed after one request: status 401: bad key: Bearer ***");
     expect(JSON.stringify([String(error), (error as Error).stack])).not.toContain(KEY);
     expect(asked).toHaveLength(1);
+  });
+
+  test("shows no part of a key where a long reply is cut, nor one that a reply repeats", async () => {
+    const part = KEY.slice(0, 6);
+    for (const place of [170, 185, 190]) {
+      const { url } = await service(
+        (_, response) => void response.writeHead(400).end("x".repeat(place) + KEY.repeat(3)),
+      );
+      const scored = judge(url, { api_key_env: "JUDGE_KEY" }).score(completion("x"), ROW);
+      const error = await Promise.resolve(scored).catch((caught: unknown) => caught);
+      expect(String(error)).toContain("status 400");
+      expect(String(error)).not.toContain(part);
+    }
+    const { url } = await service((_, response) => say(response, `Your key is ${KEY}`));
+    const scored = judge(url, { api_key_env: "JUDGE_KEY" }).score(completion("x"), ROW);
+    const error = await Promise.resolve(scored).catch((caught: unknown) => caught);
+    expect(String(error)).toContain("Your key is ***");
   });
 
   test("is given up when it does not answer in time", async () => {
@@ -242,6 +261,19 @@ describe("replies", () => {
     expect(await readFile(file, "utf8")).not.toContain("secret");
   });
 
+  test("that somebody else wrote into the file are not believed", async () => {
+    const path = await folder();
+    const { url, asked } = await service((_, response) => say(response, "Yes"));
+    await judge(url, {}, path).score(completion("a"), ROW);
+    const file = join(path, "judge-cache.jsonl");
+    const line = await readFile(file, "utf8");
+    for (const [at, score] of ['"1"', "2", "null", "-1"].entries()) {
+      await writeFile(file, line.replace('"score":1', `"score":${score}`));
+      expect(await judge(url, {}, path).score(completion("a"), ROW)).toBe(1);
+      expect(asked).toHaveLength(at + 2);
+    }
+  });
+
   test("that failed are not kept", async () => {
     const { url, asked } = await service((_, response, count) =>
       say(response, count === 1 ? "Hm" : "No"),
@@ -313,5 +345,7 @@ describe("prompts", () => {
       "The environment variable ABSENT is not set.",
     );
     expect(() => judge("http://x/v1", { api_key_env: "EMPTY" })).toThrow("EMPTY is not set");
+    // Messages and the run's records show the address.
+    expect(() => judge("http://me:secret@x/v1")).toThrow("it must not hold a user or password");
   });
 });

@@ -51,7 +51,9 @@ describe("a module of the user's own", () => {
     expect(scores!.map(({ total }) => total)).toEqual([2, null, null]);
     expect(scores!.map(({ failures }) => Object.values(failures)[0])).toEqual([
       undefined,
-      "it was asked to throw",
+      expect.stringContaining(
+        "The reward module ./modules/good.ts threw for completion 1 of row r: it was asked to throw.",
+      ),
       expect.stringContaining('Reward "short-and-right" gave NaN for completion 2 of row r'),
     ]);
   });

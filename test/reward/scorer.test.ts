@@ -116,7 +116,7 @@ describe("RewardScorer", () => {
         {
           code: "reward-failed",
           message:
-            'Reward "picky" failed for 3 of 4 completions, which have no score for it. The first time: no to 1',
+            'Reward "picky" failed for 3 of 4 completions, which have no score for it. The first time, in row r: no to 1',
         },
       ],
     ]);
@@ -201,6 +201,12 @@ describe("summarise", () => {
     expect(components["b"]).toEqual({ count: 5, mean: 1, std: 0, failed: 0, failedShare: 0 });
     expect(total).toMatchObject({ count: 4, mean: 2 });
     expect([unscored, completions]).toEqual([1, 5]);
+  });
+
+  test("counts no failure that is none, whatever a reward is called", () => {
+    const odd = score(1, false, 1);
+    const named = { ...odd, components: { constructor: 1 } };
+    expect(summarise([named]).components["constructor"]).toMatchObject({ count: 1, failed: 0 });
   });
 
   test("has no mean of nothing and no spread of one", () => {
