@@ -122,7 +122,23 @@ export const runSchema = z
     if (trained.every((name) => !run.train[name])) {
       report(["train", "tune_mm_llm"], "every part of the model is frozen", "Set it to true.");
     }
-    if (run.train.lora && run.model.init === "random") {
+    const { lora, beta, measure_kl: measured, sync_ref_model: moves } = run.train;
+    if (moves && beta === 0 && !measured) {
+      report(
+        ["train", "sync_ref_model"],
+        "there is no reference policy to move at beta 0",
+        "Set train.beta above 0, or sync_ref_model to false.",
+      );
+    }
+    for (const name of ["sync_ref_model", "ref_model_offload"] as const) {
+      if (!lora || !run.train[name]) continue;
+      report(
+        ["train", name],
+        "with adapters the reference is the model without them, of which there is no copy",
+        "Set it to false.",
+      );
+    }
+    if (lora && run.model.init === "random") {
       report(
         ["model", "init"],
         "adapters alone are saved, and new random weights would be lost",

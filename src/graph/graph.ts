@@ -47,12 +47,21 @@ export interface HostStep {
   output: Tensor;
 }
 
+/** A step amid the launches at which a tensor gets values that the host keeps. */
+export interface Fetch {
+  /** Read anew in every replay, so that the host may change them in between. */
+  values: Float32Array;
+  output: Tensor;
+}
+
 /** What an op may ask while it is lowered. */
 export interface Lowering {
   /** Adds a launch to the plan. */
   dispatch(dispatch: Dispatch): void;
   /** Adds a step that the host computes. */
   host(step: HostStep): void;
+  /** Adds an upload of what the host keeps. */
+  fetch(step: Fetch): void;
   /** The chunks of a tensor: index, first row and the rows that a replay has in it. */
   chunks(tensor: Tensor): readonly Chunk[];
   /** True when the device runs on the CPU. */

@@ -8,6 +8,7 @@ import { evaluate, type Environment } from "./extent.ts";
 import {
   rootOf,
   type Dispatch,
+  type Fetch,
   type Graph,
   type HostStep,
   type Lowering,
@@ -35,14 +36,14 @@ interface Launch {
   group: GPUBindGroup;
 }
 
-/** A host step, and the launches that come before it. */
-interface Pause extends HostStep {
-  before: number;
-}
+/** A step of the host, and the launches that come before it. */
+type Pause = (HostStep | Fetch) & { before: number };
 
 const PARAM_STRIDE = 256;
 /** Work that one launch costs at least, in FLOPs, so that many small launches are cut too. */
 const LAUNCH_WORK = 20_000;
+/** Fetched bytes after which the queue is waited for: it keeps a copy of what it has not written. */
+const FETCH_BYTES = 64 * 2 ** 20;
 
 /** Options of a replay. */
 export interface RunOptions {
@@ -105,6 +106,7 @@ export class Plan {
           lowered.push({ op: node.op.name, dispatch: { ...dispatch, consts } });
         },
         host: (step) => void pauses.push({ ...step, before: lowered.length }),
+        fetch: (step) => void pauses.push({ ...step, before: lowered.length }),
       };
       node.op.lower(node, to);
     }
@@ -292,6 +294,7 @@ export class Plan {
     let encoder: GPUCommandEncoder | undefined;
     let pass: GPUComputePassEncoder | undefined;
     let work = 0;
+    let fetched = 0;
     const flush = () => {
       if (pass === undefined) return;
       pass.end();
@@ -305,7 +308,16 @@ export class Plan {
       for (const [index, launch] of this.#launches.entries()) {
         for (; this.#pauses[pause]?.before === index; pause++) {
           flush();
-          await this.#hostStep(this.#pauses[pause]!, host, environment);
+          const step = this.#pauses[pause]!;
+          if ("name" in step) {
+            await this.#hostStep(step, host, environment);
+            continue;
+          }
+          this.#upload(step.output, step.values, 0);
+          fetched += step.values.byteLength;
+          if (fetched < FETCH_BYTES) continue;
+          await this.#device.idle();
+          fetched = 0;
         }
         const grid = grids[index]!;
         if (grid[0] * grid[1] * grid[2] === 0) continue;
@@ -331,7 +343,7 @@ export class Plan {
 
   /** Lets the host compute a step; the order of the queue keeps launches and writes apart. */
   async #hostStep(
-    { name, input, output }: Pause,
+    { name, input, output }: HostStep,
     host: NonNullable<RunOptions["host"]>,
     environment: Environment,
   ): Promise<void> {

@@ -92,7 +92,7 @@ export async function openCheckpoint(
   wanted: (name: string) => boolean = () => true,
 ): Promise<TensorStore> {
   const path = joinPath(folder, "model.safetensors");
-  if (await exists(path)) return openOrClose(path);
+  if (await exists(path)) return openSafetensorsFile(path);
   const index = joinPath(folder, "model.safetensors.index.json");
   if (await exists(index)) return openShards(folder, index, wanted);
   throw new CheckpointError(
@@ -102,7 +102,8 @@ export async function openCheckpoint(
   );
 }
 
-async function openOrClose(path: string): Promise<TensorStore> {
+/** Opens a safetensors file by its path or URL, as {@link openSafetensors}; the caller closes it. */
+export async function openSafetensorsFile(path: string): Promise<TensorStore> {
   const source = await fileSource(path);
   try {
     return await openSafetensors(source, path);
@@ -127,7 +128,7 @@ async function openShards(
   const tensors = new Map<string, TensorInfo>();
   try {
     for (const file of [...new Set(weightMap.values())].sort()) {
-      stores.set(file, await openOrClose(joinPath(folder, file)));
+      stores.set(file, await openSafetensorsFile(joinPath(folder, file)));
     }
     for (const [file, store] of stores) checkShard(store, file, weightMap, index);
     for (const [name, file] of weightMap) tensors.set(name, stores.get(file)!.tensors.get(name)!);

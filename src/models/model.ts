@@ -5,7 +5,7 @@ import type { Device } from "../gpu/device.ts";
 import type { Graph, Tensor } from "../graph/graph.ts";
 import { joinPath } from "../io/path.ts";
 import { openCheckpoint } from "../io/safetensors.ts";
-import { Scope } from "../nn/scope.ts";
+import { Scope, type Weights } from "../nn/scope.ts";
 import { isAdapterFolder, readAdapterConfig, readAdapters } from "./adapter-folder.ts";
 import type { ModelConfig } from "./config.ts";
 import { lossRows, packedDecoder, towers, type Features } from "./decoder/packed-decoder.ts";
@@ -149,9 +149,14 @@ export class Model {
    * Traces the decoder over packed trees up to the rows whose tokens are predicted.
    *
    * @param features where media features come from; the towers themselves when left out.
+   * @param weights in the place of the model's own, for a reference policy.
    */
-  predictedRows(graph: Graph, features?: Features): { rows: Tensor; target: Tensor; head: Tensor } {
-    const scope = this.scope(graph);
+  predictedRows(
+    graph: Graph,
+    features?: Features,
+    weights: Weights = this.weights,
+  ): { rows: Tensor; target: Tensor; head: Tensor } {
+    const scope = new Scope(graph, weights);
     const media = features ?? towers(scope, this.config);
     const hidden = packedDecoder(scope, this.config, media);
     return { ...lossRows(graph, this.config, hidden), head: scope.weight("lm_head.weight") };

@@ -1,5 +1,6 @@
 import { CheckpointError } from "../core/errors.ts";
 import type { Graph, Tensor } from "../graph/graph.ts";
+import { fetched, type HostMatrix } from "../graph/ops/host.ts";
 import type { Parameter } from "../graph/storage.ts";
 
 /** A low-rank adapter of one linear layer (Hu et al. 2021): W x + scale * B A x. */
@@ -17,6 +18,8 @@ export interface Weights {
   parameters: ReadonlyMap<string, Parameter>;
   /** Adapters by the name of the linear layer, without `.weight`. */
   adapters: ReadonlyMap<string, Adapter>;
+  /** Weights that the host keeps and brings to the GPU where a pass needs them; they cannot train. */
+  onHost?: ReadonlyMap<string, HostMatrix>;
 }
 
 /** A graph under construction and the weights that its layers name. */
@@ -31,6 +34,8 @@ export class Scope {
 
   /** The tensor of a weight that must exist. */
   weight(name: string): Tensor {
+    const kept = this.weights.onHost?.get(name);
+    if (kept !== undefined) return fetched(this.graph, kept);
     const parameter = this.weights.parameters.get(name);
     if (parameter === undefined) {
       throw new CheckpointError("missing-tensor", `the model has no weight ${name}.`);
@@ -40,6 +45,7 @@ export class Scope {
 
   /** The tensor of a weight that a model may lack, such as a bias. */
   optional(name: string): Tensor | undefined {
-    return this.weights.parameters.has(name) ? this.weight(name) : undefined;
+    const { parameters, onHost } = this.weights;
+    return parameters.has(name) || onHost?.has(name) ? this.weight(name) : undefined;
   }
 }

@@ -1,9 +1,8 @@
-import { readBytes, writeFileAtomic } from "#io";
+import { exists, writeFileAtomic } from "#io";
 import { CheckpointError } from "../core/errors.ts";
 import type { Storage } from "../graph/storage.ts";
 import { joinPath } from "../io/path.ts";
-import { openCheckpoint, openSafetensors } from "../io/safetensors.ts";
-import { bytesSource } from "../io/byte-source.ts";
+import { openCheckpoint, openSafetensorsFile, type TensorStore } from "../io/safetensors.ts";
 import { writeSafetensors, type TensorToWrite } from "../io/safetensors-writer.ts";
 import type { Model } from "../models/model.ts";
 import { readAdapters, writeAdapters } from "../models/adapter-folder.ts";
@@ -17,11 +16,22 @@ import {
 } from "../models/export.ts";
 import type { BaseModel } from "../models/run-model.ts";
 import { ModelWeights } from "../models/weights.ts";
+import { fillStorage } from "./fill-storage.ts";
 import type { AdamW } from "./optimizer.ts";
+import type { Reference } from "./reference.ts";
 import { stateText, type TrainerState } from "./state.ts";
 
 const STATE_FILE = "state.json";
 const OPTIMIZER_FILE = "optimizer.safetensors";
+const REFERENCE_FILE = "reference.safetensors";
+
+/** What of a run has tensors that a checkpoint holds. */
+export interface TrainedParts {
+  model: Model;
+  optimizer: AdamW;
+  /** The reference policy where it moves; one that stays is what the run starts from. */
+  reference?: Reference | undefined;
+}
 
 /** A storage as a safetensors tensor, read from the GPU when its turn comes. */
 function tensor(name: string, shape: readonly number[], storage: Storage): TensorToWrite {
@@ -57,7 +67,7 @@ export async function saveModel(
 /** Writes everything that a run goes on from: the model, the optimizer's moments and the state. */
 export async function writeTrainingState(
   folder: string,
-  { model, base, optimizer }: { model: Model; base: BaseModel; optimizer: AdamW },
+  { model, base, optimizer, reference }: TrainedParts & { base: BaseModel },
   state: TrainerState,
 ): Promise<void> {
   await saveModel(model, base, folder);
@@ -68,32 +78,53 @@ export async function writeTrainingState(
   ]);
   const step = { step: String(optimizer.step) };
   await writeSafetensors(joinPath(folder, OPTIMIZER_FILE), moments, step);
+  if (reference !== undefined) {
+    await writeSafetensors(joinPath(folder, REFERENCE_FILE), reference.tensors());
+  }
   await writeFileAtomic(joinPath(folder, STATE_FILE), stateText(state));
 }
 
 /**
- * Puts weights and moments back as a checkpoint holds them, bit for bit.
+ * Puts weights, moments and a moving reference back as a checkpoint holds them, bit for bit.
  *
  * @throws {CheckpointError} that names the file and the tensor.
  */
 export async function restoreTrainingState(
   folder: string,
-  { model, optimizer }: { model: Model; optimizer: AdamW },
+  { model, optimizer, reference }: TrainedParts,
 ): Promise<void> {
   await restoreWeights(folder, model);
   const path = joinPath(folder, OPTIMIZER_FILE);
-  const saved = await openSafetensors(bytesSource(await readBytes(path), path), path);
-  for (const [name, { m, v }] of optimizer.moments) {
-    m.upload(await saved.readF32(`m.${name}`));
-    v.upload(await saved.readF32(`v.${name}`));
-  }
-  const step = Number(saved.metadata["step"]);
-  if (!Number.isSafeInteger(step)) {
-    throw new CheckpointError("bad-state", `${path} does not say how many updates were done.`, {
-      hint: "Resume from an earlier checkpoint.",
+  await reading(path, async (saved) => {
+    for (const [name, { m, v }] of optimizer.moments) {
+      await fillStorage(saved, `m.${name}`, m);
+      await fillStorage(saved, `v.${name}`, v);
+    }
+    const step = Number(saved.metadata["step"]);
+    if (!Number.isSafeInteger(step)) {
+      throw new CheckpointError("bad-state", `${path} does not say how many updates were done.`, {
+        hint: "Resume from an earlier checkpoint.",
+      });
+    }
+    optimizer.step = step;
+  });
+  if (reference === undefined) return;
+  const moved = joinPath(folder, REFERENCE_FILE);
+  if (!(await exists(moved))) {
+    throw new CheckpointError("bad-state", `${folder} holds no ${REFERENCE_FILE}.`, {
+      hint: "The run was started without train.sync_ref_model: resume it without.",
     });
   }
-  optimizer.step = step;
+  await reading(moved, (saved) => reference.restore(saved));
+}
+
+async function reading(path: string, work: (store: TensorStore) => Promise<void>): Promise<void> {
+  const store = await openSafetensorsFile(path);
+  try {
+    await work(store);
+  } finally {
+    await store.close();
+  }
 }
 
 async function restoreWeights(folder: string, model: Model): Promise<void> {
@@ -120,7 +151,9 @@ async function restoreWeights(folder: string, model: Model): Promise<void> {
   try {
     for (const stored of store.tensors.keys()) {
       const parameter = weights.parameters.get(config.family.names.canonical(stored) ?? "");
-      if (parameter !== undefined) ModelWeights.write(parameter, await store.readF32(stored));
+      if (parameter === undefined) continue;
+      if (parameter.value.type === "f32") await fillStorage(store, stored, parameter.value);
+      else ModelWeights.write(parameter, await store.readF32(stored));
     }
   } finally {
     await store.close();

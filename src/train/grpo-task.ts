@@ -1,3 +1,5 @@
+import type { Events } from "../core/events.ts";
+import { reportSpan } from "../core/run-events.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import { openData } from "../data/open.ts";
 import type { DataSet } from "../data/row.ts";
@@ -9,15 +11,27 @@ import { GrpoTrainer } from "./grpo.ts";
 import { AdamW, isDecayed } from "./optimizer.ts";
 import { rolloutMetrics } from "./rollout-metrics.ts";
 import type { RunSettings, TrainOptions } from "./run-interface.ts";
+import { Reference } from "./reference.ts";
 import { learningRateAt } from "./schedule.ts";
-import { checkBudget, loadReference, runRewards } from "./setup.ts";
+import { checkBudget, runRewards } from "./setup.ts";
 import type { Cursor, TrainingTask } from "./task.ts";
+
+/** What a task is made of. */
+interface Parts {
+  trainer: GrpoTrainer;
+  optimizer: AdamW;
+  reference: Reference | undefined;
+  dataset: DataSet;
+  order: RowOrder;
+}
 
 /** GRPO as a task of the training loop: rows in order, one rollout batch per step. */
 export class GrpoTask implements TrainingTask {
   readonly totalSteps: number;
   readonly optimizer: AdamW;
+  readonly reference: Reference | undefined;
   readonly #settings: RunSettings;
+  readonly #events: Events;
   readonly #trainer: GrpoTrainer;
   readonly #dataset: DataSet;
   readonly #order: RowOrder;
@@ -40,7 +54,9 @@ export class GrpoTask implements TrainingTask {
     await checkBudget(loader, processor, dataset.row(order.at(0)), settings);
     const optimizer = await AdamW.create(model.device, model.weights.trained, train, isDecayed);
     const measured = train.beta > 0 || train.measure_kl;
-    const reference = measured ? await loadReference(model, settings, events) : undefined;
+    const copies = { offload: train.ref_model_offload };
+    // Before a checkpoint is restored: the reference is what the run started from.
+    const reference = measured ? await Reference.of(model, copies) : undefined;
     const trainer = new GrpoTrainer({
       model,
       processor,
@@ -52,21 +68,24 @@ export class GrpoTask implements TrainingTask {
       health: settings.health,
       ...(reference && { reference }),
     });
-    return new GrpoTask(settings, trainer, optimizer, dataset, order);
+    const moving = train.sync_ref_model ? reference : undefined;
+    return new GrpoTask(settings, events, {
+      trainer,
+      optimizer,
+      reference: moving,
+      dataset,
+      order,
+    });
   }
 
-  private constructor(
-    settings: RunSettings,
-    trainer: GrpoTrainer,
-    optimizer: AdamW,
-    dataset: DataSet,
-    order: RowOrder,
-  ) {
+  private constructor(settings: RunSettings, events: Events, parts: Parts) {
     this.#settings = settings;
-    this.#trainer = trainer;
-    this.optimizer = optimizer;
-    this.#dataset = dataset;
-    this.#order = order;
+    this.#events = events;
+    this.#trainer = parts.trainer;
+    this.optimizer = parts.optimizer;
+    this.reference = parts.reference;
+    this.#dataset = parts.dataset;
+    this.#order = parts.order;
     this.totalSteps = settings.train.max_steps;
   }
 
@@ -89,6 +108,11 @@ export class GrpoTask implements TrainingTask {
     cursor.draw += result.batches;
     cursor.samplesConsumed += result.rows;
     cursor.entropyControl = result.entropyControl;
+    const { reference } = this;
+    if (reference !== undefined && cursor.step % train.ref_model_sync_steps === 0) {
+      const move = () => reference.synchronise(train.ref_model_mixup_alpha);
+      await reportSpan(this.#events, "reference sync", cursor.step, move);
+    }
     return {
       tokens: result.tokens,
       metrics: {

@@ -22,17 +22,15 @@ import type { LossSettings } from "./loss/settings.ts";
 import type { AdamW } from "./optimizer.ts";
 import { policyTree, lossBatch, type PolicyTree } from "./policy-trees.ts";
 import { PolicyUpdater } from "./policy-update.ts";
+import type { Reference } from "./reference.ts";
 import { judge, recordGroups, rollOut, type RolloutGroup } from "./rollout-batch.ts";
 import type { TrainConfig } from "./schema.ts";
 
 /** What a GRPO trainer works with. */
 export interface GrpoSetup {
   model: Model;
-  /**
-   * The starting policy, for a KL term or its measurement; absent where neither is asked for. The
-   * model itself when only its adapters train: they are switched off for it.
-   */
-  reference?: Model;
+  /** For a KL term or its measurement; absent where neither is asked for. */
+  reference?: Reference;
   processor: Processor;
   loader: SampleLoader;
   generator: Generator;
@@ -249,7 +247,7 @@ export class GrpoTrainer {
   async #prepare(trees: readonly PolicyTree[], step: number): Promise<LossSettings> {
     const { train, reference, events } = this.#setup;
     if (reference !== undefined) {
-      const score = () => this.#updater.scoreReference(reference, trees);
+      const score = () => this.#updater.scoreReference(reference.weights, trees);
       await reportSpan(events, "reference", step, score);
     }
     if (train.top_entropy_quantile < 1) {

@@ -6,6 +6,7 @@ import { logProb } from "../graph/ops/head.ts";
 import { columnSum } from "../graph/ops/reduce.ts";
 import { recompute } from "../graph/recompute.ts";
 import type { Model } from "../models/model.ts";
+import type { Weights } from "../nn/scope.ts";
 import type { Features } from "../models/decoder/packed-decoder.ts";
 
 /** Traces a loss over the log-probabilities of predicted tokens: [rows, 2] gradient, and its terms. */
@@ -54,14 +55,18 @@ export function trainingPass(
 }
 
 /**
- * A forward pass alone: log-probabilities of given completions under a model that does not train.
+ * A forward pass alone: log-probabilities of given completions under a model's weights, or others.
  *
  * Keeps `logProbs` [lossRows, 3]. Replay scalar `inverseTemperature`.
  */
-export function scoringPass(model: Model, label: string): GrowingPlan {
+export function scoringPass(
+  model: Model,
+  label: string,
+  weights: Weights = model.weights,
+): GrowingPlan {
   return new GrowingPlan(model.device, label, () => {
     const graph = new Graph();
-    const { rows, target, head } = model.predictedRows(graph);
+    const { rows, target, head } = model.predictedRows(graph, undefined, weights);
     graph.keep("logProbs", logProb(graph, rows, head, target, scalar("inverseTemperature")));
     return graph;
   });

@@ -5,6 +5,7 @@ import type { GrowingPlan } from "../graph/growing-plan.ts";
 import { storedFeatures, type Features } from "../models/decoder/packed-decoder.ts";
 import { mergeFeeds, type Feed } from "../models/feed.ts";
 import type { Model } from "../models/model.ts";
+import type { Weights } from "../nn/scope.ts";
 import { checkLedger, type Sample } from "../models/process/sample.ts";
 import { ADAPTER_SCALAR } from "../nn/layers.ts";
 import type { Generator } from "../rollout/generator.ts";
@@ -45,7 +46,7 @@ export class PolicyUpdater {
   readonly #setup: PolicySetup;
   #whole: GrowingPlan | undefined;
   #overFeatures: GrowingPlan | undefined;
-  readonly #scoring = new Map<Model, GrowingPlan>();
+  readonly #scoring = new Map<Weights, GrowingPlan>();
   #planned: unknown;
 
   constructor(setup: PolicySetup) {
@@ -53,20 +54,19 @@ export class PolicyUpdater {
   }
 
   /** Fills in the log-probabilities of all completions under a reference policy. */
-  async scoreReference(reference: Model, trees: readonly PolicyTree[]): Promise<void> {
+  async scoreReference(reference: Weights, trees: readonly PolicyTree[]): Promise<void> {
     await this.#score(reference, trees, 0, (completion, logp) => (completion.reference = logp));
   }
 
   /** Fills in the entropies of all completions under the policy as it is now. */
   async scoreEntropies(trees: readonly PolicyTree[]): Promise<void> {
-    const { model } = this.#setup;
-    await this.#score(model, trees, 1, (completion, _logp, entropy) => {
+    await this.#score(this.#setup.model.weights, trees, 1, (completion, _logp, entropy) => {
       completion.entropy = entropy;
     });
   }
 
   async #score(
-    model: Model,
+    weights: Weights,
     trees: readonly PolicyTree[],
     adapter: number,
     take: (
@@ -75,8 +75,11 @@ export class PolicyUpdater {
       entropy: number[],
     ) => void,
   ): Promise<void> {
-    let pass = this.#scoring.get(model);
-    if (pass === undefined) this.#scoring.set(model, (pass = scoringPass(model, "scoring")));
+    const { model } = this.#setup;
+    let pass = this.#scoring.get(weights);
+    if (pass === undefined) {
+      this.#scoring.set(weights, (pass = scoringPass(model, "scoring", weights)));
+    }
     for (const part of cutTrees(trees, this.#setup.tokensPerPass)) {
       for (const { sample } of part) checkLedger(sample, model.config);
       const feed = mergeFeeds(

@@ -130,6 +130,24 @@ export const trainSchema = z.strictObject({
       "Whether the KL against the starting policy is measured at beta 0 too, where it steers " +
         "nothing: one more forward pass a step, the same bits.",
     ),
+  ref_model_offload: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Whether the reference's copies of matrices that train stay in host memory and go to the GPU " +
+        "one by one in its pass: less GPU memory, the same bits.",
+    ),
+  sync_ref_model: z
+    .boolean()
+    .default(false)
+    .describe("Whether the reference moves towards the policy (TR-DPO); not with adapters."),
+  ref_model_mixup_alpha: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.6)
+    .describe("Share of the policy in the reference when it moves; the rest is what it was."),
+  ref_model_sync_steps: z.int().positive().default(512).describe("Steps between two moves."),
   tune_mm_llm: z.boolean().default(true).describe("Whether the language model trains."),
   tune_mm_vision: z.boolean().default(false).describe("Whether the vision tower trains."),
   tune_mm_audio: z.boolean().default(false).describe("Whether the audio tower trains."),

@@ -3,7 +3,7 @@ import type { Events } from "../core/events.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import type { DataRow } from "../data/row.ts";
 import type { Device } from "../gpu/device.ts";
-import { Model, type ModelLoading } from "../models/model.ts";
+import { Model } from "../models/model.ts";
 import type { Processor } from "../models/process/processor.ts";
 import { reportedLoading, reportModel } from "../models/run-model.ts";
 import { adapterLayers, trains } from "../models/tuning.ts";
@@ -21,16 +21,6 @@ function trainingOf({ model, train }: RunSettings): Training {
   return { trains: () => false, storage, adapters: { r, alpha, rslora, choose, seed: train.seed } };
 }
 
-async function startingModel(
-  device: Device,
-  { model, train }: RunSettings,
-  training: Training,
-  loading: ModelLoading,
-): Promise<Model> {
-  if (model.init === "weights") return Model.load(device, model.path, training, loading);
-  return Model.initialise(device, model.path, train.seed, training, loading);
-}
-
 /**
  * Loads the model that a run trains, from a checkpoint or with new weights, and reports it.
  *
@@ -41,25 +31,14 @@ export async function loadRunModel(
   settings: RunSettings,
   events: Events,
 ): Promise<Model> {
-  const loading = reportedLoading(events);
-  const model = await startingModel(device, settings, trainingOf(settings), loading);
-  reportModel(model, settings.model.storage, events);
+  const { path, init, storage } = settings.model;
+  const [training, loading] = [trainingOf(settings), reportedLoading(events)];
+  const model =
+    init === "weights"
+      ? await Model.load(device, path, training, loading)
+      : await Model.initialise(device, path, settings.train.seed, training, loading);
+  reportModel(model, storage, events);
   return model;
-}
-
-/**
- * The starting policy, for a KL term: the model itself with its adapters switched off, or a second
- * one that stays as the first began.
- */
-export async function loadReference(
-  model: Model,
-  settings: RunSettings,
-  events: Events,
-): Promise<Model> {
-  if (model.weights.adapters.size > 0) return model;
-  const { storage } = settings.model;
-  const loading = reportedLoading(events, "loading the reference");
-  return startingModel(model.device, settings, { trains: () => false, storage }, loading);
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { EntropyControl } from "./loss/entropy-control.ts";
 import type { AdamW } from "./optimizer.ts";
+import type { Reference } from "./reference.ts";
 
 /** Where a run stands, as far as its task decides it. */
 export interface Cursor {
@@ -21,6 +22,8 @@ export interface TrainingTask {
   readonly totalSteps: number;
   /** The optimizer whose state a checkpoint holds. */
   readonly optimizer: AdamW;
+  /** The reference policy where it moves, so that a checkpoint must hold it. */
+  readonly reference?: Reference | undefined;
   /** Does the step at the cursor and moves the cursor on. */
   step(cursor: Cursor): Promise<{ metrics: Record<string, number>; tokens: number }>;
 }

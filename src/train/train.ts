@@ -49,7 +49,8 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
         ? await GrpoTask.create(model, processor, local, options)
         : await SftTask.create(model, processor, settings, events);
     if (resume !== undefined) {
-      await restoreTrainingState(resume.folder, { model, optimizer: task.optimizer });
+      const { optimizer, reference } = task;
+      await restoreTrainingState(resume.folder, { model, optimizer, reference });
     }
     const run = new Run(settings, options, { model, base }, task, heldOut, cursor, state);
     const result = await run.toEnd();
@@ -212,6 +213,7 @@ class Run {
     const { runFolder, logs, events } = this.#options;
     if (runFolder === undefined) return;
     const { task, output } = this.#settings;
+    const { optimizer, reference } = this.#task;
     const cursor = { ...this.#cursor };
     const { step } = cursor;
     const seen = this.#sinceSave.splice(0);
@@ -220,7 +222,7 @@ class Run {
     const write = (path: string) =>
       writeTrainingState(
         path,
-        { model: this.#model, base: this.#base, optimizer: this.#task.optimizer },
+        { model: this.#model, base: this.#base, optimizer, reference },
         {
           version: STATE_VERSION,
           ...{ task, ...cursor },

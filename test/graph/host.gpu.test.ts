@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Extent } from "../../src/graph/extent.ts";
 import { Graph } from "../../src/graph/graph.ts";
 import { add } from "../../src/graph/ops/add.ts";
-import { hostStep } from "../../src/graph/ops/host.ts";
+import { fetched, hostStep } from "../../src/graph/ops/host.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { useDevice } from "../helpers/device.ts";
 import { randomF32 } from "../helpers/random-data.ts";
@@ -41,6 +41,35 @@ describe("a step that the host computes amid a replay", () => {
       });
       expect(await plan.read("y", count)).toEqual(want);
     }
+    plan.destroy();
+  });
+
+  it("brings matrices of the host in where they are used, two in the place of one", async () => {
+    const graph = new Graph();
+    const matrix = (name: string, rows: number) => ({
+      ...{ name, rows, width: WIDTH },
+      values: randomF32(rows * WIDTH, rows),
+    });
+    const [a, b] = [matrix("a", 40), matrix("b", 40)];
+    let y = graph.input("x", 40, WIDTH);
+    for (const kept of [a, b, a]) y = add(graph, y, fetched(graph, kept));
+    graph.keep("y", y);
+    const plan = await Plan.compile(device(), graph, { label: "fetch", capacity: {} });
+    const { activationBytes, unsharedBytes } = plan.report({});
+    // Three fetched and three sums take the room of three: a sum reads two and writes one.
+    expect([activationBytes, unsharedBytes]).toEqual([3 * 480, 6 * 480]);
+    const x = randomF32(40 * WIDTH, 9);
+    plan.write("x", x);
+    for (const repeat of [1, 2]) {
+      await plan.run({}, {}, { repeat });
+      const one = (i: number) => Math.fround(x[i]! + a.values[i]!);
+      const want = x.map((_, i) => Math.fround(one(i) + b.values[i]!) + a.values[i]!);
+      expect(await plan.read("y")).toEqual(want);
+    }
+    // A replay takes what the host has by then.
+    a.values.fill(0);
+    await plan.run({});
+    expect(await plan.read("y")).toEqual(x.map((value, i) => value + b.values[i]!));
     plan.destroy();
   });
 

@@ -11,7 +11,8 @@ import type { Reward } from "../../src/reward/reward.ts";
 import { Generator, tokenFacts } from "../../src/rollout/generator.ts";
 import { GrpoTrainer, type GrpoSetup, type GrpoStep } from "../../src/train/grpo.ts";
 import { AdamW } from "../../src/train/optimizer.ts";
-import { loadReference, loadRunModel } from "../../src/train/setup.ts";
+import { Reference } from "../../src/train/reference.ts";
+import { loadRunModel } from "../../src/train/setup.ts";
 
 /** A reward that tells completions apart: the share of odd token ids, plus some for the length. */
 export const oddReward: Reward = {
@@ -45,7 +46,9 @@ export class TrainerBench {
       generator: new Generator(model, tokenFacts(processor)),
       optimizer: await AdamW.create(device, model.weights.trained, train),
       rewards: [{ reward: oddReward, weight: 1 }],
-      ...(train.beta > 0 && { reference: await loadReference(model, config, events) }),
+      ...(train.beta > 0 && {
+        reference: await Reference.of(model, { offload: train.ref_model_offload }),
+      }),
       ...change,
     };
     const rows = indices.map((index) => dataset.row(index));

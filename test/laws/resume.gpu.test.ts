@@ -38,6 +38,19 @@ const RUNS: Record<
     stops: [["step", 1]],
     change: { model: { storage: "f16s" }, train: { max_steps: 3, lora: { r: 4 }, beta: 0.1 } },
   },
+  "GRPO against a reference on the host that moves": {
+    steps: 4,
+    stops: [
+      ["step", 1],
+      ["step", 3],
+    ],
+    change: {
+      train: {
+        ...{ max_steps: 4, save_steps: 1, beta: 0.1, ref_model_offload: true },
+        ...{ sync_ref_model: true, ref_model_sync_steps: 2 },
+      },
+    },
+  },
   "supervised training, stopped at the border of two stages": {
     steps: 4,
     stops: [["step", 2]],

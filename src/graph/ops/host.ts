@@ -1,5 +1,32 @@
 import type { Graph, Op, Tensor } from "../graph.ts";
 
+/** A matrix that the host keeps: [rows, width] f32. */
+export interface HostMatrix {
+  name: string;
+  rows: number;
+  width: number;
+  values: Float32Array;
+}
+
+/**
+ * A matrix that the host keeps, brought to the GPU where a replay comes to it.
+ *
+ * Its buffer is planned like that of any value in between, so that weights which are needed one after
+ * the other share one: a model larger than the GPU's memory runs forward at the price of its uploads.
+ * What is used in two places far apart is better fetched twice.
+ */
+export function fetched(graph: Graph, { name, rows, width, values }: HostMatrix): Tensor {
+  const output = graph.value(`fetched(${name})`, rows, width);
+  const op: Op = {
+    name: "fetch",
+    lower({ outputs: [to] }, lowering) {
+      lowering.fetch({ values, output: to! });
+    },
+  };
+  graph.add(op, [], [output]);
+  return output;
+}
+
 /**
  * A step that the host computes amid a replay: it reads the rows of `input` and gives [rows, width].
  *
