@@ -9,7 +9,7 @@ import { firstBlock, goldOf } from "./tags.ts";
 /** How a judge is reached and asked. */
 export const judgeSchema = z.strictObject({
   url: z
-    .url()
+    .url({ protocol: /^https?$/ })
     .refine((url) => !/^[a-z]+:\/\/[^/]*@/i.test(url), "it must not hold a user or password")
     .describe("Base of an OpenAI-compatible service, such as http://localhost:8000/v1."),
   model: z.string().min(1).describe("The model that judges."),

@@ -7,7 +7,8 @@ import { type AsyncReward, type Completion, defineReward, type RewardRow } from 
  * `defineReward` makes, or any object with a `name` and a function `score`.
  *
  * What it returns is checked like that of any reward: a value that is no finite number or null, and
- * anything thrown, is a failure of that completion with its message, the module and the row.
+ * anything thrown, is a failure of that completion with its message, the module and the row. It sees
+ * frozen copies of completion and row.
  *
  * @param path - of the module, relative to `base`.
  * @param base - URL of the configuration file that names it, such as `file:///home/me/run.yaml`.
@@ -54,32 +55,43 @@ function checked(found: unknown, what: string): AsyncReward {
       { hint: 'Export defineReward("my-reward", (completion, row) => ...).' },
     );
   }
-  const reward = found as AsyncReward;
-  const threw = (cause: unknown, { index }: Completion, row: RewardRow): AubadeError => {
-    // What a reward of `defineReward` returned wrongly is said with reward and row already.
-    if (cause instanceof AubadeError) return cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    const where = `for completion ${index} of row ${row.id}`;
-    return new DataError(
-      "reward-module-threw",
-      `${what} threw ${where}: ${reason.replace(/\.$/, "")}.`,
-      {
-        hint: "Correct the module, or return null where the reward does not apply.",
-        cause,
-      },
-    );
-  };
+  const own = found as AsyncReward;
+  const reward = defineReward(name, (completion, row) => own.score(completion, row));
   return defineReward(name, (completion, row) => {
     try {
-      const value = reward.score(completion, row);
+      const value = reward.score(copyOf(completion), frozen(row));
       if (!(value instanceof Promise)) return value;
       return value.catch((error: unknown) => {
-        throw threw(error, completion, row);
+        throw failure(error, what, completion, row);
       });
     } catch (error) {
-      throw threw(error, completion, row);
+      throw failure(error, what, completion, row);
     }
   });
+}
+
+/** Copies that a module cannot change: the ids are trained on, and other rewards read the row. */
+function copyOf(completion: Completion): Completion {
+  return Object.freeze({ ...completion, ids: Object.freeze([...completion.ids]) });
+}
+
+function frozen<Row extends RewardRow>(row: Row): Row {
+  const { options } = row;
+  return Object.freeze({ ...row, ...(options && { options: Object.freeze([...options]) }) });
+}
+
+/** What went wrong, with module and row. */
+function failure(cause: unknown, what: string, { index }: Completion, row: RewardRow): DataError {
+  const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, "");
+  // What a reward returned wrongly is said with its row already.
+  if (cause instanceof AubadeError) {
+    return new DataError(cause.code, `${what}: ${reason}.`, { cause });
+  }
+  return new DataError(
+    "reward-module-threw",
+    `${what} threw for completion ${index} of row ${row.id}: ${reason}.`,
+    { hint: "Correct the module, or return null where the reward does not apply.", cause },
+  );
 }
 
 /** The path of a file URL, without node:url, which a browser lacks. */

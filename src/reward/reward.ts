@@ -188,8 +188,15 @@ export function addUp(
       failures[name] = outcome.failure;
       whole &&= weight === 0;
     } else if (outcome.value !== null) {
-      weighted[name] = weight * outcome.value;
-      total = (total ?? 0) + weighted[name];
+      const part = weight * outcome.value;
+      const sum = (total ?? 0) + part;
+      if (Number.isFinite(sum)) {
+        weighted[name] = part;
+        total = sum;
+      } else {
+        failures[name] = `${outcome.value} with weight ${weight} makes the sum ${sum}.`;
+        whole = false;
+      }
     }
   });
   return { total: whole ? total : null, components, weighted, failures };

@@ -345,6 +345,7 @@ describe("prompts", () => {
       "The environment variable ABSENT is not set.",
     );
     expect(() => judge("http://x/v1", { api_key_env: "EMPTY" })).toThrow("EMPTY is not set");
+    expect(() => judge("ftp://x/v1")).toThrow("Invalid URL");
     // Messages and the run's records show the address.
     expect(() => judge("http://me:secret@x/v1")).toThrow("it must not hold a user or password");
   });

@@ -58,6 +58,24 @@ describe("a module of the user's own", () => {
     ]);
   });
 
+  test("cannot change what others read, and is named where it fails", async () => {
+    const reward = await loadRewardModule("./modules/meddles.ts", CONFIG);
+    const row = { ...ROW, options: ["a", "b"] };
+    const before = structuredClone(row);
+    const texts = ["row", "options", "ids", "number", "fine"];
+    const said = texts.map((text, at) => ({ ...completion(text, at), ids: [1, 2] }));
+    const [scores] = await new RewardScorer([{ reward, weight: 1 }]).scoreGroups([
+      { row, completions: said },
+    ]);
+    expect(scores!.map(({ total }) => total)).toEqual([null, null, null, null, 1]);
+    for (const [at, { failures }] of scores!.slice(0, 4).entries()) {
+      expect(failures["meddles"]).toContain("The reward module ./modules/meddles.ts");
+      expect(failures["meddles"]).toContain(`for completion ${at} of row r`);
+    }
+    expect(row).toEqual(before);
+    expect(said.map(({ ids }) => ids)).toEqual(texts.map(() => [1, 2]));
+  });
+
   test("needs a configuration file", async () => {
     const configs = [rewardSchema.parse({ module: "./x.ts" })];
     await expect(configuredRewards(configs, { seed: 0 })).rejects.toThrow("has no base");

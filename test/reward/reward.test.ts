@@ -305,6 +305,19 @@ describe("combineRewards", () => {
     expect(combineRewards([{ reward: never, weight: 1 }])(completion("C"), ROW).total).toBe(null);
   });
 
+  test("has no sum where numbers overflow", () => {
+    const huge = defineReward("huge", () => 1e308);
+    const score = combineRewards([
+      { reward: formatReward, weight: 1 },
+      { reward: huge, weight: 2 },
+    ]);
+    expect(score(completion(""), ROW)).toMatchObject({
+      total: null,
+      components: { format: 0, huge: 1e308 },
+      failures: { huge: "1e+308 with weight 2 makes the sum Infinity." },
+    });
+  });
+
   test("refuses weights and names that make no sense", () => {
     expect(() => combineRewards([])).toThrow("There is no reward");
     expect(() => combineRewards([{ reward: formatReward, weight: 0 }])).toThrow("weight 0");
