@@ -2,12 +2,18 @@ import { strip } from "./python.ts";
 import { defineReward, type Reward } from "./reward.ts";
 import { firstBlock, goldOf } from "./tags.ts";
 
-/** Numbers in brackets, as `(3)`: the names of actions. */
-const ACTION = /\((\d+)\)/g;
-
-/** The actions that a text names, in its order. */
+/** The actions that a text names by numbers in brackets, `\((\d+)\)`, in its order. */
 function* actionsOf(text: string): Generator<string> {
-  for (const match of text.matchAll(ACTION)) yield match[1]!;
+  for (let open = text.indexOf("("); open >= 0;) {
+    let end = open + 1;
+    while (isDigit(text.charCodeAt(end))) end++;
+    if (end > open + 1 && text.charAt(end) === ")") yield text.slice(open + 1, end);
+    open = text.indexOf("(", end);
+  }
+}
+
+function isDigit(code: number): boolean {
+  return code >= 48 && code <= 57;
 }
 
 /** A text without spaces, underscores and case; what follows once it passes `most` is left out. */
