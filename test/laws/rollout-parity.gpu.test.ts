@@ -204,7 +204,7 @@ describe("law 4: training recomputes the log-probabilities that the rollout repo
 
       it("log-probabilities and entropies of a pass without gradients", async () => {
         const scored = trees.map(copyOf);
-        await updater.scoreReference(bench.model, scored);
+        await updater.scoreReference(bench.model.weights, scored);
         await updater.scoreEntropies(scored);
         for (const tree of scored) expect(scoredApart(tree)).toBeLessThan(LIMITS.max);
         const entropies = scored.flatMap((tree) => tree.completions.flatMap((c) => c.entropy));
@@ -233,7 +233,7 @@ describe("law 4: training recomputes the log-probabilities that the rollout repo
           })),
         );
         const wrong = list.map(({ tree }) => tree);
-        await bench.updater(2048).scoreReference(bench.model, wrong);
+        await bench.updater(2048).scoreReference(bench.model.weights, wrong);
         // The least is 1.8e-4: columns of a picture one position too far.
         for (const { what, tree } of list) {
           expect(scoredApart(tree), what).toBeGreaterThan(3 * LIMITS.max);
