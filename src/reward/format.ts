@@ -13,6 +13,9 @@ const USUAL_OPTIONS = 4;
 /** A tag of the pattern or a marker of the chat format, neither of which is a thought. */
 const MARKUP = /<\/?(?:think|answer)\b|<\|/i;
 
+/** A character that can be seen: no space, zero-width character, filler, blank or lone accent. */
+const VISIBLE = /(?![\p{Default_Ignorable_Code_Point}\u2800])[\p{L}\p{N}\p{P}\p{S}]/u;
+
 /**
  * Takes a completion apart if it is exactly `<think>THOUGHT</think><answer>ANSWER</answer>`.
  *
@@ -28,7 +31,7 @@ export function parseStrict(text: string): StrictParts | undefined {
   const answer = text.slice(split + middle.length, -closing.length);
   // With an empty answer the closing tag could overlap the middle; then nothing is left.
   if (text.length < split + middle.length + closing.length) return undefined;
-  if (thought.trim() === "" || answer.trim() === "") return undefined;
+  if (!VISIBLE.test(thought) || !VISIBLE.test(answer)) return undefined;
   return MARKUP.test(thought) || MARKUP.test(answer) ? undefined : { thought, answer };
 }
 

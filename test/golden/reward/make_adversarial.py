@@ -9,6 +9,7 @@ Python's `re`, and Python's own str.strip, str.isalnum, float and round. Each li
 
 import json
 import re
+import unicodedata
 from fractions import Fraction
 from pathlib import Path
 
@@ -231,7 +232,8 @@ def rouge(text, gold, options):
 def strict(text, gold, options):
     found = re.fullmatch(r"<think>(.*?)</think><answer>([A-Z])</answer>", text, re.S)
     inner = found and found.group(1)
-    if not found or not inner.strip("\ufeff \t\n\r\f\v\u00a0\u3000"):
+    unseen = "\u2800\u3164\u115f\u1160\uffa0"
+    if not found or not any(unicodedata.category(c)[0] in "LNPS" and c not in unseen for c in inner):
         return None
     if re.search(r"</?(?:think|answer)\b|<\|", inner, re.I):
         return None
@@ -613,6 +615,11 @@ CASES = [
     ("spans", a("[12, 12]"), "a span without length"),
     ("spans", a("[50, 60]"), "elsewhere"),
     ("spans", "[10, 20]; [30, 40]", "without the tag"),
+    ("choice", "<think>\u200b</think>" + a("C"), "a thought of a zero-width space is none that can be seen"),
+    ("choice", "<think>\u3164\u2800\u00ad</think>" + a("C"), "fillers, blanks and soft hyphens likewise"),
+    ("choice", "<think> \u0301</think>" + a("C"), "an accent on a space likewise"),
+    ("choice", "<think>\u2026</think>" + a("C"), "three dots can be seen"),
+    ("choice", "<think>\U0001f914</think>" + a("C"), "a face can be seen"),
     ("lettered", a("B. B. King"), "the words without the letter that the data puts before them"),
     ("lettered", a("B. B. B. King"), "the option as the prompt shows it"),
     ("lettered", a("B. King"), "an initial is no letter of an option"),
