@@ -1,7 +1,7 @@
 import type { Completion, RewardRow } from "../../../src/reward/reward.ts";
 
 /** A reward that writes into what it is given, as its completion says. */
-export default {
+export const reward = {
   name: "meddles",
   score({ text, ids }: Completion, row: RewardRow): number {
     if (text === "row") Object.assign(row, { answer: "mine" });
