@@ -1,5 +1,5 @@
 import type { Device } from "../../src/gpu/device.ts";
-import { Random } from "../../src/core/random.ts";
+import { hash32, Random } from "../../src/core/random.ts";
 import { differentiate } from "../../src/graph/differentiate.ts";
 import { Graph } from "../../src/graph/graph.ts";
 import { logProb } from "../../src/graph/ops/head.ts";
@@ -21,11 +21,12 @@ import {
   packTrees,
   type Tree,
 } from "../../src/models/decoder/packed.ts";
-import type { ModelWeights } from "../../src/models/weights.ts";
+import type { ModelWeights, Training } from "../../src/models/weights.ts";
 import { Scope } from "../../src/nn/scope.ts";
 import type { Grid } from "../../src/models/process/prompt-layout.ts";
 import { towerFeeds } from "./golden.ts";
 import { openPrompt, type TinyModel } from "./modalities.ts";
+import { randomF32 } from "./random-data.ts";
 
 /** Ids below this are words in both tiny vocabularies. */
 const WORDS = 60;
@@ -200,6 +201,23 @@ export class TrainingPass {
 }
 
 /** Every weight that a forward pass uses but the positions of Qwen2-Audio's tower, which stay. */
-export const EVERYTHING = {
-  trains: (name: string): boolean => !/audio_bos_eos|embed_positions/.test(name),
+export const EVERYTHING: Training = {
+  trains: (name) => !/audio_bos_eos|embed_positions/.test(name),
 };
+
+/** Adapters alone, of every layer of decoder and towers that can have one, on frozen f16s weights. */
+export const ADAPTERS: Training = {
+  trains: () => false,
+  storage: "f16s",
+  adapters: {
+    ...{ r: 3, alpha: 6, seed: 4 },
+    choose: (layers) => new Set(layers.filter((name) => /_proj$|\.attn\.|\.fc[12]$/.test(name))),
+  },
+};
+
+/** Gives the second factors, which begin as zero, values: the adapters change what the model says. */
+export function stirAdapters({ adapters }: ModelWeights): void {
+  for (const [layer, { b }] of adapters) {
+    b.value.upload(randomF32(b.value.rows * b.value.width, hash32(layer), -0.05, 0.05));
+  }
+}

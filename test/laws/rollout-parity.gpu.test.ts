@@ -17,7 +17,7 @@ import { PolicyUpdater } from "../../src/train/policy-update.ts";
 import { useDevice } from "../helpers/device.ts";
 import { loadGoldenModel } from "../helpers/golden.ts";
 import { openPrompt, PROMPTS, type TinyModel } from "../helpers/modalities.ts";
-import { EVERYTHING } from "../helpers/tree-training.ts";
+import { ADAPTERS, EVERYTHING, stirAdapters } from "../helpers/tree-training.ts";
 
 /** Every rule by which the distribution that is sampled from differs from the one that trains. */
 const SAMPLING: SamplingOptions = {
@@ -48,6 +48,7 @@ class Bench {
 
   static async open(device: Device, name: TinyModel, training: Training): Promise<Bench> {
     const { config, weights } = await loadGoldenModel(device, name, training);
+    stirAdapters(weights);
     return new Bench(new Model(device, config, weights));
   }
 
@@ -245,6 +246,22 @@ describe("law 4: training recomputes the log-probabilities that the rollout repo
         const { max } = await measure(updater, trees, samples.toReversed());
         expect(max > 100 * LIMITS.max).toBe(!towersTrain);
       });
+    });
+
+    it("adapters of decoder and towers, on frozen weights of f16s", async () => {
+      const bench = await Bench.open(device(), name, ADAPTERS);
+      const { config } = bench.model;
+      const prompts = names.slice(-5);
+      const samples = await Promise.all(prompts.map((prompt) => openPrompt(name, prompt, config)));
+      const { trees } = await bench.rollOut(samples, 3, 5);
+      const updater = bench.updater();
+      expectEqual(await measure(updater, trees, samples));
+      const longest = Math.max(...samples.map(({ inputIds }) => inputIds.length));
+      expectEqual(await measure(bench.updater(longest + 20), trees, samples));
+      // The reference is the policy without its adapters: another one.
+      await updater.scoreReference(bench.model.weights, trees);
+      for (const tree of trees) expect(scoredApart(tree)).toBeGreaterThan(1000 * LIMITS.max);
+      bench.close();
     });
   });
 });

@@ -4,11 +4,13 @@ import { useDevice } from "../helpers/device.ts";
 import { loadGoldenModel, relativeL2 } from "../helpers/golden.ts";
 import { PROMPTS, type TinyModel } from "../helpers/modalities.ts";
 import {
+  ADAPTERS,
   capacityOf,
   EVERYTHING,
   packedGroups,
   randomGroup,
   singleSequence,
+  stirAdapters,
   TrainingPass,
   treePrompt,
   type Group,
@@ -74,9 +76,21 @@ describe("law 5: a shared prompt trains like one completion at a time", () => {
       },
     );
 
-    it("all prompts as trees of one pass", async () => {
-      const groups = names.map((name, i) => randomGroup(prompts.get(name)!, lengthsOf(i + 3), i));
-      await compareWays(pass, config, groups);
+    const together = () =>
+      names.map((name, i) => randomGroup(prompts.get(name)!, lengthsOf(i + 3), i));
+
+    it("all prompts as trees of one pass", () => compareWays(pass, config, together()));
+
+    it("adapters of decoder and towers, on frozen weights of f16s", async () => {
+      const { weights } = await loadGoldenModel(device(), model, ADAPTERS);
+      stirAdapters(weights);
+      // The last ones hold every medium that the family takes.
+      const groups = together().slice(-4);
+      const capacity = capacityOf([packedGroups(config, groups)]);
+      const adapted = await TrainingPass.compile(device(), config, weights, capacity);
+      await compareWays(adapted, config, groups);
+      adapted.plan.destroy();
+      weights.destroy();
     });
   });
 });
