@@ -20,6 +20,14 @@ const LONGEST_PERIOD = 64;
 const LEAST_TURNS = 4;
 /** A loop counts when it is at least this part of the whole. */
 const LOOP_SHARE = 0.5;
+/** So few tokens say nothing where they make this part of a sequence of at least so many. */
+const FEW_IDS = 4;
+const FEW_SHARE = 0.85;
+const LEAST_FOR_FEW = 32;
+/** Lengths of the pieces that are counted in a text, and how often the commonest one is at least. */
+const PIECES = [4, 6, 9, 12];
+const LEAST_PIECES = 6;
+const PIECE_SHARE = 0.5;
 /** Fraction of 4-grams that occurred before: prose of 1000 tokens stays below 0.3. */
 const REPEATED_GRAMS = 0.6;
 const LEAST_GRAMS = 24;
@@ -107,10 +115,36 @@ export function phraseLength(symbols: ArrayLike<number>): number {
   return phrases === 0 ? 0 : symbols.length / phrases;
 }
 
-function commonest(symbols: ArrayLike<number>): number {
+/** Share of a sequence that its `few` commonest symbols make. */
+function commonest(symbols: ArrayLike<number>, few: number): number {
   const counts = new Map<number, number>();
   for (const symbol of Array.from(symbols)) counts.set(symbol, (counts.get(symbol) ?? 0) + 1);
-  return Math.max(0, ...counts.values()) / symbols.length;
+  const most = [...counts.values()].sort((a, b) => b - a).slice(0, few);
+  return most.reduce((sum, count) => sum + count, 0) / symbols.length;
+}
+
+/**
+ * The piece of 4, 6, 9 or 12 characters that makes most of a text, and its share: the word of a loop
+ * whose turns differ in case, in white space, or by what stands between them.
+ */
+export function commonestPiece(text: string): { piece: string; times: number; share: number } {
+  const plain = text.toLowerCase().replace(/\s+/g, "");
+  let best = { piece: "", times: 0, share: 0 };
+  for (const size of PIECES) {
+    const counts = new Map<string, { times: number; end: number }>();
+    for (let at = 0; at + size <= plain.length; at++) {
+      const piece = plain.slice(at, at + size);
+      const known = counts.get(piece);
+      // Turns that overlap would count a piece such as "nono" more often than it fits.
+      if (known === undefined) counts.set(piece, { times: 1, end: at + size });
+      else if (known.end <= at) Object.assign(known, { times: known.times + 1, end: at + size });
+    }
+    for (const [piece, { times }] of counts) {
+      const share = (times * size) / plain.length;
+      if (times >= LEAST_PIECES && share > best.share) best = { piece, times, share };
+    }
+  }
+  return best;
 }
 
 function percent(share: number): string {
@@ -134,9 +168,13 @@ function repetitionIn(symbols: ArrayLike<number>, noun: string): string | undefi
 function repetitionOf(text: string, ids: readonly number[]): string | undefined {
   const recent = ids.slice(-MOST_SYMBOLS);
   if (recent.length >= LEAST_IDS) {
-    const share = commonest(recent);
+    const share = commonest(recent, 1);
     if (share >= (recent.length >= LONG_IDS ? 0.5 : 0.75)) {
       return `one token makes ${percent(share)} of it`;
+    }
+    const few = commonest(recent, FEW_IDS);
+    if (recent.length >= LEAST_FOR_FEW && few >= FEW_SHARE) {
+      return `${FEW_IDS} tokens make ${percent(few)} of it`;
     }
     const found = repetitionIn(recent, "token");
     if (found !== undefined) return found;
@@ -149,7 +187,10 @@ function repetitionOf(text: string, ids: readonly number[]): string | undefined 
     return `${piece} ${loop.turns} times in a row`;
   }
   const length = codes.length >= LEAST_COMPRESSED ? phraseLength(codes) : 0;
-  return length >= PHRASE_LENGTH ? `${length.toFixed(0)} characters to a new phrase` : undefined;
+  if (length >= PHRASE_LENGTH) return `${length.toFixed(0)} characters to a new phrase`;
+  const { piece, times, share } = commonestPiece(text.slice(-MOST_SYMBOLS));
+  if (share < PIECE_SHARE) return undefined;
+  return `${JSON.stringify(piece)} ${times} times makes ${percent(share)} of it`;
 }
 
 function garbageOf(text: string): string | undefined {
@@ -169,8 +210,9 @@ function garbageOf(text: string): string | undefined {
  * What is degenerate about a completion, or undefined.
  *
  * Repetition is asked first, of the token ids and then of the text: one token that makes half of
- * it, a block said four times in a row over half of it, 60 % of 4-grams said before, or a text that
- * compresses 12 symbols to a phrase. Garbage is a text of broken characters or of four scripts.
+ * it or four that make 85 %, a block said four times in a row over half of it, 60 % of 4-grams said
+ * before, a text that compresses 12 symbols to a phrase, or a piece of text that makes half of it,
+ * whatever its case and the white space within. Garbage is a text of broken characters or of four scripts.
  *
  * @param ids - without the end token; may be empty where only the text is known.
  */

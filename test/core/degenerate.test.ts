@@ -1,12 +1,14 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import {
+  commonestPiece,
   degenerationOf,
   judgeCompletions,
   longestLoop,
   phraseLength,
   repeatedGrams,
 } from "../../src/core/degenerate.ts";
+import { Random } from "../../src/core/random.ts";
 
 /** Words and marks numbered as they come: what a tokenizer does, as far as repetition goes. */
 function numbered(text: string): number[] {
@@ -64,6 +66,53 @@ describe("degenerate completions", () => {
     );
   });
 
+  // Source B: the token "system" over and over, with stray fragments of other scripts between.
+  const strays = [
+    " the",
+    "\u7684",
+    "\u0438\u0437",
+    "laq",
+    "(",
+    "42",
+    "\u3067\u3059",
+    "\n",
+    "]]",
+    "nih",
+  ];
+  const words: [what: string, forms: string[]][] = [
+    ["one token", ["system"]],
+    ["a word in several cases and spaces", ["system", " system", "System", "\nsystem"]],
+    ["a few words in any order", ["system", "assistant", "user"]],
+  ];
+  it.each(
+    words
+      .flatMap(([what, forms]) =>
+        [1, 0.9, 0.75].map((share) => ({
+          what,
+          forms,
+          share,
+          count: forms.length === 3 ? 96 : 24,
+        })),
+      )
+      .filter(({ forms, share }) => forms.length !== 3 || share > 0.75),
+  )("find $what at a share of $share", ({ forms, share, count }) => {
+    const random = new Random(11, "data", 100 * share);
+    for (let turn = 0; turn < 50; turn++) {
+      const said = Array.from({ length: count }, () => {
+        const list = random.uniform() < share ? forms : strays;
+        const at = random.integer(list.length);
+        return { id: list === forms ? at : 100 + at, text: list[at]! };
+      });
+      const text = said.map((one) => one.text).join("");
+      const found = degenerationOf(
+        text,
+        said.map(({ id }) => id),
+      );
+      expect(found, text).toBeDefined();
+      if (share > 0.75) expect(found!.kind, text).toBe("repetition");
+    }
+  });
+
   it("leave the project's own prose alone, in pieces of a completion's length", () => {
     const page = readFileSync(new URL("../../docs/architecture.md", import.meta.url), "utf8");
     const prose = page.split("\n").filter((line) => !line.startsWith("|") && line.length > 120);
@@ -87,6 +136,10 @@ describe("degenerate completions", () => {
     expect(longestLoop([1, 2, 3, 1, 2, 3])).toEqual({ period: 0, turns: 0, length: 0 });
     expect(repeatedGrams([1, 2, 3, 4, 1, 2, 3, 4], 4)).toBeCloseTo(0.2);
     expect(repeatedGrams([1, 2], 4)).toBe(0);
+    const loop = "System 42 system\n SYSTEM system, the system of systems";
+    expect(commonestPiece(loop)).toEqual({ piece: "system", times: 6, share: 36 / 45 });
+    expect(commonestPiece("nonononononono").times).toBe(0);
+    expect(commonestPiece("nono".repeat(6))).toEqual({ piece: "nono", times: 6, share: 1 });
     expect(phraseLength([1, 2, 3, 4, 5])).toBe(1);
     // One phrase each for 1 2 3, then one that overlaps itself to the end.
     expect(phraseLength(Array.from({ length: 100 }, (_, i) => i % 3))).toBe(25);

@@ -1,0 +1,513 @@
+/**
+ * The garbage of source B, put into a run in each way that could cause it: sound attached twice, a
+ * prompt cut within a medium, cache state that generation does not use. Every run goes the whole way
+ * of the `train` command; it must end by the named error before any weight moves.
+ */
+import { cp, readdir, readFile, writeFile } from "node:fs/promises";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  inject,
+  it,
+  vi,
+} from "vitest";
+import { trainCommand } from "../../src/cli/train-command.ts";
+import type { RunConfig } from "../../src/config/schema.ts";
+import { Events } from "../../src/core/events.ts";
+import { fromBf16, toBf16 } from "../../src/core/dtype.ts";
+import { openDataset } from "../../src/data/tiny/open.ts";
+import type { Device } from "../../src/gpu/device.ts";
+import { Storage } from "../../src/graph/storage.ts";
+import type { DecodeBuffers } from "../../src/models/decoder/decode.ts";
+import type { Model } from "../../src/models/model.ts";
+import type { Sample } from "../../src/models/process/sample.ts";
+import type { SampleRow } from "../../src/data/sample-loader.ts";
+import type { Generator } from "../../src/rollout/generator.ts";
+import { mropeTable } from "../../src/nn/rotary.ts";
+import { train } from "../../src/train/train.ts";
+import { useDevice } from "../helpers/device.ts";
+import { DAMAGES, exchangeSound } from "../helpers/damaged-samples.ts";
+import { allWeights, changedWeights } from "../helpers/grpo-trainer.ts";
+import { TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
+
+/** What a test puts into a run. */
+interface Faults {
+  /** Samples of a step as they come from the processor, before the rollout. */
+  loaded?: (samples: Sample[]) => void;
+  /** Before the towers run. */
+  asked?: (model: Model) => void;
+  /** Buffers that the decode plan is traced over. */
+  traced?: (buffers: DecodeBuffers, device: Device) => Partial<DecodeBuffers>;
+  /** After every decode step of a batch, counted from 1; the next step waits for it. */
+  decoded?: (buffers: DecodeBuffers, step: number, samples: Sample[]) => void | Promise<void>;
+  /** After the rollout, before the training pass. */
+  rolledOut?: (samples: Sample[], buffers: DecodeBuffers) => void | Promise<void>;
+}
+
+const bench = vi.hoisted(
+  (): { device?: Device; model?: Model; before: Map<string, Float32Array>; faults: Faults } => ({
+    before: new Map<string, Float32Array>(),
+    faults: {},
+  }),
+);
+
+// All runs share one device, whose pipelines are compiled once; it outlives them for a look at weights.
+vi.mock("../../src/gpu/run-device.ts", () => ({
+  openRunDevice: () => Promise.resolve(bench.device),
+}));
+
+vi.mock("../../src/data/sample-loader.ts", async (original) => {
+  const actual = await original<typeof import("../../src/data/sample-loader.ts")>();
+  class SampleLoader extends actual.SampleLoader {
+    override async loadAll(rows: readonly SampleRow[]): Promise<Sample[]> {
+      const samples = await super.loadAll(rows);
+      bench.faults.loaded?.(samples);
+      return samples;
+    }
+  }
+  return { ...actual, SampleLoader };
+});
+
+vi.mock("../../src/models/decoder/decode.ts", async (original) => {
+  const actual = await original<typeof import("../../src/models/decoder/decode.ts")>();
+  const decodeGraph: typeof actual.decodeGraph = (model, buffers) => {
+    const { traced } = bench.faults;
+    const other: DecodeBuffers = Object.create(buffers);
+    if (traced) Object.assign(other, traced(buffers, model.device));
+    return actual.decodeGraph(model, other);
+  };
+  return { ...actual, decodeGraph };
+});
+
+vi.mock("../../src/rollout/generator.ts", async (original) => {
+  const actual = await original<typeof import("../../src/rollout/generator.ts")>();
+  class Watched extends actual.Generator {
+    readonly #model: Model;
+    #pending: void | Promise<void> = undefined;
+    #hooked: unknown;
+
+    constructor(...args: ConstructorParameters<typeof Generator>) {
+      super(...args);
+      this.#model = args[0];
+    }
+
+    override async generate(...[requests, options]: Parameters<Generator["generate"]>) {
+      const { asked, decoded, rolledOut } = bench.faults;
+      const samples = requests.map(({ sample }) => sample);
+      bench.model = this.#model;
+      bench.before = await allWeights(this.#model);
+      asked?.(this.#model);
+      let step = 0;
+      const onTokens = () => {
+        this.#hook();
+        this.#pending = decoded?.(this.buffers!, ++step, samples);
+      };
+      const groups = await super.generate(requests, options, decoded && { every: 1, onTokens });
+      await rolledOut?.(samples, this.buffers!);
+      return groups;
+    }
+
+    /** The done flags are read between two steps: what a test does is over before they are. */
+    #hook(): void {
+      const { done } = this.buffers!;
+      if (this.#hooked === done) return;
+      this.#hooked = done;
+      const download = done.download.bind(done);
+      done.download = async (...args) => {
+        await this.#pending;
+        return download(...args);
+      };
+    }
+  }
+  return { ...actual, Generator: Watched };
+});
+
+const device = useDevice();
+const place = new TinyWorkplace();
+/** Clips of the tiny task: pictures and sound in one file. */
+let clips: string[];
+let close: () => void;
+
+beforeAll(async () => {
+  bench.device = device();
+  close = bench.device.close.bind(bench.device);
+  bench.device.close = () => {};
+  await place.make();
+  const folder = place.path("clips");
+  const data = place.config().data;
+  const set = await openDataset("train", data, [0, 1, 2, 3, 4, 5, 6, 7], folder, new Events());
+  clips = [0, 1].map((index) => set.row(index).media);
+  await cp(clips[0]!, place.path("copy.mp4"));
+});
+afterAll(async () => {
+  device().close = close;
+  await place.remove();
+});
+let said: string;
+beforeEach(() => {
+  said = "";
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    said += String(text);
+    return true;
+  });
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  bench.model?.weights.destroy();
+  delete bench.model;
+  bench.faults = {};
+});
+
+let runs = 0;
+
+/** What a run came to. */
+interface Outcome {
+  error: Error & { code?: string };
+  folder: string;
+  /** Weights that differ from those of the last rollout. */
+  moved: string[];
+  /** Rows of a log; none when it is empty. */
+  rows: (log: string) => Promise<Record<string, unknown>[]>;
+}
+
+const SETTINGS = {
+  // Fresh weights rarely say the end token, so that every completion reaches the faults.
+  model: { init: "random" },
+  rollout: { max_completion_length: 8 },
+  train: { max_steps: 2, num_generations: 2, save_steps: 1 },
+  eval: { name: null },
+  output: { export_dtype: null },
+};
+
+/** A run of the `train` command with faults put into it. */
+async function attempt(
+  faults: Faults,
+  change: Record<string, object | string> = {},
+  engine: typeof train = train,
+): Promise<Outcome> {
+  const name = `run-${runs}`;
+  const tier = inject("tier").toUpperCase();
+  const config: RunConfig = place.config({ ...SETTINGS, device: { tier }, ...change });
+  const file = place.path(`${name}.yaml`);
+  await writeConfig(file, config);
+  runs++;
+  bench.faults = faults;
+  let error: Error = new Error("the run went through");
+  try {
+    await trainCommand([file, `output.run_dir=${place.path(name)}`], engine);
+  } catch (cause) {
+    error = cause as Error;
+  }
+  const moved = bench.model ? changedWeights(bench.before, await allWeights(bench.model)) : [];
+  const folder = place.path(name);
+  const rows = async (log: string) => {
+    const lines = (await readFile(`${folder}/${log}`, "utf8")).split("\n").slice(0, -1);
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  };
+  return { error, folder, moved, rows };
+}
+
+/** A JSON Lines file of prompts, whose parts are given. */
+async function prompts(...lines: object[][]): Promise<{ name: string; path: string }> {
+  const path = place.path(`rows-${runs}.jsonl`);
+  const text = { type: "text", text: " Which colour goes with hiss ?" };
+  const rows = lines.map((content, i) =>
+    JSON.stringify({
+      id: `mine-${i}`,
+      prompt: [{ role: "user", content: [...content, text] }],
+      answer: "A",
+    }),
+  );
+  await writeFile(path, `${rows.join("\n")}\n`);
+  return { name: "jsonl", path };
+}
+
+const seen = (video: string, use_audio_in_video: boolean) => ({
+  ...{ type: "video", video, fps: 4, min_pixels: 3136, use_audio_in_video },
+});
+const heard = (audio: string) => ({ type: "audio", audio });
+
+const clipPath = () => clips[0]!;
+
+/** Expects that a run ended by a named error before it was trained on, and left nothing behind. */
+async function expectRefused({ error, moved, folder }: Outcome, code: string, says: RegExp) {
+  expect(error.message).toMatch(says);
+  expect(error.code).toBe(code);
+  expect(moved).toEqual([]);
+  expect((await readdir(folder)).filter((name) => name.startsWith("checkpoint"))).toEqual([]);
+}
+
+it("a sound run goes through", async () => {
+  // The looks between two steps that cache faults need change nothing either.
+  const { error, moved, rows } = await attempt({ decoded: () => {} });
+  expect(error.message).toBe("the run went through");
+  expect(moved.length).toBeGreaterThan(20);
+  const metrics = await rows("metrics.jsonl");
+  expect(metrics).toHaveLength(2);
+  for (const row of metrics) {
+    expect(row["sampling/sampling_logp_difference/max"]).toBeLessThan(1e-5);
+  }
+});
+
+describe("sound attached twice", () => {
+  const says = (row: string) =>
+    new RegExp(
+      `^${row}: medium \\d, audio .*, is also the soundtrack of medium \\d, video .*00000`,
+    );
+
+  it("by a part of its own beside the heard video: refused before the first step", async () => {
+    const rows = await prompts([seen(clipPath(), true), heard(clipPath())]);
+    const outcome = await attempt({}, { data: rows });
+    await expectRefused(outcome, "sound-twice", says("mine-0"));
+    expect(outcome.error.message).toContain("set use_audio_in_video to false for the video");
+    expect(await outcome.rows("rollouts.jsonl")).toEqual([]);
+  });
+
+  it("in a later row, under another name: refused when its turn comes", async () => {
+    const rows = await prompts(
+      [seen(clips[1]!, false), heard(clips[1]!)],
+      [heard(place.path("copy.mp4")), seen(clipPath(), true)],
+    );
+    const train = { ...SETTINGS.train, prompts_per_step: 1, shuffle_dataset: false };
+    const outcome = await attempt({}, { data: rows, train });
+    expect(outcome.error).toMatchObject({ code: "sound-twice" });
+    expect(outcome.error.message).toMatch(says("mine-1"));
+    // HumanOmniV2's own form was trained on before it: the video unheard, its sound a part.
+    const rollouts = await outcome.rows("rollouts.jsonl");
+    expect(rollouts.map(({ sample }) => sample)).toEqual(["mine-0", "mine-0"]);
+  });
+
+  it("on purpose, to compare: trained on, and named in the run's log", async () => {
+    const rows = await prompts(
+      [heard(clipPath()), heard(clips[1]!), heard(clipPath())],
+      [seen(clips[1]!, true), heard(clipPath())],
+    );
+    const { error, rows: log } = await attempt({}, { data: rows });
+    expect(error.message).toBe("the run went through");
+    const warnings = (await log("events.jsonl")).filter(({ kind }) => kind === "warning");
+    const message = `mine-0: medium 3, audio ${clipPath()}, is medium 1 again.`;
+    const warning = { kind: "warning", code: "medium-repeated", message };
+    expect(warnings).toEqual([warning, warning]);
+    expect(said).toContain(message);
+  });
+
+  it.each([false, true])(
+    "the sounds of two rows exchanged after processing (entries too: %s)",
+    async (entries) => {
+      const loaded = ([a, b]: Sample[]) => exchangeSound(a!, b!, entries);
+      await expectRefused(
+        await attempt({ loaded }),
+        "ledger-mismatch",
+        /^tiny-train-3-\d+: .*\.mp4 has other values in the tensors than its processor made/,
+      );
+    },
+  );
+
+  it.each([
+    ["sound rows of two prompts exchanged", "audio", 50],
+    ["sound one row late", "audio", 1],
+    ["pictures one row late", "vision", 1],
+  ] as const)("features between rollout and training: %s", async (_, name, shift) => {
+    const rolledOut: Faults["rolledOut"] = async (_samples, buffers) => {
+      const features = buffers[name]!;
+      const all = await features.download();
+      const by = shift * features.width;
+      features.upload(Float32Array.from([...all.subarray(by), ...all.subarray(0, by)]));
+    };
+    const says = /^rollout and training disagree .* worst at tiny-train-3-\d+ \(audio-video\)/;
+    await expectRefused(await attempt({ rolledOut }), "rollout-mismatch", says);
+  });
+
+  it("sounds of a batch given out in another order: a group alone tells", async () => {
+    const first = async (prompts_per_step: number, faults: Faults = {}) => {
+      const train = { ...SETTINGS.train, prompts_per_step, max_steps: 1 };
+      const { rows } = await attempt(faults, { train });
+      const [{ sample, ids, log_probs }] = (await rows("rollouts.jsonl")) as [
+        Record<string, object>,
+      ];
+      return { sample, ids, log_probs };
+    };
+    const alone = await first(1);
+    expect(await first(2)).toEqual(alone);
+    const asked = (model: Model) => {
+      const { mediaFeed } = model;
+      model.mediaFeed = (media) =>
+        mediaFeed.call(
+          model,
+          media.map((medium, i) => ({ ...medium, mel: media[media.length - 1 - i]!.mel })),
+        );
+    };
+    expect(await first(2, { asked })).not.toEqual(alone);
+  });
+});
+
+describe("a prompt cut, or changed otherwise, after its processor made it", () => {
+  // All kinds of damage are in test/models/garbage.test.ts; these show that every stage looks.
+  const early = DAMAGES.filter(({ name }) => /second time$|rows cut along|lost/.test(name));
+  it.each(early)("before the rollout: $name", async ({ apply, says }) => {
+    const outcome = await attempt({ loaded: ([first]) => apply(first!) });
+    await expectRefused(outcome, "ledger-mismatch", says);
+    expect(outcome.error.message).toMatch(/^tiny-train-3-\d+: /);
+    expect(await outcome.rows("rollouts.jsonl")).toEqual([]);
+  });
+
+  const late = DAMAGES.filter(({ name }) => /^feature|^cut|another prompt|ledger too/.test(name));
+  it.each(late)("between rollout and training: $name", async ({ apply, says }) => {
+    const outcome = await attempt({ rolledOut: ([, second]) => apply(second!) });
+    await expectRefused(outcome, "ledger-mismatch", says);
+  });
+
+  it("between rollout and the reference's log-probabilities", async () => {
+    const { apply, says } = DAMAGES.find(({ name }) => name.startsWith("the first token"))!;
+    const change = { train: { ...SETTINGS.train, beta: 0.1 } };
+    const outcome = await attempt({ rolledOut: ([, second]) => apply(second!) }, change);
+    await expectRefused(outcome, "ledger-mismatch", says);
+    expect(outcome.error.stack).toContain("scoreReference");
+  });
+});
+
+type Cache = "prefix" | "suffix";
+
+/** Keys and values of some layers of a cache, all when left out. */
+const cache = (buffers: DecodeBuffers, name: Cache, ...layers: number[]): Storage[] =>
+  buffers[name]
+    .filter((_, i) => layers.length === 0 || layers.includes(i))
+    .flatMap(({ k, v }) => [k, v]);
+const wipe = (storages: Storage[]) =>
+  storages.forEach((storage) => storage.upload(new Float32Array(storage.rows * storage.width)));
+const empty = (device: Device, like: Storage) =>
+  new Storage(device, "empty", like.rows, like.width, { rowsPerChunk: like.rowsPerChunk });
+
+/** A rotary table whose positions are changed. */
+const rotated = (buffers: DecodeBuffers, change: (position: number) => number) => {
+  const { mropeSection, ropeTheta } = bench.model!.config.text;
+  const { positions } = buffers.sizes;
+  const changed = Uint32Array.from({ length: 3 * positions }, (_, i) => change(i % positions));
+  buffers.rotary.upload(mropeTable(changed, positions, mropeSection, ropeTheta));
+};
+
+/** Rounds to bf16 what a cache keeps in f32. */
+const rounded = async (storage: Storage) =>
+  storage.upload((await storage.download()).map((value) => fromBf16(toBf16(value))));
+
+let stale: Float32Array[] = [];
+
+const CACHE_FAULTS: readonly ({ name: string; trained?: number } & Faults)[] = [
+  {
+    name: "the prompt's cache is another buffer, all zeros",
+    traced: ({ prefix }, device) => ({
+      prefix: prefix.map(({ k, v }) => ({ k: empty(device, k), v: empty(device, v) })),
+    }),
+  },
+  {
+    name: "so in one layer",
+    traced: ({ prefix }, device) => ({
+      prefix: prefix.map((layer, i) => (i === 2 ? { ...layer, v: empty(device, layer.v) } : layer)),
+    }),
+  },
+  {
+    name: "the prompt's cache is wiped after the first token",
+    decoded: (buffers, step) => (step === 1 ? wipe(cache(buffers, "prefix")) : undefined),
+  },
+  {
+    name: "the second step reads the prompts of the first: its prefill is lost",
+    trained: 1,
+    decoded: async (buffers, step) => {
+      if (step !== 1) return;
+      const storages = cache(buffers, "prefix");
+      if (stale.length > 0) storages.forEach((storage, i) => storage.upload(stale[i]!));
+      else stale = await Promise.all(storages.map((storage) => storage.download()));
+    },
+  },
+  {
+    name: "the completions' cache is never written",
+    decoded: (buffers) => wipe(cache(buffers, "suffix")),
+  },
+  {
+    name: "one layer's cache is lost for one step",
+    decoded: (buffers, step) => (step === 3 ? wipe(cache(buffers, "suffix", 3)) : undefined),
+  },
+  {
+    name: "one key of one layer of one completion is lost",
+    decoded: ({ suffix, sizes }, step) =>
+      step === 3
+        ? suffix[1]!.k.upload(new Float32Array(suffix[1]!.k.width), 2 * sizes.capacity + 1)
+        : undefined,
+  },
+  {
+    name: "a completion reads the prompt of another row",
+    decoded: ({ prefixRange }, step, [a, b]) => {
+      const lengths = [a!.inputIds.length, b!.inputIds.length] as const;
+      const range = Uint32Array.of(lengths[0], lengths[0] + lengths[1]);
+      if (step === 1) prefixRange.upload(range, 1);
+    },
+  },
+  {
+    name: "two completions exchange what they wrote",
+    decoded: async (buffers, step) => {
+      const { capacity } = buffers.sizes;
+      if (step !== 4) return;
+      for (const storage of cache(buffers, "suffix")) {
+        const [a, b] = [
+          await storage.download(capacity),
+          await storage.download(capacity, capacity),
+        ];
+        storage.upload(b);
+        storage.upload(a, capacity);
+      }
+    },
+  },
+  {
+    name: "positions do not advance",
+    decoded: (buffers, step, samples) => {
+      const start = Math.min(...samples.map(({ nextPos }) => nextPos));
+      if (step === 1) rotated(buffers, (position) => Math.min(position, start));
+    },
+  },
+  {
+    name: "positions are one late",
+    decoded: (buffers, step) =>
+      step === 1 ? rotated(buffers, (position) => position + 1) : undefined,
+  },
+  {
+    name: "the prompt's keys and values are rounded to bf16 in generation only",
+    decoded: async (buffers, step) => {
+      if (step === 1) for (const storage of cache(buffers, "prefix")) await rounded(storage);
+    },
+  },
+];
+
+describe("cache state that generation does not use as training does", () => {
+  it.each(CACHE_FAULTS)("$name", async ({ trained = 0, ...faults }) => {
+    stale = [];
+    const outcome = await attempt(faults, { train: { ...SETTINGS.train, save_steps: 0 } });
+    await expectRefused(
+      outcome,
+      "rollout-mismatch",
+      /worst at tiny-train-3-\d+ \(audio-video\), completion [01], token \d \(id \d+\): -\d+\.\d{4} at rollout, -\d+\.\d{4} in training/,
+    );
+    expect(await outcome.rows("metrics.jsonl")).toHaveLength(trained);
+    // What was said is in the log, whether or not it was trained on.
+    expect(await outcome.rows("rollouts.jsonl")).toHaveLength(4 * (trained + 1));
+  });
+
+  it("a fault of one modality's rows is named by its modality", async () => {
+    const rows = await prompts([], [heard(clipPath())], [seen(clipPath(), false)]);
+    const train = { ...SETTINGS.train, prompts_per_step: 3, shuffle_dataset: false };
+    const decoded: Faults["decoded"] = ({ suffix, sizes }, step) => {
+      // Rows 2 and 3 of six are those of the sound.
+      const { k } = suffix[0]!;
+      if (step === 2) k.upload(new Float32Array(2 * sizes.capacity * k.width), 2 * sizes.capacity);
+    };
+    const outcome = await attempt({ decoded }, { data: rows, train });
+    await expectRefused(outcome, "rollout-mismatch", /worst at mine-1 \(audio\), completion/);
+    const means = /text (\S+), audio (\S+), vision (\S+)\)/.exec(outcome.error.message)!;
+    const [text, audio, vision] = means.slice(1).map(Number) as [number, number, number];
+    expect(audio).toBeGreaterThan(1e-5);
+    expect(Math.max(text, vision)).toBeLessThan(1e-6);
+  });
+});
