@@ -24,25 +24,31 @@ async function fingerprint(pass: TrainingPass, feeds: readonly Feed[]): Promise<
 
 const norm = (values: Float32Array): number => Math.hypot(...values);
 
+/** Prompts of every kind of medium that a family takes, and one of text alone. */
+const NAMES = {
+  "omni/tiny-a": ["text", "av", "image", "audio", "mixed", "video"],
+  "vl/tiny-a": ["text", "image-and-video", "two-images", "video-fraction"],
+  "qwen2-audio/tiny-a": ["text", "two-clips", "audio-edges", "audio"],
+} as const;
+
 /** Trees of all modalities with unequal completions. */
-async function makeGroups(config: ModelConfig): Promise<Group[]> {
-  const names = ["text", "av", "image", "audio", "mixed", "video"];
+async function makeGroups(model: keyof typeof NAMES, config: ModelConfig): Promise<Group[]> {
   return Promise.all(
-    names.map(async (name, i) =>
-      randomGroup(await treePrompt("omni/tiny-a", name, config), [3 + i, 1, 9 - i], i),
+    NAMES[model].map(async (name, i) =>
+      randomGroup(await treePrompt(model, name, config), [3 + i, 1, 9 - i], i),
     ),
   );
 }
 
-describe("laws 6 and 8", () => {
+describe.each(Object.keys(NAMES) as (keyof typeof NAMES)[])("laws 6 and 8 with %s", (model) => {
   const device = useDevice();
   let config: ModelConfig;
   let groups: Group[];
   let pass: TrainingPass;
   const load = async (on: Device): Promise<TrainingPass> => {
-    const loaded = await loadGoldenModel(on, "tiny-a", EVERYTHING);
+    const loaded = await loadGoldenModel(on, model, EVERYTHING);
     config = loaded.config;
-    groups = await makeGroups(config);
+    groups = await makeGroups(model, config);
     const capacity = capacityOf([packedGroups(config, groups)]);
     return TrainingPass.compile(on, config, loaded.weights, capacity);
   };
