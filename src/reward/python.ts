@@ -61,10 +61,9 @@ export function readFloat(text: string): number | undefined {
 /** Python's `round(value, 2)`: to the nearest hundredth of the exact value, ties to even. */
 export function roundHundredths(value: number): number {
   const size = Math.abs(value);
-  const up = Number(size.toFixed(2));
-  // Only multiples of 1/8 tie; toFixed takes the larger neighbour, Python the even one.
-  const tie = size < 2 ** 46 && (size * 8) % 2 === 1;
-  const odd = tie && Math.round(up * 100) % 2 === 1;
-  const rounded = odd ? Number((up - 0.01).toFixed(2)) : up;
-  return value < 0 ? -rounded : rounded;
+  let text = size.toFixed(2);
+  // Only odd multiples of 1/8 tie; toFixed takes the larger neighbour, Python the even one.
+  const last = Number(text.at(-1));
+  if ((size * 8) % 2 === 1 && last % 2 === 1) text = `${text.slice(0, -1)}${last - 1}`;
+  return value < 0 ? -Number(text) : Number(text);
 }
