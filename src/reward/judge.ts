@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { appendLine, exists, readText } from "#io";
-import { ConfigError } from "../core/errors.ts";
+import { ConfigError, DataError } from "../core/errors.ts";
 import { JudgeClient } from "./judge-client.ts";
 import { JUDGE_PROMPTS, JUDGE_SCALES, judgePrompt, readJudgeReply } from "./judge-reply.ts";
-import { type AsyncReward, defineReward } from "./reward.ts";
+import { type AsyncReward, defineReward, type RewardRow } from "./reward.ts";
 import { firstBlock, goldOf } from "./tags.ts";
 
 /** How a judge is reached and asked. */
@@ -61,7 +61,8 @@ export interface JudgeSurroundings {
  *
  * The same prompt is asked once: replies are kept by the content of prompt, model and service. Only
  * replies that could be read are kept. A judge that fails or says no score throws, and so has no
- * score in the sum; `RewardScorer` counts and reports that.
+ * score in the sum; `RewardScorer` counts and reports that. So does a row without the question that
+ * the prompt shows.
  *
  * Source: the role of HumanMLLM/HumanOmniV2's judges (`similarity`, 9bf0e6f, 2025-07-01), where a
  * failure scores 0; the prompts are aubade's.
@@ -83,10 +84,17 @@ export function judgeReward(options: JudgeOptions, around: JudgeSurroundings = {
   return defineReward("judge", async ({ text }, row) => {
     const completion = part === "answer" ? firstBlock(text, "answer") : text;
     if (completion === undefined || completion.trim() === "") return 0;
+    if (!row.question && template.includes("{question}")) throw noQuestion(row);
     const texts = { question: row.question ?? "", reference: goldOf(row), completion };
     const prompt = judgePrompt(template, texts);
     const key = await digest(JSON.stringify([url, model, scale, temperature, prompt]));
     return cache.get(key, async () => readJudgeReply(await client.ask(prompt), scale));
+  });
+}
+
+function noQuestion(row: RewardRow): DataError {
+  return new DataError("judge-question", `Row ${row.id} has no question for the judge's prompt.`, {
+    hint: "Give the row its `question` beside its prompt, or the judge a prompt without {question}.",
   });
 }
 

@@ -100,6 +100,17 @@ describe("a judge", () => {
     expect(asked[0]!.authorization).toBe(undefined);
   });
 
+  test("is not asked without the question that its prompt shows", async () => {
+    const { url, asked } = await service((_, response) => say(response, "Yes"));
+    const row = { id: "r", answer: "a red ball" };
+    await expect(judge(url).score(completion("x"), row)).rejects.toThrow(
+      "Row r has no question for the judge's prompt. Give the row its `question`",
+    );
+    expect(asked).toEqual([]);
+    const prompt = "{reference}? {completion}";
+    expect(await judge(url, { prompt }).score(completion("x"), row)).toBe(1);
+  });
+
   test("is not asked about an empty answer", async () => {
     const { url, asked } = await service((_, response) => say(response, "Yes"));
     expect(await judge(url).score(completion(" "), ROW)).toBe(0);
