@@ -26,6 +26,8 @@ export interface DataRow {
 export interface DataSet {
   /** Number of rows. */
   readonly length: number;
+  /** Whether all rows take as many tokens, so that one speaks for all; default false. */
+  readonly alike?: boolean;
   /** Row `index`, 0 to `length` - 1. */
   row(index: number): DataRow;
 }

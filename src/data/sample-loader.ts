@@ -1,7 +1,7 @@
-import type { LoadedMedium } from "../models/process/media.ts";
 import { loadMedium } from "../models/process/media.ts";
 import type { Processor, ProcessOptions } from "../models/process/processor.ts";
 import type { Sample } from "../models/process/sample.ts";
+import { MediaCache } from "./media-cache.ts";
 import { mediaParts, type Conversation, type MediaPart } from "../text/chat-template.ts";
 
 /** A row that can be made into a sample. */
@@ -13,16 +13,20 @@ export interface SampleRow {
 /** Files that are decoded at a time; the decoders have threads of their own. */
 const CONCURRENCY = 2;
 
-/** Decodes and processes rows; decoded media are kept, so that a file is decoded once. */
+/** Decodes and processes rows; decoded media are kept within limits, see {@link MediaCache}. */
 export class SampleLoader {
   readonly #processor: Processor;
   readonly #options: ProcessOptions;
-  readonly #media = new Map<string, Promise<LoadedMedium>>();
+  readonly #media: MediaCache;
 
-  /** @param options how rows are processed: controls, budget, limits of pixels. */
-  constructor(processor: Processor, options: ProcessOptions = {}) {
+  /**
+   * @param options how rows are processed: controls, budget, limits of pixels.
+   * @param media decoded media, to share them.
+   */
+  constructor(processor: Processor, options: ProcessOptions = {}, media = new MediaCache()) {
     this.#processor = processor;
     this.#options = options;
+    this.#media = media;
   }
 
   /**
@@ -35,13 +39,8 @@ export class SampleLoader {
     const media = await Promise.all(
       parts.map((part) => {
         // Bytes have no name that tells them apart; only files and addresses are kept.
-        const key = isNamed(part) ? JSON.stringify(part) : undefined;
-        let medium = key === undefined ? undefined : this.#media.get(key);
-        if (medium === undefined) {
-          medium = loadMedium(part, this.#processor.media, this.#options);
-          if (key !== undefined) this.#media.set(key, medium);
-        }
-        return medium;
+        const load = () => loadMedium(part, this.#processor.media, this.#options);
+        return isNamed(part) ? this.#media.get(JSON.stringify(part), load) : load();
       }),
     );
     return this.#processor.process(
@@ -70,13 +69,12 @@ export class SampleLoader {
 
   /** A loader that shares the decoded media and processes them otherwise. */
   with(options: ProcessOptions): SampleLoader {
-    const loader = new SampleLoader(this.#processor, { ...this.#options, ...options });
-    for (const [key, medium] of this.#media) loader.#media.set(key, medium);
-    return loader;
+    return new SampleLoader(this.#processor, { ...this.#options, ...options }, this.#media);
   }
 }
 
 function isNamed(part: MediaPart): boolean {
   if (part.type === "video") return typeof part.video === "string";
-  return part.type === "audio" && typeof part.audio === "string";
+  if (part.type === "image") return typeof part.image === "string";
+  return typeof part.audio === "string";
 }

@@ -30,6 +30,20 @@ export const dataSchema = z.strictObject({
     .describe(
       "Template that makes a prompt of `question`, `options` and `media` (docs/rewards.md).",
     ),
+  check_rows: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Whether every row that the run will use is decoded and measured before training; otherwise " +
+        "only the first is, and one that does not fit ends the run when its turn comes.",
+    ),
+  over_budget: z
+    .enum(["stop", "leave_out"])
+    .default("stop")
+    .describe(
+      "What becomes of rows that do not fit: `stop` ends the run before it trains, `leave_out` names " +
+        "them, goes on without them and counts them at every step.",
+    ),
   seed: z
     .int()
     .min(0)

@@ -17,6 +17,8 @@ export interface ConsoleTarget {
 const REDRAW_MS = 100;
 const PLAIN_PROGRESS_MS = 10_000;
 const RECENT_STEPS = 10;
+/** Rows that do not fit of which the console tells. */
+const SHOWN_ROWS = 5;
 const ESCAPE = "\u001b";
 const CLEAR_LINE = `\r${ESCAPE}[2K`;
 const STYLE_CODE = new RegExp(`(${ESCAPE}\\[[0-9;]*m)`);
@@ -101,6 +103,8 @@ export class ConsoleLine {
       }
       case "health":
         return this.#health(event.data as RunEvents["health"]);
+      case "rows_over_budget":
+        return this.#leftOut(event.data as RunEvents["rows_over_budget"]);
       case "warning": {
         const { message } = event.data as RunEvents["warning"];
         return this.print(`${this.#paint("33", "warning:")} ${message}`);
@@ -109,6 +113,14 @@ export class ConsoleLine {
         return this.end();
     }
   };
+
+  #leftOut({ rows, checked }: RunEvents["rows_over_budget"]): void {
+    const head = `${rows.length} of ${checked} rows do not fit and are left out:`;
+    this.print(`${this.#paint("33", "warning:")} ${head}`);
+    for (const { message } of rows.slice(0, SHOWN_ROWS)) this.print(`  ${message}`);
+    const more = rows.length - SHOWN_ROWS;
+    if (more > 0) this.print(`  and ${more} more, which events.jsonl names`);
+  }
 
   #model({ parameters, tensors, trained, storage, inexact }: RunEvents["model"]): void {
     const parts = [`model: ${countText(parameters)} weights (${countText(tensors)} tensors)`];

@@ -1,8 +1,7 @@
 import type { Events } from "../core/events.ts";
 import { reportSpan } from "../core/run-events.ts";
-import { SampleLoader } from "../data/sample-loader.ts";
 import { openData } from "../data/open.ts";
-import type { DataSet } from "../data/row.ts";
+import type { DataRow, DataSet } from "../data/row.ts";
 import { RowOrder } from "../data/row-order.ts";
 import type { Model } from "../models/model.ts";
 import type { Processor } from "../models/process/processor.ts";
@@ -13,7 +12,8 @@ import { rolloutMetrics } from "./rollout-metrics.ts";
 import type { RunSettings, TrainOptions } from "./run-interface.ts";
 import { Reference } from "./reference.ts";
 import { learningRateAt } from "./schedule.ts";
-import { checkBudget, runRewards } from "./setup.ts";
+import { budgetedLoader, checkRows } from "./row-budget.ts";
+import { runRewards } from "./setup.ts";
 import type { Cursor, TrainingTask } from "./task.ts";
 
 /** What a task is made of. */
@@ -23,6 +23,8 @@ interface Parts {
   reference: Reference | undefined;
   dataset: DataSet;
   order: RowOrder;
+  /** Indices of rows that do not fit. */
+  leftOut: ReadonlySet<number>;
 }
 
 /** GRPO as a task of the training loop: rows in order, one rollout batch per step. */
@@ -35,6 +37,7 @@ export class GrpoTask implements TrainingTask {
   readonly #trainer: GrpoTrainer;
   readonly #dataset: DataSet;
   readonly #order: RowOrder;
+  readonly #leftOut: ReadonlySet<number>;
 
   /** Makes the clips that the run will use, checks its rows, and sets the trainer up. */
   static async create(
@@ -47,11 +50,13 @@ export class GrpoTask implements TrainingTask {
     const { data, train, rollout } = settings;
     const orderOf = (length: number) => new RowOrder(length, train.seed, train.shuffle_dataset);
     const perStep = train.prompts_per_step * rollout.over_sampling * rollout.max_batches_per_step;
-    const used = (length: number) => orderOf(length).used(train.max_steps * Math.ceil(perStep));
+    const wanted = train.max_steps * Math.ceil(perStep);
+    const used = (length: number) => orderOf(length).used(wanted);
     const dataset = await openData("train", data, used, events);
     const order = orderOf(dataset.length);
-    const loader = new SampleLoader(processor);
-    await checkBudget(loader, processor, dataset.row(order.at(0)), settings);
+    const loader = budgetedLoader(processor, settings);
+    const check = { processor, settings, dataset, order, events };
+    const leftOut = await checkRows(loader, check, wanted);
     const optimizer = await AdamW.create(model.device, model.weights.trained, train, isDecayed);
     const measured = train.beta > 0 || train.measure_kl;
     const copies = { offload: train.ref_model_offload };
@@ -75,6 +80,7 @@ export class GrpoTask implements TrainingTask {
       reference: moving,
       dataset,
       order,
+      leftOut,
     });
   }
 
@@ -86,6 +92,7 @@ export class GrpoTask implements TrainingTask {
     this.reference = parts.reference;
     this.#dataset = parts.dataset;
     this.#order = parts.order;
+    this.#leftOut = parts.leftOut;
     this.totalSteps = settings.train.max_steps;
   }
 
@@ -93,8 +100,16 @@ export class GrpoTask implements TrainingTask {
   async step(cursor: Cursor): Promise<{ metrics: Record<string, number>; tokens: number }> {
     const { train } = this.#settings;
     let consumed = cursor.samplesConsumed;
-    const next = (count: number) =>
-      Array.from({ length: count }, () => this.#dataset.row(this.#order.at(consumed++)));
+    let leftOut = 0;
+    const next = (count: number) => {
+      const rows: DataRow[] = [];
+      while (rows.length < count) {
+        const index = this.#order.at(consumed++);
+        if (this.#leftOut.has(index)) leftOut++;
+        else rows.push(this.#dataset.row(index));
+      }
+      return rows;
+    };
     const rate = learningRateAt(train, cursor.step, this.totalSteps);
     const { draw, entropyControl } = cursor;
     const place = { step: cursor.step + 1, draw, rate, entropyControl };
@@ -106,7 +121,7 @@ export class GrpoTask implements TrainingTask {
     );
     cursor.step++;
     cursor.draw += result.batches;
-    cursor.samplesConsumed += result.rows;
+    cursor.samplesConsumed = consumed;
     cursor.entropyControl = result.entropyControl;
     const { reference } = this;
     if (reference !== undefined && cursor.step % train.ref_model_sync_steps === 0) {
@@ -117,6 +132,7 @@ export class GrpoTask implements TrainingTask {
       tokens: result.tokens,
       metrics: {
         ...result.metrics,
+        "data/rows_over_budget": leftOut,
         ...rolloutMetrics({
           ...{ rewards, parts, lengths, ended, sizes },
           correct: result.correct,

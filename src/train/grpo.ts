@@ -71,8 +71,6 @@ export interface GrpoStep {
   tokens: number;
   /** Rollout batches that the step drew. */
   batches: number;
-  /** Rows that it consumed. */
-  rows: number;
   /** The adaptive entropy bonus after the step; null where there is none. */
   entropyControl: EntropyControl | null;
 }
@@ -81,7 +79,6 @@ export interface GrpoStep {
 interface Drawn {
   groups: RolloutGroup[];
   batches: number;
-  rows: number;
   /** Sampled tokens of all batches, those of groups that were dropped too. */
   sampled: number;
   /** Samples whose features the generator holds; undefined when it took several batches. */
@@ -179,7 +176,6 @@ export class GrpoTrainer {
       formatted: verdicts.formatted,
       tokens,
       batches: drawn.batches,
-      rows: drawn.rows,
       metrics: {
         ...metrics,
         ...measured,
@@ -226,11 +222,10 @@ export class GrpoTrainer {
     };
     const useful: RolloutGroup[] = [];
     const level: RolloutGroup[] = [];
-    const drawn: Omit<Drawn, "groups"> = { batches: 0, rows: 0, sampled: 0, held: undefined };
+    const drawn: Omit<Drawn, "groups"> = { batches: 0, sampled: 0, held: undefined };
     while (drawn.batches < rollout.max_batches_per_step && useful.length < wanted) {
       const rows = next(Math.ceil((wanted - useful.length) * rollout.over_sampling));
       const groups = await rollOut(setup, rows, { draw: draw + drawn.batches++, step });
-      drawn.rows += rows.length;
       drawn.held = drawn.batches === 1 ? groups.map(({ sample }) => sample) : undefined;
       for (const group of groups) {
         drawn.sampled += group.completions.reduce((sum, { ids }) => sum + ids.length, 0);

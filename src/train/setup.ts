@@ -1,10 +1,7 @@
-import { ConfigError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
-import { SampleLoader } from "../data/sample-loader.ts";
 import type { DataRow } from "../data/row.ts";
 import type { Device } from "../gpu/device.ts";
 import { Model } from "../models/model.ts";
-import type { Processor } from "../models/process/processor.ts";
 import { reportedLoading, reportModel } from "../models/run-model.ts";
 import { adapterLayers, trains } from "../models/tuning.ts";
 import type { Training } from "../models/weights.ts";
@@ -53,40 +50,4 @@ export async function runRewards(
   const { seed } = settings.train;
   const named = await configuredRewards(settings.rewards, { seed, runFolder, configUrl });
   return [...named, ...rewards];
-}
-
-/**
- * Checks every row against the model's context before training starts.
- *
- * Rows of the tiny task are alike, so the first one speaks for all.
- *
- * @throws {DataError} `prompt-over-budget` that names the row and what would fit.
- */
-export async function checkBudget(
-  loader: SampleLoader,
-  processor: Processor,
-  row: DataRow,
-  settings: RunSettings,
-): Promise<void> {
-  const sample = await loader.load(row);
-  const { max_completion_length: completion } = settings.rollout;
-  const { max_tokens_per_pass: budget } = settings.train;
-  const prompt = sample.inputIds.length;
-  const context = processor.config.text.maxPositions;
-  if (sample.nextPos + completion > context) {
-    throw new ConfigError(
-      "prompt-over-context",
-      `${row.id} ends at position ${sample.nextPos}; with ${completion} new tokens it passes the model's ${context}.`,
-      { hint: `Set rollout.max_completion_length to at most ${context - sample.nextPos}.` },
-    );
-  }
-  // A group may be split over passes that each compute its prompt again, but not a completion.
-  const least = prompt + completion - 1;
-  if (settings.task === "grpo" && least > budget) {
-    throw new ConfigError(
-      "completion-over-budget",
-      `one completion of ${row.id} takes ${least} tokens (prompt ${prompt} and ${completion - 1}); train.max_tokens_per_pass is ${budget}.`,
-      { hint: `Set train.max_tokens_per_pass to at least ${least}.` },
-    );
-  }
 }

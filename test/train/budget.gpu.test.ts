@@ -1,4 +1,6 @@
+import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
+import type { Events } from "../../src/core/events.ts";
 import { train } from "../../src/train/train.ts";
 import { recorded, TinyWorkplace } from "../helpers/tiny-run.ts";
 
@@ -13,8 +15,14 @@ describe("law 2: what does not fit is named with its numbers before any step", (
     [
       "a completion larger than a pass",
       { train: { max_tokens_per_pass: 60 } },
+      "prompt-over-budget",
+      /^tiny\S*: the prompt has \d+ tokens but 56 are allowed \(\d+ text, .*\)\. Set train\.max_tokens_per_pass to at least \d+ \(prompt \d+ and 4 of a completion\)/,
+    ],
+    [
+      "a completion alone larger than a pass",
+      { train: { max_tokens_per_pass: 4 } },
       "completion-over-budget",
-      /one completion of tiny\S* takes \d+ tokens \(prompt \d+ and 4\).* is 60\. Set .* at least \d+/,
+      /a completion alone takes 4 tokens of a pass; train\.max_tokens_per_pass is 4\. Lower/,
     ],
     [
       "a completion beyond the context",
@@ -32,8 +40,89 @@ describe("law 2: what does not fit is named with its numbers before any step", (
     const { events, list } = recorded("step", "checkpoint");
     const config = place.config({ ...change, device: { tier: inject("tier").toUpperCase() } });
     const failed = train(config, { events, stop: new AbortController().signal });
-    await expect(failed).rejects.toMatchObject({ name: "ConfigError", code });
+    await expect(failed).rejects.toMatchObject({ code });
     await expect(failed).rejects.toThrow(message);
     expect(list).toEqual([]);
+  });
+
+  describe("rows of one's own", () => {
+    const words = (count: number) => Array(count).fill("what").join(" ");
+    /** Four rows, of which the second and the fourth have prompts of over 90 tokens. */
+    const lines = [3, 80, 5, 90].map((count, i) => ({
+      ...{ id: `row ${i}`, answer: "A" },
+      prompt: [{ role: "user", content: words(count) }],
+    }));
+
+    async function run(data: object, more: object[] = [], train: object = {}) {
+      const path = place.path("rows.jsonl");
+      await writeFile(path, [...lines, ...more].map((line) => JSON.stringify(line)).join("\n"));
+      const recording = recorded("step", "rollout", "rows_over_budget");
+      const config = place.config({
+        device: { tier: inject("tier").toUpperCase() },
+        data: { name: "jsonl", path, ...data },
+        eval: { name: null },
+        train: {
+          ...{ max_tokens_per_pass: 60, max_steps: 3, prompts_per_step: 1 },
+          ...{ shuffle_dataset: false },
+          ...train,
+        },
+      });
+      const { events, list } = recording;
+      return { done: trainOn(config, events), list };
+    }
+    const trainOn = (config: Parameters<typeof train>[0], events: Events) =>
+      train(config, { events, stop: new AbortController().signal });
+
+    it("that do not fit are all named, with their numbers and what would fit", async () => {
+      const { done, list } = await run({});
+      await expect(done).rejects.toMatchObject({ name: "DataError", code: "rows-over-budget" });
+      await expect(done).rejects.toThrow(
+        /^2 of 4 rows do not fit\. row 1: the prompt has (\d+) tokens but 56 .* row 3: the prompt has .* data\.over_budget to leave_out/,
+      );
+      expect(list).toEqual([]);
+    });
+
+    it("that do not fit are left out where that is asked for, told once and counted", async () => {
+      const { done, list } = await run({ over_budget: "leave_out" });
+      await done;
+      const of = (kind: string) => list.filter((event) => event.kind === kind).map((e) => e.data);
+      expect(of("rows_over_budget")).toEqual([
+        {
+          checked: 4,
+          rows: ["row 1", "row 3"].map((row) => ({
+            row,
+            message: expect.stringContaining(`${row}: the prompt has`) as string,
+          })),
+        },
+      ]);
+      const counts = of("step").map(
+        ({ metrics }) => (metrics as Record<string, number>)["data/rows_over_budget"],
+      );
+      expect(counts).toEqual([0, 1, 1]);
+      expect(of("rollout").map(({ sample }) => sample)).toEqual(
+        ["row 0", "row 0", "row 2", "row 2", "row 0", "row 0"], // two completions each
+      );
+    });
+
+    it("that cannot be read end the run before its first step", async () => {
+      const broken = {
+        answer: "A",
+        prompt: [{ role: "user", content: [{ type: "audio", audio: "nowhere.wav" }] }],
+      };
+      const { done, list } = await run({ over_budget: "leave_out" }, [broken], { max_steps: 5 });
+      await expect(done).rejects.toThrow(/nowhere\.wav/);
+      expect(list).toEqual([]);
+    });
+
+    it("of which only the first is checked end the run when their turn comes", async () => {
+      const { done, list } = await run({ check_rows: false });
+      await expect(done).rejects.toMatchObject({ code: "prompt-over-budget" });
+      expect(list.filter(({ kind }) => kind === "step")).toHaveLength(1);
+    });
+
+    it("that all do not fit are no data set, whatever is asked for", async () => {
+      const { done } = await run({ over_budget: "leave_out" }, [], { max_tokens_per_pass: 8 });
+      await expect(done).rejects.toThrow(/^4 of 4 rows do not fit/);
+    });
   });
 });

@@ -78,6 +78,8 @@ export function clipFolderName(seed: number): string {
  */
 export class TinyDataset {
   readonly split: Split;
+  /** Every clip has the same size and length. */
+  readonly alike = true;
   /** Number of rows. */
   readonly length: number;
   readonly #folder: string;

@@ -16,6 +16,14 @@ export interface PromptMeasure {
   audio: number;
 }
 
+/** How many tokens a prompt may have, and how a user makes it more. */
+export interface BudgetOptions {
+  /** Most tokens of a prompt; a longer one is an error, never cut. */
+  maxPromptTokens?: number | undefined;
+  /** Says how to make room for so many, for the error. Default: "Raise the budget to ...". */
+  raiseBudget?: ((tokens: number) => string) | undefined;
+}
+
 /**
  * Checks that a prompt fits, and else says what would.
  *
@@ -25,7 +33,7 @@ export function checkBudget(
   measure: PromptMeasure,
   planned: readonly PlannedMedium[],
   vision: VisionConfig | undefined,
-  maxPromptTokens: number,
+  { maxPromptTokens = Infinity, raiseBudget = raise }: BudgetOptions,
 ): void {
   const { row, tokens, text, audio } = measure;
   if (tokens <= maxPromptTokens) return;
@@ -39,8 +47,12 @@ export function checkBudget(
   throw new DataError(
     "prompt-over-budget",
     `${row}: the prompt has ${tokens} tokens but ${maxPromptTokens} are allowed (${parts}).`,
-    { hint: advice(measure, planned, vision, maxPromptTokens - text - audio) },
+    { hint: advice(measure, planned, vision, maxPromptTokens - text - audio, raiseBudget) },
   );
+}
+
+function raise(tokens: number): string {
+  return `Raise the budget to ${tokens}`;
 }
 
 /** What would fit, where all pictures shrink alike: fewer pixels each, or fewer frames. */
@@ -49,12 +61,13 @@ function advice(
   planned: readonly PlannedMedium[],
   vision: VisionConfig | undefined,
   room: number,
+  raiseBudget: (tokens: number) => string,
 ): string {
-  const raise = `Raise the budget to ${tokens}`;
+  const raised = raiseBudget(tokens);
   const slices = planned.map(({ shape }) => (shape.kind === "audio" ? 0 : shape.grid[0]));
   const total = slices.reduce((sum, count) => sum + count, 0);
   if (vision === undefined || visionCount === 0 || room < 1)
-    return `${raise} or shorten text and sound.`;
+    return `${raised} or shorten text and sound.`;
   const cellPixels = (vision.patchSize * vision.mergeSize) ** 2;
   const cells = Math.floor(room / total);
   const choices: string[] = [];
@@ -67,5 +80,5 @@ function advice(
   const { temporalPatchSize } = vision;
   const fewer = Math.floor((room * frames) / visionCount / temporalPatchSize) * temporalPatchSize;
   if (frames > 0 && fewer >= temporalPatchSize) choices.push(`choose ${fewer} frames of video`);
-  return `${[raise, ...choices].join(", or ")}.`;
+  return `${[raised, ...choices].join(", or ")}.`;
 }

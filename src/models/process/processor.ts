@@ -10,7 +10,7 @@ import {
   type RenderOptions,
 } from "../../text/chat-template.ts";
 import { Tokenizer } from "../../text/tokenizer.ts";
-import { checkBudget, type PromptMeasure } from "./budget.ts";
+import { type BudgetOptions, checkBudget, type PromptMeasure } from "./budget.ts";
 import type { ModelConfig } from "../config.ts";
 import { isAdapterFolder, readAdapterConfig } from "../adapter-folder.ts";
 import { parseModelConfig } from "../families.ts";
@@ -33,10 +33,7 @@ export interface ProcessRequest {
 }
 
 /** How a row is processed. */
-export interface ProcessOptions extends RenderOptions, MediaOptions, Controls {
-  /** Most tokens of a prompt; a longer one is an error, never cut. */
-  maxPromptTokens?: number | undefined;
-}
+export interface ProcessOptions extends RenderOptions, MediaOptions, Controls, BudgetOptions {}
 
 /** The parts of a processor. */
 export interface ProcessorParts {
@@ -218,7 +215,7 @@ export class Processor {
       layout.audioRows.length,
     ];
     const measure = { row, tokens, text: tokens - vision - audio, vision, audio };
-    checkBudget(measure, planned, this.config.vision, options.maxPromptTokens ?? Infinity);
+    checkBudget(measure, planned, this.config.vision, options);
     return { layout, planned, measure };
   }
 }
