@@ -157,7 +157,9 @@ describe("a policy that says systemsystemsystem (F11)", () => {
     const { found, rows } = await attempt("stray");
     const texts = (await rows("rollouts.jsonl")).map(({ text }) => text as string);
     expect(texts.some((text) => /system(?!system)./.test(text))).toBe(true);
-    expect(found("repetition")!.message).toMatch(/one token makes \d+ % of it/);
+    expect(found("repetition")!.message).toMatch(
+      /\(the first: (one token makes \d+ % of it|the same token \d+ times|"\w+" \d+ times makes)/,
+    );
     expect(found("repetition")!.example).toMatch(/systemsystem/);
   });
 });
