@@ -9,6 +9,9 @@ import { endsWithAnswer } from "./open-answer.ts";
 import { defineReward, type RewardRow } from "./reward.ts";
 import { goldOf } from "./tags.ts";
 
+/** The problem type of choices that may have several right options, one of them all the same. */
+const SEVERAL = "emer_ov_mc";
+
 /**
  * Finds the letter of the option that a completion names last, or undefined.
  *
@@ -117,8 +120,10 @@ function lastWhole(text: string, words: string): number {
  * where what follows the thought, or the last `<answer>` block in it, ends with it.
  */
 export const accuracyReward = defineReward("accuracy", ({ text }, row) => {
-  const letter = goldLetter(row);
+  const several = row.problem_type === SEVERAL;
+  const letter = several ? undefined : goldLetter(row);
   if (letter !== undefined) return lenientAnswer(text, row) === letter ? 1 : 0;
   const { region, block } = partsOf(text);
-  return endsWithAnswer(block.trim() === "" ? untagged(region) : block, goldOf(row)) ? 1 : 0;
+  const said = block.trim() === "" ? untagged(region) : block;
+  return endsWithAnswer(said, goldOf(row), several || undefined) ? 1 : 0;
 });

@@ -13,9 +13,9 @@ const LETTERS = /(?<![\p{L}\p{N}])[a-z](?![\p{L}\p{N}])/gu;
 /**
  * Whether `said` ends with the right answer: with its number, or its words in order. Items that
  * commas part may stand in any order, and must be all that the last line has; of single letters,
- * all the letters. Case and punctuation do not count.
+ * all the letters. Case and punctuation do not count. With `list`, one item is a list too.
  */
-export function endsWithAnswer(said: string, gold: string): boolean {
+export function endsWithAnswer(said: string, gold: string, list = gold.includes(",")): boolean {
   const end = said.slice(-(LONGEST + gold.length)).toLowerCase();
   const right = readWide(gold);
   if (right !== undefined) {
@@ -28,7 +28,7 @@ export function endsWithAnswer(said: string, gold: string): boolean {
   const [words, wanted] = [wordsOf(end), wordsOf(gold.toLowerCase())];
   if (wanted.length === 0) return false;
   const items = gold.split(",").map((item) => wordsOf(item.toLowerCase()).join(" "));
-  if (items.length === 1) return words.slice(-wanted.length).join(" ") === wanted.join(" ");
+  if (!list) return words.slice(-wanted.length).join(" ") === wanted.join(" ");
   const line = end.trimEnd().split(/[\n:]/).at(-1)!;
   const letters = items.every((item) => item.length === 1);
   const found = letters

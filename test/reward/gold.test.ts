@@ -85,6 +85,16 @@ describe("accuracy", () => {
     expect(accuracyReward.score(completion(text), row(answer, options))).toBe(score);
   });
 
+  test("of a choice of several is of the whole set, also where one option is right", () => {
+    const one = { ...row("C", LETTERED), problem_type: "emer_ov_mc" };
+    const score = (text: string, of: RewardRow) => accuracyReward.score(completion(text), of);
+    expect(score("<answer>C</answer>", one)).toBe(1);
+    expect(score("<answer>B,C</answer>", one)).toBe(0);
+    expect(score("<answer>C, C</answer>", one)).toBe(1);
+    expect(score("<answer>C,B</answer>", { ...one, answer: "B,C" })).toBe(1);
+    expect(score("It is C.", one)).toBe(1);
+  });
+
   test.each(["x", " ", "1", "1,", "a,", "<", "1e"])("reads a megabyte of %j at once", (unit) => {
     const text = unit.repeat((1 << 20) / unit.length);
     for (const answer of ["42", "B,C", "the words"]) {
