@@ -2,7 +2,6 @@ import { describe, expect, test } from "vitest";
 import { CONTEXT_SYSTEM_PROMPT, contextPrompt } from "../../../src/data/prompts/context.ts";
 import { pythonList, type PromptRow } from "../../../src/data/prompts/prompt.ts";
 import { PROMPTS, type PromptName } from "../../../src/data/prompts/prompts.ts";
-import { lettered, unlettered } from "../../../src/text/option-letters.ts";
 
 const ROW: PromptRow = {
   id: "r",
@@ -132,20 +131,6 @@ describe("context-think-answer", () => {
 });
 
 describe("options", () => {
-  test("keep letters that they have", () => {
-    expect(lettered(["A. Urgent", "B. Calm"])).toEqual(["A. Urgent", "B. Calm"]);
-    expect(lettered(["A.first", "B.second"])).toEqual(["A.first", "B.second"]);
-    expect(lettered(["(A) x", "(B) y"])).toEqual(["(A) x", "(B) y"]);
-    expect(lettered(["A cat", "Bees"])).toEqual(["A. A cat", "B. Bees"]);
-    expect(lettered(["A. D. Roe", "Someone"])).toEqual(["A. A. D. Roe", "B. Someone"]);
-  });
-
-  test("lose the letters that they have", () => {
-    expect(unlettered(["A. Urgent", "(B) Calm"])).toEqual(["Urgent", "Calm"]);
-    expect(unlettered(["A. D. Roe", "Someone"])).toEqual(["A. D. Roe", "Someone"]);
-    expect(unlettered(["B. x", "A. y"])).toEqual(["B. x", "A. y"]);
-  });
-
   test("past Z have no letters", () => {
     const options = (count: number) => Array.from({ length: count }, (_, at) => `o${at}`);
     const named = ["intent", "daily-omni", "context-think-answer"] as const;
