@@ -5,7 +5,7 @@ import type { Feed } from "../../src/models/feed.ts";
 import type { ModelWeights } from "../../src/models/weights.ts";
 import { useDevice } from "../helpers/device.ts";
 import { loadGoldenModel } from "../helpers/golden.ts";
-import { PROMPTS } from "../helpers/modalities.ts";
+import { OMNI_GOLDENS } from "../helpers/modalities.ts";
 import {
   capacityOf,
   EVERYTHING,
@@ -24,8 +24,7 @@ describe("one plan for every mix of lengths", () => {
   beforeAll(async () => {
     ({ config, weights } = await loadGoldenModel(device(), "tiny-a", EVERYTHING));
     const prompts: PromptWithMedia[] = [];
-    for (const name of PROMPTS["omni/tiny-a"])
-      prompts.push(await treePrompt("omni/tiny-a", name, config));
+    for (const name of OMNI_GOLDENS) prompts.push(await treePrompt("omni/tiny-a", name, config));
     const random = new Random(2026, "data");
     feeds = Array.from({ length: 100 }, (_, mix) => {
       const groups = Array.from({ length: 1 + random.integer(3) }, () => {

@@ -57,22 +57,24 @@ const MADE: Readonly<Record<string, readonly Medium[]>> = {
   ],
 };
 
+/** The goldens of Omni's tiny-a whose prompts are used as trees. */
+export const OMNI_GOLDENS = [
+  "text",
+  "image",
+  "two-images",
+  "video",
+  "audio",
+  "audio-edges",
+  "audio-and-video",
+  "av",
+  "av-slow",
+  "av-fast",
+  "mixed",
+] as const;
+
 /** The prompts of every tiny model: of goldens, else made; every set of media that a family takes. */
 export const PROMPTS = {
-  "omni/tiny-a": [
-    "text",
-    "image",
-    "two-images",
-    "video",
-    "audio",
-    "audio-edges",
-    "audio-and-video",
-    "av",
-    "av-slow",
-    "av-fast",
-    "mixed",
-    ...Object.keys(MADE),
-  ],
+  "omni/tiny-a": [...OMNI_GOLDENS, ...Object.keys(MADE)],
   "omni/tiny-b": ["text", "av", "audio+video+image", "av+audio+image+video"],
   "vl/tiny-a": [
     "text",
