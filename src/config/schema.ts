@@ -47,7 +47,9 @@ export const outputSchema = z.strictObject({
   rollouts: z
     .boolean()
     .default(true)
-    .describe("Whether every completion is written to rollouts.jsonl."),
+    .describe(
+      "Whether every completion is written to rollouts.jsonl, every answer to answers.jsonl.",
+    ),
   tensorboard: z.boolean().default(true).describe("Whether TensorBoard events are written."),
   trace: z
     .boolean()

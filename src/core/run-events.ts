@@ -29,13 +29,19 @@ export interface RunEvents {
   step: { step: number; totalSteps: number; metrics: Record<string, number> };
   /** A completion is rewarded: one record for rollouts.jsonl. */
   rollout: Record<string, unknown>;
+  /** A question of an evaluation is answered: one record for answers.jsonl. */
+  answer: Record<string, unknown>;
   /** An evaluation is done: intact, or under a control. */
   evaluation: {
     step: number;
     when: "before" | "during" | "after";
     control: "muted" | "blank" | null;
     questions: number;
+    /** Questions that could not be asked; each counts as wrong. */
+    failed: number;
     scores: Scores;
+    /** The run's rewards over the answers: by metric name, such as `reward` or `rewards/format/std`. */
+    rewards: Record<string, number>;
   };
   /**
    * Part of something long is done, such as `evaluating`; rates are measured where they lack.

@@ -1,11 +1,13 @@
 import type { Events } from "../core/events.ts";
-import { report, type Scores } from "../core/run-events.ts";
+import { report, type RunEvents, type Scores } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
 import type { DataRow } from "../data/row.ts";
 import type { Processor } from "../models/process/processor.ts";
 import { formatReward } from "../reward/format.ts";
 import { accuracyReward } from "../reward/lenient-answer.ts";
-import type { Completion } from "../reward/reward.ts";
+import type { Completion, Score } from "../reward/reward.ts";
+import type { RewardScorer } from "../reward/scorer.ts";
+import { summarise } from "../reward/summarise.ts";
 import {
   DEFAULT_SAMPLING,
   type GeneratedCompletion,
@@ -22,6 +24,10 @@ export interface Evaluation {
   loader: SampleLoader;
   rows: readonly DataRow[];
   maxNewTokens: number;
+  /** The rewards of a run, measured beside the scores; none when left out. */
+  scorer?: RewardScorer<DataRow> | undefined;
+  /** What the records of the answers say of the evaluation. */
+  place: Pick<RunEvents["evaluation"], "step" | "when" | "control">;
   events: Events;
   /** Checked between batches: an abort ends the evaluation without a result. */
   stop?: AbortSignal;
@@ -34,6 +40,8 @@ export interface EvaluationResult {
   scores: Scores;
   questions: number;
   failed: number;
+  /** Means and deviations of the run's rewards, under the names of metrics. */
+  rewards: Record<string, number>;
 }
 
 /**
@@ -57,11 +65,12 @@ export function asCompletion(
  * @returns undefined when stopped.
  */
 export async function evaluate(run: Evaluation): Promise<EvaluationResult | undefined> {
-  const { generator, processor, loader, rows, events } = run;
+  const { generator, processor, loader, rows, events, scorer } = run;
   const right = new Map<string, number>();
   const asked = new Map<string, number>();
   let formatted = 0;
   let failed = 0;
+  const scored: Score[] = [];
   const options = { ...DEFAULT_SAMPLING, temperature: 0, maxNewTokens: run.maxNewTokens };
   for (let start = 0; start < rows.length; start += BATCH) {
     if (run.stop?.aborted === true) return undefined;
@@ -83,11 +92,27 @@ export async function evaluate(run: Evaluation): Promise<EvaluationResult | unde
     if (usable.length > 0) {
       const requests = usable.map(({ sample }) => ({ sample, generations: 1, draw: 0 }));
       const groups = await generator.generate(requests, options);
-      usable.forEach(({ row }, i) => {
-        const completion = asCompletion(processor, groups[i]![0]!, { index: 0, draw: 0 });
-        const correct = accuracyReward.score(completion, row) ?? 0;
+      const answers = usable.map(({ row }, i) => ({
+        row,
+        completions: [asCompletion(processor, groups[i]![0]!, { index: 0, draw: 0 })],
+      }));
+      const scores = await scorer?.scoreGroups(answers);
+      answers.forEach(({ row, completions: [completion] }, i) => {
+        const correct = accuracyReward.score(completion!, row) ?? 0;
+        const format = formatReward.score(completion!, row) ?? 0;
         right.set(row.kind, (right.get(row.kind) ?? 0) + correct);
-        formatted += formatReward.score(completion, row) ?? 0;
+        formatted += format;
+        const score = scores?.[i]![0];
+        if (score !== undefined) scored.push(score);
+        const { text, finished } = completion!;
+        report(events, "answer", {
+          ...{ ...run.place, sample: row.id, media: row.media, kind: row.kind },
+          ...{ question: row.question, options: row.options, answer: row.answer, text, finished },
+          ...{ correct: correct === 1, format: format === 1 },
+          ...(score && {
+            ...{ reward: score.total, rewards: score.components, reward_errors: score.failures },
+          }),
+        });
       });
     }
     const done = Math.min(rows.length, start + BATCH);
@@ -100,5 +125,19 @@ export async function evaluate(run: Evaluation): Promise<EvaluationResult | unde
     ...(Object.fromEntries(kinds) as Record<string, number>),
     format: formatted / rows.length,
   };
-  return { scores, questions: rows.length, failed };
+  return { scores, questions: rows.length, failed, rewards: rewardMetrics(scored) };
+}
+
+/** Means and deviations (n - 1) as metrics; what is of no answer, or of one only, is left out. */
+function rewardMetrics(scores: readonly Score[]): Record<string, number> {
+  if (scores.length === 0) return {};
+  const { total, components } = summarise(scores);
+  const metrics: Record<string, number | null> = { reward: total.mean, reward_std: total.std };
+  for (const [name, { mean, std, failedShare }] of Object.entries(components)) {
+    metrics[`rewards/${name}/mean`] = mean;
+    metrics[`rewards/${name}/std`] = std;
+    metrics[`rewards/${name}/failed`] = failedShare;
+  }
+  const known = Object.entries(metrics).filter(([, value]) => value !== null);
+  return Object.fromEntries(known) as Record<string, number>;
 }

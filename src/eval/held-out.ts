@@ -7,6 +7,8 @@ import type { DataRow } from "../data/row.ts";
 import { openData } from "../data/open.ts";
 import type { Model } from "../models/model.ts";
 import type { Processor } from "../models/process/processor.ts";
+import { RewardScorer } from "../reward/scorer.ts";
+import type { AsyncReward, WeightedReward } from "../reward/reward.ts";
 import { Generator, tokenFacts } from "../rollout/generator.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
 import { evaluate, type EvaluationResult } from "./evaluate.ts";
@@ -22,11 +24,18 @@ export interface HeldOutSettings {
   eval: EvalConfig;
 }
 
+/** Who hears of an evaluation, and the rewards that it measures besides. */
+export interface HeldOutOptions {
+  events: Events;
+  stop: AbortSignal;
+  /** Those of a run; none when left out. */
+  rewards?: readonly WeightedReward<DataRow, AsyncReward<DataRow>>[] | undefined;
+}
+
 /** Greedy evaluation of a model as it stands, on held-out clips that are decoded once. */
 export class HeldOut {
   readonly #settings: HeldOutSettings;
-  readonly #events: Events;
-  readonly #stop: AbortSignal;
+  readonly #options: HeldOutOptions;
   readonly #processor: Processor;
   readonly #generator: Generator;
   readonly #loader: SampleLoader;
@@ -37,7 +46,7 @@ export class HeldOut {
     model: Model,
     processor: Processor,
     settings: HeldOutSettings,
-    watcher: { events: Events; stop: AbortSignal },
+    options: HeldOutOptions,
   ): Promise<HeldOut> {
     const { name, path, seed, questions } = settings.eval;
     let rows: DataRow[] = [];
@@ -45,7 +54,7 @@ export class HeldOut {
       const { folder, prompt } = settings.data;
       const source = { name, path, seed, clips: questions, folder, prompt };
       const first = Array.from({ length: questions }, (_, i) => i);
-      const set = await openData("held-out", source, () => first, watcher.events);
+      const set = await openData("held-out", source, () => first, options.events);
       if (set.length < questions) {
         throw new ConfigError(
           "too-few-questions",
@@ -55,19 +64,18 @@ export class HeldOut {
       }
       rows = first.map((index) => set.row(index));
     }
-    return new HeldOut(model, processor, settings, watcher, rows);
+    return new HeldOut(model, processor, settings, options, rows);
   }
 
   private constructor(
     model: Model,
     processor: Processor,
     settings: HeldOutSettings,
-    { events, stop }: { events: Events; stop: AbortSignal },
+    options: HeldOutOptions,
     rows: readonly DataRow[],
   ) {
     this.#settings = settings;
-    this.#events = events;
-    this.#stop = stop;
+    this.#options = options;
     this.#processor = processor;
     this.#generator = new Generator(model, tokenFacts(processor));
     this.#loader = new SampleLoader(processor);
@@ -77,8 +85,7 @@ export class HeldOut {
   /** The same questions for another model; what this one held on the device is freed. */
   for(model: Model): HeldOut {
     this.#generator.destroy();
-    const watcher = { events: this.#events, stop: this.#stop };
-    return new HeldOut(model, this.#processor, this.#settings, watcher, this.#rows);
+    return new HeldOut(model, this.#processor, this.#settings, this.#options, this.#rows);
   }
 
   /**
@@ -88,8 +95,11 @@ export class HeldOut {
   async ask(step: number, when: When, control: Control): Promise<EvaluationResult | undefined> {
     if (this.#rows.length === 0) return undefined;
     const loader = control === null ? this.#loader : this.#loader.with({ [control]: true });
+    const { events, stop, rewards = [] } = this.#options;
+    const place = { step, when, control };
     const result = await evaluate({
-      ...{ loader, events: this.#events, stop: this.#stop },
+      ...{ loader, events, stop, place },
+      scorer: rewards.length > 0 ? new RewardScorer(rewards, events) : undefined,
       generator: this.#generator,
       processor: this.#processor,
       rows: this.#rows,
@@ -97,8 +107,7 @@ export class HeldOut {
       what: control === null ? "evaluating" : `evaluating ${control}`,
     });
     if (result === undefined) return undefined;
-    const { scores, questions } = result;
-    report(this.#events, "evaluation", { step, when, control, questions, scores });
+    report(events, "evaluation", { ...place, ...result });
     return result;
   }
 }

@@ -32,6 +32,11 @@ export const METRICS: readonly MetricInfo[] = [
   },
   { name: "rewards/*/mean", doc: "Mean of one reward, before its weight.", merge: "mean" },
   { name: "rewards/*/std", doc: "Standard deviation (n - 1) of one reward.", merge: "mean" },
+  {
+    name: "rewards/*/failed",
+    doc: "Fraction of completions for which one reward failed; they have no reward.",
+    merge: "mean",
+  },
   { name: "correct", doc: "Fraction of completions with the right answer.", merge: "mean" },
   { name: "format", doc: "Fraction of completions in the asked format.", merge: "mean" },
   { name: "completions/mean_length", doc: "Mean length, in tokens.", merge: "mean" },
@@ -184,15 +189,29 @@ export const METRICS: readonly MetricInfo[] = [
   },
   { name: "time/*", doc: "Duration of a part of a step, in seconds.", merge: "mean", timing: true },
   { name: "sft/*", doc: "Cross-entropy of one part of supervised training.", merge: "mean" },
+  {
+    name: "eval/reward",
+    doc: "Mean reward of the greedy answers to the held-out questions.",
+    merge: "last",
+  },
+  { name: "eval/reward_std", doc: "Its standard deviation (n - 1).", merge: "last" },
+  {
+    name: "eval/rewards/*/mean",
+    doc: "Mean of one reward over the greedy answers, before its weight.",
+    merge: "last",
+  },
+  { name: "eval/rewards/*/std", doc: "Its standard deviation (n - 1).", merge: "last" },
+  { name: "eval/rewards/*/failed", doc: "Fraction for which it failed.", merge: "last" },
+  { name: "eval/failed", doc: "Questions that failed; each counts as wrong.", merge: "last" },
   { name: "eval/*", doc: "Greedy accuracy on the held-out questions.", merge: "last" },
   {
     name: "eval_muted/*",
-    doc: "Greedy accuracy on the held-out questions without sound.",
+    doc: "The same for the held-out questions without sound.",
     merge: "last",
   },
   {
     name: "eval_blank/*",
-    doc: "Greedy accuracy on the held-out questions with a flat picture.",
+    doc: "The same for the held-out questions with a flat picture.",
     merge: "last",
   },
 ];

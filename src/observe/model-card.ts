@@ -151,6 +151,7 @@ const CONTENTS = `| file | holds |
 | \`run.json\` | command, versions, seed, device |
 | \`metrics.jsonl\` | one row per logged step, one per evaluation |
 | \`rollouts.jsonl\` | every completion with its rewards |
+| \`answers.jsonl\` | every answer to a held-out question |
 | \`events.jsonl\` | evaluations, warnings and changes of the verdict |
 | \`health.md\`, \`health.json\` | what the numbers say of the run, in words and for programs |
 | \`completions/\` | with \`output.completions\`: logged steps as parquet with TRL's columns |

@@ -14,6 +14,8 @@ export const LOG_FILES = {
   metrics: "metrics.jsonl",
   /** One row per completion. */
   rollouts: "rollouts.jsonl",
+  /** One row per question of an evaluation. */
+  answers: "answers.jsonl",
   /** What was loaded, evaluations, warnings and verdicts on the run's health. */
   events: "events.jsonl",
   /** The rows of metrics.jsonl for TensorBoard. */
@@ -89,7 +91,7 @@ export class RunLogs {
   constructor(options: RunLogsOptions) {
     this.#options = options;
     const names: string[] = [LOG_FILES.metrics, LOG_FILES.events];
-    if (options.rollouts) names.push(LOG_FILES.rollouts);
+    if (options.rollouts) names.push(LOG_FILES.rollouts, LOG_FILES.answers);
     if (options.tensorboard) names.push(LOG_FILES.tensorboard);
     if (options.trace) names.push(LOG_FILES.trace);
     for (const name of names) {
@@ -119,6 +121,9 @@ export class RunLogs {
     } else if (kind === "rollout") {
       this.#completions.push(completionView(data));
       const log = this.#logs.get(LOG_FILES.rollouts);
+      if (log) appendJsonLine(log, data);
+    } else if (kind === "answer") {
+      const log = this.#logs.get(LOG_FILES.answers);
       if (log) appendJsonLine(log, data);
     } else if (kind === "span") {
       this.#span(data as RunEvents["span"]);
@@ -153,9 +158,10 @@ export class RunLogs {
     this.#trace?.span({ name, startUs, durationUs, args: { step } });
   }
 
-  #evaluation({ step, control, scores }: RunEvents["evaluation"]): void {
+  #evaluation({ step, control, scores, failed, rewards }: RunEvents["evaluation"]): void {
     const prefix = control === null ? "eval" : `eval_${control}`;
-    const named = Object.entries(scores).map(([name, score]) => [`${prefix}/${name}`, score]);
+    const measured = { ...scores, failed, ...rewards };
+    const named = Object.entries(measured).map(([name, score]) => [`${prefix}/${name}`, score]);
     this.#row(step, Object.fromEntries(named) as Record<string, number>);
   }
 

@@ -6,14 +6,13 @@ import { RowOrder } from "../data/row-order.ts";
 import type { Model } from "../models/model.ts";
 import type { Processor } from "../models/process/processor.ts";
 import { Generator, tokenFacts } from "../rollout/generator.ts";
-import { GrpoTrainer } from "./grpo.ts";
+import { type GrpoSetup, GrpoTrainer } from "./grpo.ts";
 import { AdamW, isDecayed } from "./optimizer.ts";
 import { rolloutMetrics } from "./rollout-metrics.ts";
-import type { RunSettings, TrainOptions } from "./run-interface.ts";
+import type { RunSettings } from "./run-interface.ts";
 import { Reference } from "./reference.ts";
 import { learningRateAt } from "./schedule.ts";
 import { budgetedLoader, checkRows } from "./row-budget.ts";
-import { runRewards } from "./setup.ts";
 import type { Cursor, TrainingTask } from "./task.ts";
 
 /** What a task is made of. */
@@ -44,9 +43,8 @@ export class GrpoTask implements TrainingTask {
     model: Model,
     processor: Processor,
     settings: RunSettings,
-    options: Pick<TrainOptions, "events" | "rewards" | "runFolder" | "configUrl">,
+    { events, rewards }: Pick<GrpoSetup, "events" | "rewards">,
   ): Promise<GrpoTask> {
-    const { events } = options;
     const { data, train, rollout } = settings;
     const orderOf = (length: number) => new RowOrder(length, train.seed, train.shuffle_dataset);
     const perStep = train.prompts_per_step * rollout.over_sampling * rollout.max_batches_per_step;
@@ -67,9 +65,8 @@ export class GrpoTask implements TrainingTask {
       processor,
       loader,
       optimizer,
-      ...{ train, rollout, events },
+      ...{ train, rollout, events, rewards },
       generator: new Generator(model, tokenFacts(processor)),
-      rewards: await runRewards(settings, options),
       health: settings.health,
       ...(reference && { reference }),
     });
@@ -119,6 +116,12 @@ export class GrpoTask implements TrainingTask {
     const parts = Object.fromEntries(
       names.map((name) => [name, scores.map(({ components }) => components[name] ?? NaN)]),
     );
+    const failures = Object.fromEntries(
+      names.map((name) => [
+        name,
+        scores.filter(({ failures: failed }) => Object.hasOwn(failed, name)).length,
+      ]),
+    );
     cursor.step++;
     cursor.draw += result.batches;
     cursor.samplesConsumed = consumed;
@@ -134,7 +137,7 @@ export class GrpoTask implements TrainingTask {
         ...result.metrics,
         "data/rows_over_budget": leftOut,
         ...rolloutMetrics({
-          ...{ rewards, parts, lengths, ended, sizes },
+          ...{ rewards, parts, failures, lengths, ended, sizes },
           correct: result.correct,
           formatted: result.formatted,
         }),

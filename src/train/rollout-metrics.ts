@@ -6,6 +6,8 @@ export interface RewardedCompletions {
   rewards: ArrayLike<number>;
   /** Per reward, its value for every completion before weighting; NaN when it did not apply. */
   parts: Readonly<Record<string, ArrayLike<number>>>;
+  /** Per reward, for how many completions it failed. */
+  failures?: Readonly<Record<string, number>>;
   /** Tokens of every completion, its end token included. */
   lengths: ArrayLike<number>;
   /** Whether every completion ended by itself. */
@@ -61,6 +63,7 @@ export function rolloutMetrics(completions: RewardedCompletions): Record<string,
   for (const [name, values] of Object.entries(parts)) {
     metrics[`rewards/${name}/mean`] = mean(applying(values));
     metrics[`rewards/${name}/std`] = deviation(applying(values));
+    metrics[`rewards/${name}/failed`] = (completions.failures?.[name] ?? 0) / rewards.length;
   }
   return {
     ...metrics,

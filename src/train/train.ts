@@ -11,7 +11,7 @@ import { exportRun, loadExported } from "./export-run.ts";
 import { GrpoTask } from "./grpo-task.ts";
 import { RUN_FILES } from "./run-folder.ts";
 import type { RunExport, RunSettings, TrainOptions, TrainResult } from "./run-interface.ts";
-import { loadRunModel } from "./setup.ts";
+import { loadRunModel, runRewards } from "./setup.ts";
 import { SftTask } from "./sft-task.ts";
 import { STATE_VERSION, type TrainerState } from "./state.ts";
 import type { Cursor, TrainingTask } from "./task.ts";
@@ -35,7 +35,8 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
     const processor = await Processor.load(base.folder);
     processor.onWarning = (warning) => report(events, "warning", { ...warning });
     const model = await loadRunModel(device, local, events);
-    const heldOut = await HeldOut.open(model, processor, settings, options);
+    const rewards = settings.task === "grpo" ? await runRewards(settings, options) : [];
+    const heldOut = await HeldOut.open(model, processor, settings, { ...options, rewards });
     const state = resume?.state;
     const cursor: Cursor = {
       step: state?.step ?? 0,
@@ -46,7 +47,7 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
     };
     const task: TrainingTask =
       settings.task === "grpo"
-        ? await GrpoTask.create(model, processor, local, options)
+        ? await GrpoTask.create(model, processor, local, { events, rewards })
         : await SftTask.create(model, processor, settings, events);
     if (resume !== undefined) {
       const { optimizer, reference } = task;

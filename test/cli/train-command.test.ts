@@ -42,7 +42,15 @@ function engine(interruptAt = Infinity, breakAt = Infinity): TrainEngine {
     report(events, "device", { adapter: "none", tier: "T0" });
     if (!resume) {
       const scores = before as { overall: number; format: number };
-      report(events, "evaluation", { step, when: "before", control: null, questions: 8, scores });
+      const none = { failed: 0, rewards: {} };
+      report(events, "evaluation", {
+        step,
+        when: "before",
+        control: null,
+        questions: 8,
+        scores,
+        ...none,
+      });
     }
     const save = async (): Promise<void> => {
       const state: TrainerState = {
@@ -109,6 +117,7 @@ describe("train command", () => {
     expect(err).toContain("a: GRPO, 5 steps x 16 prompts x 8 completions; assets/tiny, seed 42");
     expect(await readdir(join(root, "a"))).toEqual([
       "README.md",
+      "answers.jsonl",
       "checkpoint-00002",
       "checkpoint-00004",
       "config.yaml",
@@ -245,7 +254,8 @@ describe("eval command", () => {
     const code = await evalCommand(["configs/tiny.yaml", "--json"], async (config, { events }) => {
       expect(config.eval.questions).toBe(300);
       const detail = { step: 0, when: "after", control: null, questions: 8, scores } as const;
-      report(events, "evaluation", detail);
+      const none = { failed: 0, rewards: {} };
+      report(events, "evaluation", { ...detail, ...none });
       return found;
     });
     expect(code).toBe(0);

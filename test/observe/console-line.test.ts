@@ -47,13 +47,20 @@ describe("console line", () => {
       when: "before",
       control: null,
       questions: 300,
+      failed: 0,
+      rewards: {},
       scores: { overall: 0.5, see: 0.48, hear: 0.52, format: 1 },
     });
     report(events, "warning", { code: "x", message: "audio cut" });
+    const rows = [..."abcdef"].map((row) => ({ row, message: `${row} is long.` }));
+    report(events, "rows_over_budget", { rows, checked: 20 });
     expect(state.text).toBe(
       "step  7/40  reward 0.740  correct 0.688  format 0.969  kl 0.0012  tok/s 1.2k  left 1:06\n" +
         "before  overall 0.500 | see 0.480 hear 0.520 | format 1.000 (300 questions)\n" +
-        "warning: audio cut\n",
+        "warning: audio cut\n" +
+        "warning: 6 of 20 rows do not fit and are left out:\n" +
+        "  a is long.\n  b is long.\n  c is long.\n  d is long.\n  e is long.\n" +
+        "  and 1 more, which events.jsonl names\n",
     );
   });
 

@@ -90,7 +90,9 @@ describe("run logs", () => {
       when: "before",
       control: null,
       questions: 4,
+      failed: 1,
       scores: { overall: 0.5, format: 1 },
+      rewards: { reward: 0.25, "rewards/format/mean": 1 },
     });
     for (const number of [1, 2, 3]) step(events, number);
     const position = JSON.parse(JSON.stringify(logs.position())) as LogPosition;
@@ -109,7 +111,9 @@ describe("run logs", () => {
       when: "before",
       control: null,
       questions: 4,
+      failed: 1,
       scores: { overall: 0.5, format: 1 },
+      rewards: { reward: 0.25, "rewards/format/mean": 1 },
     });
     for (const number of [1, 2, 3, 4, 5]) step(whole.events, number);
     whole.logs.close();
@@ -119,7 +123,10 @@ describe("run logs", () => {
       .split("\n")
       .map((line) => JSON.parse(line) as unknown);
     expect(rows).toEqual([
-      { step: 0, "eval/overall": 0.5, "eval/format": 1 },
+      {
+        ...{ step: 0, "eval/overall": 0.5, "eval/format": 1, "eval/failed": 1 },
+        ...{ "eval/reward": 0.25, "eval/rewards/format/mean": 1 },
+      },
       { step: 2, "completions/degenerate_ratio": 0, reward: 1.5, learning_rate: 0.2 },
       { step: 4, "completions/degenerate_ratio": 0, reward: 3.5, learning_rate: 0.4 },
       { step: 5, "completions/degenerate_ratio": 0, reward: 5, learning_rate: 0.5 },

@@ -22,7 +22,7 @@ export const HEALTH_RULES: readonly HealthRule[] = [
 export const HEALTH_FILES = { record: "health.json", words: "health.md" } as const;
 
 /** Rows that rules look back over; more are not kept. */
-const MOST_ROWS = 64;
+const MOST_ROWS = 32;
 
 /** What a monitor works with. */
 export interface HealthOptions {
