@@ -109,7 +109,9 @@ export class Device {
     uploadBytes: 0,
   };
   readonly #provider: GpuProvider;
-  readonly #lost: Promise<never>;
+  /** How the calls that wait are told that the device is lost. */
+  readonly #waiting = new Set<(error: DeviceError) => void>();
+  #lost: DeviceError | undefined;
   #failure: DeviceError | undefined;
   #closed = false;
 
@@ -156,7 +158,7 @@ export class Device {
         oom ? { hint: "Lower train.max_tokens_per_pass or train.prompts_per_step." } : {},
       );
     });
-    this.#lost = raw.lost.then((lost) => {
+    void raw.lost.then((lost) => {
       const error = new DeviceError(
         "device-lost",
         this.#closed
@@ -165,9 +167,9 @@ export class Device {
         { hint: "Start again with --resume to go on from the last checkpoint." },
       );
       this.#failure ??= error;
-      throw error;
+      this.#lost = error;
+      for (const tell of this.#waiting) tell(error);
     });
-    this.#lost.catch(() => {});
   }
 
   /** Throws the first error that the GPU reported outside an awaited call, if there is one. */
@@ -275,15 +277,29 @@ export class Device {
   async #guard<T>(work: Promise<T>): Promise<T> {
     let result: T;
     try {
-      result = await whileWaiting(Promise.race([work, this.#lost]));
+      result = await whileWaiting(this.#orLost(work));
     } catch (cause) {
       if (cause instanceof DeviceError) throw cause;
       // A map that aborts does so because the device went away: let that be the error.
-      await Promise.race([this.#lost, new Promise((resolve) => setTimeout(resolve, 100))]);
+      await this.#orLost(new Promise((resolve) => setTimeout(resolve, 100)));
       throw new DeviceError("gpu-failed", "the GPU did not finish a command.", { cause });
     }
     this.check();
     return result;
+  }
+
+  /** Work, or the loss of the device. A race with one lasting promise would keep every call. */
+  async #orLost<T>(work: Promise<T>): Promise<T> {
+    if (this.#lost !== undefined) throw this.#lost;
+    let tell: ((error: DeviceError) => void) | undefined;
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        this.#waiting.add((tell = reject));
+        work.then(resolve, reject);
+      });
+    } finally {
+      if (tell !== undefined) this.#waiting.delete(tell);
+    }
   }
 }
 
