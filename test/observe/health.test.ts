@@ -280,6 +280,22 @@ describe("actions", () => {
   });
 });
 
+describe("a long run", () => {
+  it("tells of the last stretches and of what fires since long ago", () => {
+    const { step, saved } = run();
+    const bad = (i: number) => (i % 2 === 0 ? systems(8) : ROLLOUTS);
+    for (let i = 1; i <= 100; i++) step(i, { kl: 2, loss: 0.1 }, bad(i));
+    const { history } = JSON.parse(saved.files.get("health.json")!) as {
+      history: { rule: string; from: number; to: number | null }[];
+    };
+    expect(history).toHaveLength(32);
+    expect(history[0]).toEqual({ rule: "kl_drift", from: 1, to: null });
+    const repeated = history.filter(({ rule }) => rule === "repetition");
+    expect(repeated.at(-1)).toEqual({ rule: "repetition", from: 100, to: null });
+    expect(repeated.at(-2)).toEqual({ rule: "repetition", from: 98, to: 98 });
+  });
+});
+
 describe("resume", () => {
   it("judges as a run that was never stopped, to the byte", () => {
     const play = (watched: ReturnType<typeof run>, from: number, to: number): void => {

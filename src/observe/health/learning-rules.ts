@@ -81,7 +81,7 @@ function klDrift({ rows }: HealthContext, threshold: number): Finding | undefine
   const last = values.at(-1) ?? NaN;
   if (!(last > threshold)) return undefined;
   return {
-    message: `The policy is ${short(last)} nats a token away from where it started (first row ${short(values[0]!)}, limit ${short(threshold)}). Raise train.beta or lower train.learning_rate, and read the completions.`,
+    message: `The policy is ${short(last)} nats a token away from where it started (${short(values[0]!)} at the first of the last ${values.length} rows, limit ${short(threshold)}). Raise train.beta or lower train.learning_rate, and read the completions.`,
   };
 }
 

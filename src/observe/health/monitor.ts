@@ -23,6 +23,8 @@ export const HEALTH_FILES = { record: "health.json", words: "health.md" } as con
 
 /** Rows that rules look back over; more are not kept. */
 const MOST_ROWS = 32;
+/** Stretches of steps that are told, more than there are rules; events.jsonl has all. */
+const MOST_SPELLS = 32;
 
 /** What a monitor works with. */
 export interface HealthOptions {
@@ -137,6 +139,11 @@ export class HealthMonitor {
     }
     for (const { rule } of findings) {
       if (!before.has(rule)) this.#history.push({ rule, from: step, to: null });
+    }
+    while (this.#history.length > MOST_SPELLS) {
+      // What still fires stays: there are fewer rules than places.
+      const oldest = this.#history.findIndex(({ to }) => to !== null);
+      this.#history.splice(oldest, 1);
     }
     this.#findings = findings;
     return before.size !== now.size || [...now].some((rule) => !before.has(rule));

@@ -12,7 +12,7 @@ export interface HealthRecord {
   step: number;
   verdict: RunEvents["health"]["verdict"];
   findings: readonly HealthFinding[];
-  /** Every stretch of steps in which a rule fired, oldest first. */
+  /** The last stretches of steps in which a rule fired, oldest first. */
   history: readonly Spell[];
 }
 
