@@ -9,6 +9,7 @@ import type { Weights } from "../nn/scope.ts";
 import { checkLedger, type Sample } from "../models/process/sample.ts";
 import { ADAPTER_SCALAR } from "../nn/layers.ts";
 import type { Generator } from "../rollout/generator.ts";
+import { columnsOf, gradientRows, LOG_PROB_COLUMNS } from "./loss/host-loss.ts";
 import { combineResults } from "./loss/metrics.ts";
 import { policyLoss } from "./loss/policy-loss.ts";
 import type { LossSettings } from "./loss/settings.ts";
@@ -37,9 +38,6 @@ export interface Accumulated {
   /** Tokens that went through the model, prompts included. */
   tokens: number;
 }
-
-/** Columns of the log-probability op: by target token, log-sum-exp, entropy. */
-const COLUMNS = 3;
 
 /** Runs packed trees through the model: log-probabilities, and gradients of a policy loss. */
 export class PolicyUpdater {
@@ -93,7 +91,7 @@ export class PolicyUpdater {
       for (const completion of part.flatMap(({ completions }) => completions)) {
         const { length } = completion.ids;
         const column = (index: number) =>
-          Array.from({ length }, (_, t) => out[(row + t) * COLUMNS + index]!);
+          Array.from({ length }, (_, t) => out[(row + t) * LOG_PROB_COLUMNS + index]!);
         take(completion, column(0), column(2));
         row += length;
       }
@@ -139,19 +137,11 @@ export class PolicyUpdater {
       feeds.push(model.treeFeed(list, inside ? undefined : held));
       const feed = mergeFeeds(...feeds);
       const loss = (rows: Float32Array): Float32Array => {
-        const column = (index: number) =>
-          Float64Array.from(
-            { length: rows.length / COLUMNS },
-            (_, i) => rows[i * COLUMNS + index]!,
-          );
-        const seen = lossBatch(part, { logp: column(0), entropy: column(2) }, corrected);
+        const seen = lossBatch(part, columnsOf(rows), corrected);
         const result = policyLoss(seen, settings, totals);
         results.push(result);
         parity.add(part, seen);
-        const { dLogp, dEntropy } = result;
-        return Float32Array.from({ length: 2 * dLogp.length }, (_, i) =>
-          i % 2 === 0 ? dLogp[i / 2]! : (dEntropy?.[(i - 1) / 2] ?? 0),
-        );
+        return gradientRows(result);
       };
       await pass.run(feed, { host: { loss } });
       tokens += feed.sizes["tokens"]!;
