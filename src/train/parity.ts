@@ -3,8 +3,11 @@ import type { Sample } from "../models/process/sample.ts";
 import type { LossBatch } from "./loss/types.ts";
 import type { PolicyTree } from "./policy-trees.ts";
 
-/** Limits on |rollout - training log-probability|: mean and max, before a batch's first update. */
-const LIMITS = { mean: 1e-5, max: 1e-3 };
+/**
+ * Limits on |rollout - training log-probability| before a batch's first update: mean and max of all
+ * tokens, and the mean of one completion, whose sum may in any case be that of one token at the max.
+ */
+const LIMITS = { mean: 1e-5, max: 1e-3, completion: 1e-4 };
 
 /** What a prompt holds besides text. */
 function modality({ visionRows, audioRows }: Sample): string {
@@ -30,6 +33,8 @@ interface Worst {
  */
 export class Parity {
   #worst: Worst = { difference: 0, place: "" };
+  /** The first completion beyond its own limit. */
+  #adrift: string | undefined;
   readonly #all: Sums = { tokens: 0, difference: 0, ratio: 0 };
   readonly #byModality = new Map<string, Sums>();
   /** Completions seen of each sample: a tree may come in parts. */
@@ -45,13 +50,15 @@ export class Parity {
       const first = this.#completions.get(sample) ?? 0;
       this.#completions.set(sample, first + completions.length);
       for (const [number, { ids }] of completions.entries()) {
+        const said = `${sample.row} (${name}), completion ${first + number}`;
+        let total = 0;
         for (let token = 0; token < ids.length; token++, at++) {
           const [now, then] = [logp[at]!, old[at]!];
           const difference = Math.abs(now - then);
+          total += difference;
           // NaN is worse than any number, and no number is worse than NaN.
           if (!(difference <= this.#worst.difference) && !Number.isNaN(this.#worst.difference)) {
-            const where = `${sample.row} (${name}), completion ${first + number}, token ${token} (id ${ids[token]})`;
-            const place = `${where}: ${then.toFixed(4)} at rollout, ${now.toFixed(4)} in training`;
+            const place = `${said}, token ${token} (id ${ids[token]}): ${then.toFixed(4)} at rollout, ${now.toFixed(4)} in training`;
             this.#worst = { difference, place };
           }
           for (const sums of [this.#all, own]) {
@@ -59,6 +66,9 @@ export class Parity {
             sums.difference += difference;
             sums.ratio += Math.exp(difference);
           }
+        }
+        if (!(total <= Math.max(LIMITS.max, LIMITS.completion * ids.length))) {
+          this.#adrift ??= `${said} is off by ${short(total / ids.length)} a token (limit ${LIMITS.completion})`;
         }
       }
     }
@@ -86,8 +96,8 @@ export class Parity {
   /**
    * Law 4: what the rollout reported is what training recomputes.
    *
-   * The mean is limited over all tokens and over those of every modality, so that a fault of a few
-   * rows does not drown in the many.
+   * The mean is limited over the tokens of every modality and of every completion, so that a fault of
+   * a few rows, or of one, does not drown in the many.
    *
    * @throws {AubadeError} `rollout-mismatch` above the limits of the tier, with the mean of every
    *   modality and the token that is furthest off.
@@ -96,11 +106,13 @@ export class Parity {
     const mean = meanOf(this.#all);
     const { difference, place } = this.#worst;
     const means = [...this.#byModality].map(([name, sums]) => [name, meanOf(sums)] as const);
-    if (means.every(([, own]) => own <= LIMITS.mean) && difference <= LIMITS.max) return;
+    const within = means.every(([, own]) => own <= LIMITS.mean) && difference <= LIMITS.max;
+    if (within && this.#adrift === undefined) return;
     const kinds = means.map(([name, own]) => `${name} ${short(own)}`);
+    const adrift = this.#adrift === undefined ? "" : `; ${this.#adrift}`;
     throw new AubadeError(
       "rollout-mismatch",
-      `rollout and training disagree on log-probabilities: mean ${short(mean)} (limit ${LIMITS.mean}; ${kinds.join(", ")}), max ${short(difference)} (limit ${LIMITS.max}), worst at ${place}.`,
+      `rollout and training disagree on log-probabilities: mean ${short(mean)} (limit ${LIMITS.mean}; ${kinds.join(", ")}), max ${short(difference)} (limit ${LIMITS.max}), worst at ${place}${adrift}.`,
       { hint: "This is a defect of aubade or of the driver: run npm test on this adapter." },
     );
   }

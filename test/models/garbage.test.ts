@@ -13,10 +13,11 @@ import { openJsonl } from "../../src/data/jsonl/dataset.ts";
 import { SampleLoader } from "../../src/data/sample-loader.ts";
 import { openDataset } from "../../src/data/tiny/open.ts";
 import { inspectConversation } from "../../src/inspect/conversation.ts";
+import type { Model } from "../../src/models/model.ts";
 import { Processor } from "../../src/models/process/processor.ts";
 import { checkLedger, type Sample } from "../../src/models/process/sample.ts";
 import { sealOf } from "../../src/models/process/seal.ts";
-import { loadMedia } from "../../src/rollout/generate.ts";
+import { generate, loadMedia } from "../../src/rollout/generate.ts";
 import type { ContentPart, Conversation, MediaReference } from "../../src/text/chat-template.ts";
 import { DAMAGES, exchangeSound } from "../helpers/damaged-samples.ts";
 
@@ -128,6 +129,12 @@ describe("a sound that is a part of its own and the soundtrack of a video (F1, F
     }
   });
 
+  it("is refused by generate, before the model is asked", async () => {
+    const conversation = user(seen(clip), heard(await bytes(clip)));
+    const answer = generate({} as Model, processor, { conversation, id: "question" });
+    await expect(answer).rejects.toThrow(/^question: medium 2, audio upload\.mp4, is also/);
+  });
+
   it("is refused by dump, which shows what a model is given", async () => {
     const dumped = inspectConversation(processor, user(seen(clip), heard(clip)), "asked.json", {
       labels: false,
@@ -179,6 +186,8 @@ describe("tokens of media and turns as text", () => {
       `row 7: the text of message ${number} (${role}) holds ${token}, a token that marks media`;
     const asked = `Which? ${token} A. red`;
     await expect(processed(user(seen(clip), text(asked)))).rejects.toThrow(says("user", 1));
+    const answered: Conversation = [...user(heard(clip)), { role: "assistant", content: asked }];
+    await expect(processed(answered)).rejects.toThrow(says("assistant", 2));
     const system: Conversation = [{ role: "system", content: asked }, ...user(heard(clip))];
     await expect(processed(system)).rejects.toThrow(says("system", 1));
     // Parts are joined without anything between them, and would be the token together.

@@ -52,7 +52,7 @@ describe("parity of rollout and training", () => {
       columns(20, { 2: 0.01, 13: -0.5, 19: 0.3 }),
     );
     expect(failure(parity)).toContain(
-      "worst at two (audio-video), completion 1, token 2 (id 102): -2.0000 at rollout, -2.5000 in training.",
+      "worst at two (audio-video), completion 1, token 2 (id 102): -2.0000 at rollout, -2.5000 in training; one (text), completion 0 is off by 2.5e-3 a token (limit 0.0001).",
     );
     expect(failure(parity)).toMatch(/text 1\.3e-3, audio-video 6\.3e-2, audio 7\.5e-2\)/);
     expect(parity.metrics()).toMatchObject({ "sampling/sampling_logp_difference/max": 0.5 });
@@ -79,6 +79,19 @@ describe("parity of rollout and training", () => {
     });
     expect(parity.metrics()["sampling/sampling_logp_difference/mean"]).toBeLessThan(1e-5);
     expect(failure(parity)).toMatch(/text 0\.0e\+0, audio 5\.0e-4\).*worst at few \(audio\)/);
+  });
+
+  it("does not let one completion drown in the rest", () => {
+    const off = (by: number): Parity => {
+      const parity = new Parity();
+      const differences = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [500 + i, by]));
+      parity.add([tree("a", [500]), tree("b", [20, 480])], columns(1000, differences));
+      return parity;
+    };
+    expect(failure(off(0.9e-4))).toBe("");
+    expect(failure(off(1.5e-4))).toContain(
+      "; b (text), completion 0 is off by 1.5e-4 a token (limit 0.0001).",
+    );
   });
 
   it.each([NaN, Infinity])("never passes %s", (value) => {
