@@ -183,11 +183,11 @@ const SETTINGS = {
   output: { export_dtype: null },
 };
 
-/** A run of the `train` command with faults put into it. */
+/** A run of the `train` command with faults put into it; stopped after a step, or resumed. */
 async function attempt(
   faults: Faults,
   change: Record<string, object | string> = {},
-  engine: typeof train = train,
+  { stopAfter, resume }: { stopAfter?: number; resume?: Outcome } = {},
 ): Promise<Outcome> {
   const name = `run-${runs}`;
   const tier = inject("tier").toUpperCase();
@@ -196,14 +196,20 @@ async function attempt(
   await writeConfig(file, config);
   runs++;
   bench.faults = faults;
+  const folder = resume?.folder ?? place.path(name);
   let error: Error = new Error("the run went through");
   try {
-    await trainCommand([file, `output.run_dir=${place.path(name)}`], engine);
+    const more = resume === undefined ? [] : ["--resume"];
+    await trainCommand([file, `output.run_dir=${folder}`, ...more], (run, options) => {
+      options.events.listen(({ kind, data }) => {
+        if (kind === "step" && data["step"] === stopAfter) process.emit("SIGINT");
+      });
+      return train(run, options);
+    });
   } catch (cause) {
     error = cause as Error;
   }
   const moved = bench.model ? changedWeights(bench.before, await allWeights(bench.model)) : [];
-  const folder = place.path(name);
   const rows = async (log: string) => {
     const lines = (await readFile(`${folder}/${log}`, "utf8")).split("\n").slice(0, -1);
     return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -299,6 +305,19 @@ describe("sound attached twice", () => {
     const warning = { kind: "warning", code: "medium-repeated", message };
     expect(warnings).toEqual([warning, warning]);
     expect(said).toContain(message);
+  });
+
+  it("the warnings of a run that was stopped and resumed are those of one that was not", async () => {
+    const data = await prompts([heard(clipPath()), heard(clipPath())], [heard(clips[1]!)]);
+    const change = { data, train: { ...SETTINGS.train, max_steps: 3, prompts_per_step: 1 } };
+    const whole = await attempt({}, change);
+    const stopped = await attempt({}, change, { stopAfter: 1 });
+    const warnings = async ({ rows }: Outcome) =>
+      (await rows("events.jsonl")).filter(({ kind }) => kind === "warning");
+    const resumed = await attempt({}, change, { resume: stopped });
+    expect(await resumed.rows("metrics.jsonl")).toHaveLength(3);
+    expect((await warnings(whole)).length).toBeGreaterThan(0);
+    expect(await warnings(resumed)).toEqual(await warnings(whole));
   });
 
   it.each([false, true])(
