@@ -5,12 +5,12 @@ import type { SampleLoader } from "../data/sample-loader.ts";
 import type { DataRow } from "../data/row.ts";
 import type { Model } from "../models/model.ts";
 import type { Processor } from "../models/process/processor.ts";
-import type { Sample } from "../models/process/sample.ts";
 import type { AsyncReward, Score, WeightedReward } from "../reward/reward.ts";
 import { RewardScorer } from "../reward/scorer.ts";
 import type { Generator } from "../rollout/generator.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
 import { computeAdvantages } from "./advantages.ts";
+import { drawGroups } from "./draw-groups.ts";
 import { betaAt } from "./loss/beta.ts";
 import {
   activeEntropyCoef,
@@ -23,7 +23,7 @@ import type { AdamW } from "./optimizer.ts";
 import { policyTree, lossBatch, type PolicyTree } from "./policy-trees.ts";
 import { PolicyUpdater } from "./policy-update.ts";
 import type { Reference } from "./reference.ts";
-import { judge, recordGroups, rollOut, type RolloutGroup } from "./rollout-batch.ts";
+import { judge, recordGroups, type RolloutGroup, type RolloutSetup } from "./rollout-batch.ts";
 import type { TrainConfig } from "./schema.ts";
 
 /** What a GRPO trainer works with. */
@@ -75,29 +75,24 @@ export interface GrpoStep {
   entropyControl: EntropyControl | null;
 }
 
-/** The groups of a step, and what it took to get them. */
-interface Drawn {
-  groups: RolloutGroup[];
-  batches: number;
-  /** Sampled tokens of all batches, those of groups that were dropped too. */
-  sampled: number;
-  /** Samples whose features the generator holds; undefined when it took several batches. */
-  held: readonly Sample[] | undefined;
-}
-
 /**
  * Group relative policy optimisation (Shao et al. 2024) and its relatives: rollout, rewards,
  * advantages, a policy loss on packed trees, one or more AdamW updates per rollout batch.
  */
 export class GrpoTrainer {
   readonly #setup: GrpoSetup;
-  readonly #scorer: RewardScorer<DataRow>;
+  readonly #rollouts: RolloutSetup;
   readonly #updater: PolicyUpdater;
 
   constructor(setup: GrpoSetup) {
-    const { model, generator, train, rollout, events } = setup;
+    const { model, processor, loader, generator, train, rollout, events } = setup;
     this.#setup = setup;
-    this.#scorer = new RewardScorer(setup.rewards, events);
+    this.#rollouts = {
+      ...{ processor, loader, generator, rollout, events },
+      scorer: new RewardScorer(setup.rewards, events),
+      generations: train.num_generations,
+      seed: train.seed,
+    };
     this.#updater = new PolicyUpdater({
       ...{ model, generator },
       gradientCheckpointing: train.gradient_checkpointing,
@@ -117,7 +112,9 @@ export class GrpoTrainer {
     const span = <T>(name: string, work: () => T | Promise<T>) =>
       reportSpan(events, name, place.step, work);
     const started = performance.now();
-    const drawn = await this.#draw(next, place);
+    const { step, draw } = place;
+    const wanted = train.prompts_per_step;
+    const drawn = await drawGroups(this.#rollouts, { next, wanted, step, draw });
     const rolloutS = (performance.now() - started) / 1000;
     const { groups } = drawn;
     const flat = groups.flatMap(({ scores }) => scores);
@@ -133,9 +130,9 @@ export class GrpoTrainer {
     let measured: Record<string, number> = {};
     let tokens = 0;
     let updates = 0;
-    let { entropyControl = null } = place;
+    let entropyControl: EntropyControl | null = null;
     if (train.use_adaptive_entropy) {
-      entropyControl ??= { coef: train.entropy_coef, lastEntropy: null };
+      entropyControl = place.entropyControl ?? { coef: train.entropy_coef, lastEntropy: null };
     }
     for (let iteration = 0; iteration < train.num_iterations; iteration++) {
       for (const part of minibatches(trees, train.num_minibatches)) {
@@ -203,41 +200,6 @@ export class GrpoTrainer {
     return iterations * Math.min(parts, prompts_per_step);
   }
 
-  /**
-   * Rolls out until enough groups teach something, or the bound on batches is reached: groups whose
-   * rewards are all equal then fill the step up, so that its size never changes (dynamic sampling of
-   * Yu et al. 2025, DAPO).
-   */
-  async #draw(
-    next: (count: number) => readonly DataRow[],
-    { draw, step }: StepPlace,
-  ): Promise<Drawn> {
-    const { train, rollout, events, processor, loader, generator } = this.#setup;
-    const wanted = train.prompts_per_step;
-    const setup = {
-      ...{ processor, loader, generator, rollout, events },
-      scorer: this.#scorer,
-      generations: train.num_generations,
-      seed: train.seed,
-    };
-    const useful: RolloutGroup[] = [];
-    const level: RolloutGroup[] = [];
-    const drawn: Omit<Drawn, "groups"> = { batches: 0, sampled: 0, held: undefined };
-    while (drawn.batches < rollout.max_batches_per_step && useful.length < wanted) {
-      const rows = next(Math.ceil((wanted - useful.length) * rollout.over_sampling));
-      const groups = await rollOut(setup, rows, { draw: draw + drawn.batches++, step });
-      drawn.held = drawn.batches === 1 ? groups.map(({ sample }) => sample) : undefined;
-      for (const group of groups) {
-        drawn.sampled += group.completions.reduce((sum, { ids }) => sum + ids.length, 0);
-        (isLevel(group) ? level : useful).push(group);
-      }
-      if (groups.length === wanted && rollout.max_batches_per_step === 1) {
-        return { ...drawn, groups };
-      }
-    }
-    return { ...drawn, groups: [...useful, ...level].slice(0, wanted) };
-  }
-
   /** What must be known of all trees before the first update, and the loss of this step. */
   async #prepare(trees: readonly PolicyTree[], step: number): Promise<LossSettings> {
     const { train, reference, events } = this.#setup;
@@ -288,12 +250,6 @@ export class GrpoTrainer {
     completions.forEach((completion, i) => (completion.advantage = advantages[i]!));
     return advantages;
   }
-}
-
-/** Whether all completions of a group have one reward, so that it teaches nothing. */
-function isLevel({ scores }: RolloutGroup): boolean {
-  const totals = scores.flatMap(({ total }) => (total === null ? [] : [total]));
-  return totals.every((total) => total === totals[0]);
 }
 
 /** Cuts the groups of a step into parts of whole groups, in order, one update each. */

@@ -52,7 +52,7 @@ describe("console line", () => {
       scores: { overall: 0.5, see: 0.48, hear: 0.52, format: 1 },
     });
     report(events, "warning", { code: "x", message: "audio cut" });
-    const rows = [..."abcdef"].map((row) => ({ row, message: `${row} is long.` }));
+    const rows = ["a", "b", "c", "d", "e", "f"].map((row) => ({ row, message: `${row} is long.` }));
     report(events, "rows_over_budget", { rows, checked: 20 });
     expect(state.text).toBe(
       "step  7/40  reward 0.740  correct 0.688  format 0.969  kl 0.0012  tok/s 1.2k  left 1:06\n" +

@@ -1,0 +1,59 @@
+import type { DataRow } from "../data/row.ts";
+import type { Sample } from "../models/process/sample.ts";
+import { rollOut, type RolloutGroup, type RolloutSetup } from "./rollout-batch.ts";
+
+/** The groups of a step, and what it took to get them. */
+export interface DrawnGroups {
+  groups: RolloutGroup[];
+  batches: number;
+  /** Sampled tokens of all batches, those of groups that were dropped too. */
+  sampled: number;
+  /** Samples whose features the generator holds; undefined when it took several batches. */
+  held: readonly Sample[] | undefined;
+}
+
+/** What a step asks for. */
+export interface DrawOptions {
+  /** Gives the next rows of the run. */
+  next: (count: number) => readonly DataRow[];
+  /** Groups that a step has. */
+  wanted: number;
+  /** Number of the step. */
+  step: number;
+  /** The draw counter of its first batch. */
+  draw: number;
+}
+
+/**
+ * Rolls out until enough groups teach something, or the bound on batches is reached: groups whose
+ * rewards are all equal then fill the step up, so that its size never changes.
+ *
+ * Source: Yu et al. 2025 (DAPO), dynamic sampling.
+ */
+export async function drawGroups(
+  setup: RolloutSetup,
+  { next, wanted, step, draw }: DrawOptions,
+): Promise<DrawnGroups> {
+  const { over_sampling: over, max_batches_per_step: limit } = setup.rollout;
+  const useful: RolloutGroup[] = [];
+  const level: RolloutGroup[] = [];
+  const drawn: Omit<DrawnGroups, "groups"> = { batches: 0, sampled: 0, held: undefined };
+  while (drawn.batches < limit && useful.length < wanted) {
+    const rows = next(Math.ceil((wanted - useful.length) * over));
+    const groups = await rollOut(setup, rows, { draw: draw + drawn.batches++, step });
+    drawn.held = drawn.batches === 1 ? groups.map(({ sample }) => sample) : undefined;
+    for (const group of groups) {
+      drawn.sampled += group.completions.reduce((sum, { ids }) => sum + ids.length, 0);
+      (isLevel(group) ? level : useful).push(group);
+    }
+    // There is no choice to make: the groups stay in the order of their rows.
+    if (groups.length === wanted && limit === 1) return { ...drawn, groups };
+  }
+  return { ...drawn, groups: [...useful, ...level].slice(0, wanted) };
+}
+
+/** Whether all completions of a group have one reward, so that it teaches nothing. */
+function isLevel({ scores }: RolloutGroup): boolean {
+  const totals = scores.flatMap(({ total }) => (total === null ? [] : [total]));
+  return totals.every((total) => total === totals[0]);
+}
