@@ -1,4 +1,4 @@
-import { loadMedium } from "../models/process/media.ts";
+import { type LoadedMedium, loadMedium } from "../models/process/media.ts";
 import type { Processor, ProcessOptions } from "../models/process/processor.ts";
 import type { Sample } from "../models/process/sample.ts";
 import { MediaCache } from "./media-cache.ts";
@@ -35,18 +35,29 @@ export class SampleLoader {
    * @throws {DataError} that names the row and the file; nothing is skipped or replaced.
    */
   async load(row: SampleRow): Promise<Sample> {
-    const parts = mediaParts(row.conversation);
-    const media = await Promise.all(
-      parts.map((part) => {
-        // Bytes have no name that tells them apart; only files and addresses are kept.
-        const load = () => loadMedium(part, this.#processor.media, this.#options);
-        return isNamed(part) ? this.#media.get(JSON.stringify(part), load) : load();
-      }),
-    );
+    const media = await Promise.all(mediaParts(row.conversation).map((part) => this.#medium(part)));
     return this.#processor.process(
       { row: row.id, conversation: row.conversation, media },
       this.#options,
     );
+  }
+
+  /**
+   * Decodes the files of rows that will be loaded next, while other work goes on.
+   *
+   * What fails is told by `load` when the row's turn comes.
+   */
+  async prefetch(rows: readonly SampleRow[]): Promise<void> {
+    for (const { conversation } of rows) {
+      const parts = mediaParts(conversation).filter(isNamed);
+      await Promise.allSettled(parts.map((part) => this.#medium(part)));
+    }
+  }
+
+  #medium(part: MediaPart): Promise<LoadedMedium> {
+    const load = () => loadMedium(part, this.#processor.media, this.#options);
+    // Bytes have no name that tells them apart; only files and addresses are kept.
+    return isNamed(part) ? this.#media.get(JSON.stringify(part), load) : load();
   }
 
   /** The samples of several rows, in their order; the processor's listener hears their warnings. */

@@ -99,17 +99,16 @@ export class GrpoTask implements TrainingTask {
     let consumed = cursor.samplesConsumed;
     let leftOut = 0;
     const next = (count: number) => {
-      const rows: DataRow[] = [];
-      while (rows.length < count) {
-        const index = this.#order.at(consumed++);
-        if (this.#leftOut.has(index)) leftOut++;
-        else rows.push(this.#dataset.row(index));
-      }
+      const { rows, end } = this.#rows(consumed, count);
+      leftOut += end - consumed - count;
+      consumed = end;
       return rows;
     };
+    const last = cursor.step + 1 >= this.totalSteps;
+    const upcoming = (count: number) => (last ? [] : this.#rows(consumed, count).rows);
     const rate = learningRateAt(train, cursor.step, this.totalSteps);
     const { draw, entropyControl } = cursor;
-    const place = { step: cursor.step + 1, draw, rate, entropyControl };
+    const place = { step: cursor.step + 1, draw, rate, upcoming, entropyControl };
     const result = await this.#trainer.step(next, place);
     const { rewards, scores, lengths, ended, sizes } = result.groups;
     const names = Object.keys(scores[0]!.components);
@@ -143,5 +142,16 @@ export class GrpoTask implements TrainingTask {
         }),
       },
     };
+  }
+
+  /** So many rows from a place of the run on, those that do not fit left out, and where they end. */
+  #rows(position: number, count: number): { rows: DataRow[]; end: number } {
+    const rows: DataRow[] = [];
+    let end = position;
+    while (rows.length < count) {
+      const index = this.#order.at(end++);
+      if (!this.#leftOut.has(index)) rows.push(this.#dataset.row(index));
+    }
+    return { rows, end };
   }
 }

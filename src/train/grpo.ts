@@ -51,6 +51,8 @@ export interface StepPlace {
   draw: number;
   /** Learning rate. */
   rate: number;
+  /** The rows that the step after this one will ask for: they are decoded while this one trains. */
+  upcoming?: (count: number) => readonly DataRow[];
   /** The adaptive entropy bonus as the step before left it; left out for a run's first. */
   entropyControl?: EntropyControl | null;
 }
@@ -116,6 +118,7 @@ export class GrpoTrainer {
     const wanted = train.prompts_per_step;
     const drawn = await drawGroups(this.#rollouts, { next, wanted, step, draw });
     const rolloutS = (performance.now() - started) / 1000;
+    void this.#rollouts.loader.prefetch(place.upcoming?.(wanted) ?? []);
     const { groups } = drawn;
     const flat = groups.flatMap(({ scores }) => scores);
     const rewards = flat.map(({ total }) => total ?? NaN);
@@ -134,8 +137,9 @@ export class GrpoTrainer {
     if (train.use_adaptive_entropy) {
       entropyControl = place.entropyControl ?? { coef: train.entropy_coef, lastEntropy: null };
     }
+    const parts = minibatches(trees, train.num_minibatches);
     for (let iteration = 0; iteration < train.num_iterations; iteration++) {
-      for (const part of minibatches(trees, train.num_minibatches)) {
+      for (const part of parts) {
         const coef = entropyControl && activeEntropyCoef(entropyControl, train);
         const own = { ...settings, entropy_coef: coef ?? train.entropy_coef };
         const accumulated = await span("training pass", () =>
@@ -148,6 +152,8 @@ export class GrpoTrainer {
           result.metrics["policy_loss"] ??= result.loss;
         }
         if (updates++ === 0) {
+          const rest = parts.slice(1).flat();
+          if (rest.length > 0) await span("parity", () => this.#updater.addParity(parity, rest));
           parity.check();
           measured = parity.metrics();
         }

@@ -63,6 +63,17 @@ export class PolicyUpdater {
     });
   }
 
+  /**
+   * Adds trees to a parity that no pass has seen: later minibatches are trained only after an update,
+   * when nothing can be told of what they were sampled from.
+   */
+  async addParity(parity: Parity, trees: readonly PolicyTree[]): Promise<void> {
+    const logp: number[] = [];
+    await this.#score(this.#setup.model.weights, trees, 1, (_completion, own) => logp.push(...own));
+    const old = trees.flatMap(({ completions }) => completions.flatMap((one) => one.old));
+    parity.add(trees, { logp, old });
+  }
+
   async #score(
     weights: Weights,
     trees: readonly PolicyTree[],

@@ -517,6 +517,18 @@ describe("cache state that generation does not use as training does", () => {
     expect(await outcome.rows("rollouts.jsonl")).toHaveLength(4 * (trained + 1));
   });
 
+  it.each([0, 1])("in the rows of minibatch %i, before any of them is trained on", async (part) => {
+    const train = { ...SETTINGS.train, num_minibatches: 2 };
+    const decoded: Faults["decoded"] = (buffers, step) => {
+      const { capacity } = buffers.sizes;
+      if (step !== 2) return;
+      for (const storage of cache(buffers, "suffix")) {
+        storage.upload(new Float32Array(2 * capacity * storage.width), 2 * capacity * part);
+      }
+    };
+    await expectRefused(await attempt({ decoded }, { train }), "rollout-mismatch", /^rollout and/);
+  });
+
   it("a fault of one modality's rows is named by its modality", async () => {
     const rows = await prompts([], [heard(clipPath())], [seen(clipPath(), false)]);
     const train = { ...SETTINGS.train, prompts_per_step: 3, shuffle_dataset: false };

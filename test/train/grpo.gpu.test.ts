@@ -92,6 +92,24 @@ describe("a GRPO step", () => {
     bench.close();
   });
 
+  it("has the next step's files decoded while it trains", async () => {
+    const ahead: string[][] = [];
+    class Watched extends SampleLoader {
+      override prefetch(rows: readonly SampleRow[]): Promise<void> {
+        ahead.push(rows.map(({ id }) => id));
+        return super.prefetch(rows);
+      }
+    }
+    const { processor } = (await TrainerBench.open(device(), configOf())).setup;
+    const bench = await TrainerBench.open(device(), configOf(), { loader: new Watched(processor) });
+    const upcoming = (count: number) => bench.allRows.slice(4, 4 + count);
+    await bench.trainer.step((count) => bench.rows.slice(0, count), {
+      ...{ step: 1, draw: 0, rate: 0, upcoming },
+    });
+    expect(ahead).toEqual([bench.allRows.slice(4, 6).map(({ id }) => id)]);
+    bench.close();
+  });
+
   it("moves an adaptive entropy bonus with every update, and applies it while entropy is low", async () => {
     const settings = { use_adaptive_entropy: true, entropy_coef: 0.5, entropy_coef_delta: 0.1 };
     const low = { ...settings, entropy_target: 100, entropy_coef_max: 0.65, num_iterations: 2 };
