@@ -134,24 +134,25 @@ async function removeOld(runFolder: string, step: number, last: number): Promise
 async function bestOf(runFolder: string, names: readonly string[]): Promise<string | undefined> {
   let best: { name: string; score: number } | undefined;
   for (const name of names) {
-    const path = joinPath(joinPath(runFolder, name), MANIFEST);
-    const score = await readText(path).then(
-      (text) => (JSON.parse(text) as Manifest).score,
-      () => undefined,
-    );
+    const score = (await readManifest(joinPath(runFolder, name)))?.score;
     if (typeof score === "number" && score > (best?.score ?? -Infinity)) best = { name, score };
   }
   return best?.name;
 }
 
-async function faultOf(folder: string, step: number): Promise<string | undefined> {
-  let manifest: Manifest;
+/** What a folder's manifest says, whatever it is; undefined where it cannot be read. */
+async function readManifest(folder: string): Promise<Partial<Manifest> | undefined> {
   try {
-    manifest = JSON.parse(await readText(joinPath(folder, MANIFEST))) as Manifest;
+    return (JSON.parse(await readText(joinPath(folder, MANIFEST))) ?? {}) as Partial<Manifest>;
   } catch {
-    return `${MANIFEST} is missing or is not JSON`;
+    return undefined;
   }
-  if (manifest?.step !== step || typeof manifest.files !== "object" || manifest.files === null) {
+}
+
+async function faultOf(folder: string, step: number): Promise<string | undefined> {
+  const manifest = await readManifest(folder);
+  if (manifest === undefined) return `${MANIFEST} is missing or is not JSON`;
+  if (manifest.step !== step || typeof manifest.files !== "object" || manifest.files === null) {
     return `${MANIFEST} does not describe step ${step}`;
   }
   for (const [name, size] of Object.entries(manifest.files)) {

@@ -117,6 +117,16 @@ describe("checkpoints", () => {
     expect(await findCheckpoint(root)).toMatchObject({ step: 20, passedOver: [] });
   });
 
+  it("a manifest that is broken in an older one hinders neither saving nor resuming", async () => {
+    for (const step of [5, 10, 15]) await save(step, { last: 9, score: step === 5 ? 0.9 : 0.1 });
+    await writeFile(join(root, "checkpoint-00010", "manifest.json"), "");
+    await save(20, { last: 3, score: 0.2 });
+    await writeFile(join(root, "checkpoint-00015", "manifest.json"), "null");
+    await tidyCheckpoints(root, 20, 3);
+    await save(25, { last: 1 });
+    expect(await readdir(root)).toEqual(["checkpoint-00005", "checkpoint-00025"]);
+  });
+
   it("what a session that was cut off left is removed", async () => {
     expect(await hasCheckpoint(root)).toBe(false);
     for (const step of [5, 10, 15]) await save(step, { last: 9 });
