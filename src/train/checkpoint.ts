@@ -103,7 +103,7 @@ export async function restoreTrainingState(
     const step = Number(saved.metadata["step"]);
     if (!Number.isSafeInteger(step)) {
       throw new CheckpointError("bad-state", `${path} does not say how many updates were done.`, {
-        hint: "Resume from an earlier checkpoint.",
+        hint: "Remove its checkpoint's folder, and --resume goes on from the one before.",
       });
     }
     optimizer.step = step;

@@ -99,14 +99,14 @@ export function parseState(text: string, file: string): TrainerState {
     value = JSON.parse(text);
   } catch (cause) {
     throw new CheckpointError("bad-state", `${file} is not JSON.`, {
-      hint: "Resume from an earlier checkpoint.",
+      hint: "Remove its checkpoint's folder, and --resume goes on from the one before.",
       cause,
     });
   }
   const problem = problemOf(value);
   if (problem !== undefined) {
     throw new CheckpointError("bad-state", `${file} is not a trainer state: ${problem}.`, {
-      hint: "Resume from an earlier checkpoint.",
+      hint: "Remove its checkpoint's folder, and --resume goes on from the one before.",
     });
   }
   return value as TrainerState;
