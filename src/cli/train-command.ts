@@ -1,6 +1,6 @@
 import { pathToFileURL } from "node:url";
 import { readText } from "#io";
-import { checkResumable } from "../config/compare.ts";
+import { checkResumable, scheduleChange } from "../config/compare.ts";
 import { checkSource, loadConfig, resolvedYaml } from "../config/load.ts";
 import type { RunConfig } from "../config/schema.ts";
 import { parseSource } from "../config/source.ts";
@@ -57,7 +57,8 @@ async function findResume(
   events: Events,
 ): Promise<TrainOptions["resume"]> {
   const file = joinPath(folder, RUN_FILES.config);
-  checkResumable(checkSource(parseSource(await readText(file), file), file), config, folder);
+  const before = checkSource(parseSource(await readText(file), file), file);
+  checkResumable(before, config, folder);
   if (!(await hasCheckpoint(folder))) {
     const message = "The run had no checkpoint yet: it starts again from the beginning.";
     report(events, "warning", { code: "no-checkpoint-yet", message });
@@ -69,6 +70,8 @@ async function findResume(
     const message = `${path} was passed over: ${reason}.`;
     report(events, "warning", { code: "checkpoint-passed-over", message });
   }
+  const message = scheduleChange(before, config);
+  if (message !== undefined) report(events, "warning", { code: "other-schedule", message });
   const path = joinPath(found.folder, STATE_FILE);
   const state = parseState(await readText(path), path);
   await tidyCheckpoints(folder, found.step, config.output.keep_last);

@@ -9,7 +9,10 @@ export interface ChangedSetting {
   after: unknown;
 }
 
-/** Settings that may change when a run is resumed: they decide no number of the steps to come. */
+/**
+ * Settings that may change when a run is resumed: they decide no number of the steps to come, but
+ * for the run's length, from which a falling learning rate follows ({@link scheduleChange}).
+ */
 const FREE_ON_RESUME = [
   "output",
   "eval",
@@ -18,6 +21,7 @@ const FREE_ON_RESUME = [
   "train.max_steps",
   "train.logging_steps",
   "train.save_steps",
+  "train.save_minutes",
   "train.eval_steps",
 ];
 
@@ -61,4 +65,18 @@ export function checkResumable(before: RunConfig, after: RunConfig, runFolder: s
   throw new ConfigError("resume-changed", `${runFolder} cannot be resumed: ${list.join("; ")}.`, {
     hint: "Restore these settings, or start a new run in another folder.",
   });
+}
+
+/** Schedules that do not know how long the run is. */
+const STEADY = ["constant", "constant_with_warmup"];
+
+/** What another length does to the learning rate of the steps to come; undefined for nothing. */
+export function scheduleChange(before: RunConfig, after: RunConfig): string | undefined {
+  const { max_steps: steps, lr_scheduler_type: schedule } = after.train;
+  const was = before.train.max_steps;
+  if (after.task !== "grpo" || steps === was || STEADY.includes(schedule)) return undefined;
+  return (
+    `train.max_steps was ${was} and is now ${steps}: the learning rate of lr_scheduler_type ` +
+    `${schedule} goes on as in a run of ${steps} steps, which the steps so far were not.`
+  );
 }

@@ -194,6 +194,13 @@ describe("train command", () => {
     expect(rows.map((row) => (JSON.parse(row) as { step: number }).step)).toEqual([1, 2, 3, 4, 5]);
   });
 
+  it("a longer run under a falling learning rate says that it is another one", async () => {
+    const linear = ["train.lr_scheduler_type=linear"];
+    expect(await run("s", engine(3), ...linear)).toBe(0);
+    expect(await run("s", engine(), "--resume", ...linear, "train.max_steps=7")).toBe(0);
+    expect(out).toContain("warning: train.max_steps was 5 and is now 7: the learning rate");
+  });
+
   it("a crash before the first checkpoint loses the steps, and the run starts again", async () => {
     await expect(run("g", engine(Infinity, 1))).rejects.toThrow("the device is gone");
     expect(await run("g", engine(), "--resume")).toBe(0);

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { changedSettings, checkResumable } from "../../src/config/compare.ts";
+import { changedSettings, checkResumable, scheduleChange } from "../../src/config/compare.ts";
 import { runSchema } from "../../src/config/schema.ts";
 
 const base = { model: { path: "m" } };
@@ -20,9 +20,25 @@ it("lists what changed, leaf by leaf", () => {
 it("resumes a longer run, but not another one", () => {
   const before = runSchema.parse(base);
   const longer = runSchema.parse({ ...base, train: { max_steps: 900 }, eval: { questions: 9 } });
-  expect(() => checkResumable(before, longer, "runs/x")).not.toThrow();
+  const saved = runSchema.parse({ ...base, train: { save_minutes: 5, save_steps: 7 } });
+  for (const free of [longer, saved]) {
+    expect(() => checkResumable(before, free, "runs/x")).not.toThrow();
+  }
   const other = runSchema.parse({ ...base, train: { learning_rate: 1 } });
   expect(() => checkResumable(before, other, "runs/x")).toThrow(
     "runs/x cannot be resumed: train.learning_rate was 0.000001 and is now 1.",
   );
+});
+
+it("says that another length is another falling learning rate", () => {
+  const of = (train: object) => runSchema.parse({ ...base, train });
+  expect(scheduleChange(of({ max_steps: 60 }), of({ max_steps: 90 }))).toBe(
+    "train.max_steps was 60 and is now 90: the learning rate of lr_scheduler_type linear goes on " +
+      "as in a run of 90 steps, which the steps so far were not.",
+  );
+  expect(scheduleChange(of({ max_steps: 60 }), of({ max_steps: 60 }))).toBeUndefined();
+  const steady = { lr_scheduler_type: "constant_with_warmup" };
+  expect(
+    scheduleChange(of({ ...steady, max_steps: 6 }), of({ ...steady, max_steps: 9 })),
+  ).toBeUndefined();
 });
