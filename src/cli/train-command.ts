@@ -4,6 +4,7 @@ import { checkResumable, scheduleChange } from "../config/compare.ts";
 import { checkSource, loadConfig, resolvedYaml } from "../config/load.ts";
 import type { RunConfig } from "../config/schema.ts";
 import { parseSource } from "../config/source.ts";
+import { ConfigError } from "../core/errors.ts";
 import { Events } from "../core/events.ts";
 import { report, type RunEvents } from "../core/run-events.ts";
 import { baseName, joinPath } from "../io/path.ts";
@@ -24,6 +25,7 @@ import {
 import type { TrainOptions, TrainResult } from "../train/run-interface.ts";
 import { parseState } from "../train/state.ts";
 import { listenForInterrupt } from "./interrupt.ts";
+import { withLock } from "./lock.ts";
 import { parseRunOptions, type RunOptions } from "./options.ts";
 import { runSummary, writeRunReport } from "./run-report.ts";
 import { terminalLine } from "./terminal.ts";
@@ -34,6 +36,8 @@ export type TrainEngine = (config: RunConfig, options: TrainOptions) => Promise<
 
 const RUNS = "runs";
 const STATE_FILE = "state.json";
+/** A run that has not touched its lock for so long is no more; a step may keep it from that. */
+const STALE_MS = 60_000;
 
 function runName(configPath: string): string {
   return baseName(configPath).replace(/\.ya?ml$/, "");
@@ -128,10 +132,31 @@ export async function trainCommand(argv: string[], engine: TrainEngine): Promise
     process.stdout.write(resolvedYaml(config));
     return 0;
   }
-  const stream = options.json ? process.stderr : process.stdout;
-  const line = terminalLine(stream);
   const folder = await chooseFolder(config, options);
   await prepareRunFolder(folder, options.resume);
+  const work = () => runIn(folder, { config, options, argv, engine });
+  return await withLock(joinPath(folder, RUN_FILES.lock), work, {
+    staleMs: STALE_MS,
+    onWait() {
+      throw new ConfigError("run-folder-busy", `Another process is running in ${folder}.`, {
+        hint: "Wait for its end, stop it with Ctrl-C, or choose another output.run_dir. The lock of one that died on another machine is void after a minute.",
+      });
+    },
+  });
+}
+
+/** What a run is started with. */
+interface Start {
+  config: RunConfig;
+  options: RunOptions;
+  argv: string[];
+  engine: TrainEngine;
+}
+
+/** Runs in a folder that no other process runs in. */
+async function runIn(folder: string, { config, options, argv, engine }: Start): Promise<number> {
+  const stream = options.json ? process.stderr : process.stdout;
+  const line = terminalLine(stream);
   const early = new Events();
   early.listen(line.listen);
   const resume = options.resume ? await findResume(folder, config, early) : undefined;

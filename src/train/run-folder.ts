@@ -4,6 +4,8 @@ import { joinPath } from "../io/path.ts";
 
 /** Names of what a run folder holds besides logs and checkpoints; its README explains them. */
 export const RUN_FILES = {
+  /** There while a process runs in the folder. */
+  lock: ".lock",
   config: "config.yaml",
   facts: "run.json",
   curve: "curve.svg",

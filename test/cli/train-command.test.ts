@@ -1,5 +1,5 @@
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { evalCommand } from "../../src/cli/eval-command.ts";
@@ -224,6 +224,23 @@ describe("train command", () => {
     expect(await traced()).toEqual(["thread_name", ...spans.slice(0, 3), "end"]);
     expect(await run("t", engine(), "output.trace=true", "--resume")).toBe(0);
     expect(await traced()).toEqual(["thread_name", ...spans, "end"]);
+  });
+
+  it("one process at a time runs in a folder; one that is dead hinders nobody", async () => {
+    let go = (): void => {};
+    const held = new Promise<void>((resolve) => (go = resolve));
+    const slow: TrainEngine = async (...given) => (await held, await engine(3)(...given));
+    const first = run("w", slow);
+    await vi.waitFor(() => readFile(join(root, "w", "config.yaml")));
+    const never: TrainEngine = () => Promise.reject(new Error("was called"));
+    await expect(run("w", never, "--resume")).rejects.toMatchObject({ code: "run-folder-busy" });
+    go();
+    expect(await first).toBe(0);
+    expect(await readdir(join(root, "w"))).not.toContain(".lock");
+    // No process has the number 0x7fffffff.
+    await writeFile(join(root, "w", ".lock"), `${hostname()} 2147483647 x`);
+    expect(await run("w", engine(), "--resume")).toBe(0);
+    expect(await readdir(join(root, "w"))).not.toContain(".lock");
   });
 
   it("refuses what cannot work before any work", async () => {
