@@ -183,7 +183,8 @@ export class RunLogs {
   /** Makes all logs durable and says where they stand. */
   position(): LogPosition {
     if (this.#failure !== undefined) throw this.#failure;
-    const bytes: Record<string, number> = {};
+    // A log that this session does not keep may be gone on with by a later one.
+    const bytes: Record<string, number> = { ...this.#options.resumeAt?.bytes };
     for (const [name, log] of this.#logs) {
       log.flush();
       bytes[name] = log.bytes;

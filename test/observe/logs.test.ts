@@ -133,6 +133,23 @@ describe("run logs", () => {
     ]);
   });
 
+  it("a log that is switched off for a session is gone on with after it", () => {
+    const first = session();
+    step(first.events, 1);
+    const at = first.logs.position();
+    first.logs.close();
+    const off = { rollouts: false, tensorboard: false, trace: false, now: () => 1000 };
+    const quiet = new RunLogs({ open: logsIn(root), loggingSteps: 2, resumeAt: at, ...off });
+    const between = quiet.position();
+    quiet.close();
+    expect(between).toEqual(at);
+    const last = session(between);
+    step(last.events, 2);
+    last.logs.close();
+    const texts = readFileSync(join(root, LOG_FILES.rollouts), "utf8").trim().split("\n");
+    expect(texts.map((text) => (JSON.parse(text) as { step: number }).step)).toEqual([1, 2]);
+  });
+
   it("keeps the first failure for the trainer and never raises at a listener", () => {
     let left = 2;
     const open = (): LogFile => {
