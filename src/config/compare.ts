@@ -11,7 +11,7 @@ export interface ChangedSetting {
 
 /**
  * Settings that may change when a run is resumed: they decide no number of the steps to come, but
- * for the run's length, from which a falling learning rate follows ({@link scheduleChange}).
+ * for the run's length, from which falling rates follow ({@link scheduleChange}).
  */
 const FREE_ON_RESUME = [
   "output",
@@ -70,13 +70,18 @@ export function checkResumable(before: RunConfig, after: RunConfig, runFolder: s
 /** Schedules that do not know how long the run is. */
 const STEADY = ["constant", "constant_with_warmup"];
 
-/** What another length does to the learning rate of the steps to come; undefined for nothing. */
+/** What another length does to the steps to come; undefined for nothing. */
 export function scheduleChange(before: RunConfig, after: RunConfig): string | undefined {
-  const { max_steps: steps, lr_scheduler_type: schedule } = after.train;
+  const { max_steps: steps, lr_scheduler_type: schedule, beta_schedule: beta } = after.train;
   const was = before.train.max_steps;
-  if (after.task !== "grpo" || steps === was || STEADY.includes(schedule)) return undefined;
+  if (after.task !== "grpo" || steps === was) return undefined;
+  const falls = [
+    ...(STEADY.includes(schedule) ? [] : [`the learning rate of lr_scheduler_type ${schedule}`]),
+    ...(beta === "constant" ? [] : [`beta of beta_schedule ${beta}`]),
+  ];
+  if (falls.length === 0) return undefined;
   return (
-    `train.max_steps was ${was} and is now ${steps}: the learning rate of lr_scheduler_type ` +
-    `${schedule} goes on as in a run of ${steps} steps, which the steps so far were not.`
+    `train.max_steps was ${was} and is now ${steps}: from here on ${falls.join(" and ")} is that of ` +
+    `a run of ${steps} steps, which the steps so far were not.`
   );
 }

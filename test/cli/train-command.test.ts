@@ -198,7 +198,9 @@ describe("train command", () => {
     const linear = ["train.lr_scheduler_type=linear"];
     expect(await run("s", engine(3), ...linear)).toBe(0);
     expect(await run("s", engine(), "--resume", ...linear, "train.max_steps=7")).toBe(0);
-    expect(out).toContain("warning: train.max_steps was 5 and is now 7: the learning rate");
+    expect(out).toContain(
+      "warning: train.max_steps was 5 and is now 7: from here on the learning rate",
+    );
   });
 
   it("a crash before the first checkpoint loses the steps, and the run starts again", async () => {

@@ -33,12 +33,16 @@ it("resumes a longer run, but not another one", () => {
 it("says that another length is another falling learning rate", () => {
   const of = (train: object) => runSchema.parse({ ...base, train });
   expect(scheduleChange(of({ max_steps: 60 }), of({ max_steps: 90 }))).toBe(
-    "train.max_steps was 60 and is now 90: the learning rate of lr_scheduler_type linear goes on " +
-      "as in a run of 90 steps, which the steps so far were not.",
+    "train.max_steps was 60 and is now 90: from here on the learning rate of lr_scheduler_type " +
+      "linear is that of a run of 90 steps, which the steps so far were not.",
   );
   expect(scheduleChange(of({ max_steps: 60 }), of({ max_steps: 60 }))).toBeUndefined();
   const steady = { lr_scheduler_type: "constant_with_warmup" };
   expect(
     scheduleChange(of({ ...steady, max_steps: 6 }), of({ ...steady, max_steps: 9 })),
   ).toBeUndefined();
+  const beta = { ...steady, beta: 0.1, beta_schedule: "humanomni_v2" };
+  expect(scheduleChange(of({ ...beta, max_steps: 6 }), of({ ...beta, max_steps: 9 }))).toContain(
+    "from here on beta of beta_schedule humanomni_v2 is that of a run of 9 steps",
+  );
 });
