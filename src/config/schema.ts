@@ -4,6 +4,7 @@ import { evalSchema } from "../eval/schema.ts";
 import { deviceSchema } from "../gpu/schema.ts";
 import { EXPORT_DTYPES } from "../models/export.ts";
 import { modelSchema } from "../models/schema.ts";
+import { metricInfo } from "../observe/metrics.ts";
 import { healthSchema, reportToSchema } from "../observe/schema.ts";
 import { rewardsSchema } from "../reward/schema.ts";
 import { rolloutSchema } from "../rollout/schema.ts";
@@ -118,6 +119,25 @@ export const runSchema = z
         ["output", "tensorboard"],
         `output.report_to (${run.output.report_to.join(", ")}) needs the TensorBoard events`,
         "Set it to true.",
+      );
+    }
+    const { keep_best: best } = run.output;
+    if (best !== null && (metricInfo(best) === undefined || best.startsWith("eval"))) {
+      report(
+        ["output", "keep_best"],
+        `a step measures no ${best}`,
+        "Name a metric of a step (docs/metrics.md), such as reward.",
+      );
+    }
+    const { loss_type: loss, importance_sampling_mode: mode } = run.train;
+    if (loss === "cispo" && run.train.epsilon_high === null) {
+      report(["train", "epsilon_high"], "`cispo` caps the ratio at it", "Set it; TRL's is 5.");
+    }
+    if (loss === "vespo" && mode?.startsWith("sequence") === true) {
+      report(
+        ["train", "importance_sampling_mode"],
+        "`vespo` corrects tokens, not sequences",
+        "Set it to token_truncate or token_mask.",
       );
     }
     const trained = ["tune_mm_llm", "tune_mm_vision", "tune_mm_audio", "tune_mm_mlp"] as const;

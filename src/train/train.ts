@@ -220,6 +220,10 @@ class Run {
     const seen = this.#sinceSave.splice(0);
     const mean = seen.reduce((sum, value) => sum + value, 0) / seen.length;
     const score = seen.length === 0 ? undefined : output.greater_is_better ? mean : -mean;
+    if (output.keep_best !== null && score === undefined) {
+      const message = `No step measured ${output.keep_best} since the last checkpoint: the one of step ${step} cannot be the best.`;
+      report(events, "warning", { code: "no-score", message });
+    }
     const write = (path: string) =>
       writeTrainingState(
         path,

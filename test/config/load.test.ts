@@ -128,6 +128,21 @@ describe("messages", () => {
     expect(frozen.message).toContain("every part of the model is frozen");
   });
 
+  it("what a loss or the best checkpoint needs is asked for before any work", async () => {
+    const message = async (yaml: string) => (await failure(MODEL + yaml)).message;
+    expect(await message("train: {loss_type: cispo}\n")).toContain(
+      "`cispo` caps the ratio at it (configs/x.yaml:3). Set it; TRL's is 5.",
+    );
+    expect(
+      await message("train: {loss_type: vespo, importance_sampling_mode: sequence_mask}\n"),
+    ).toContain("`vespo` corrects tokens, not sequences");
+    for (const name of ["rewrd", "eval/overall"]) {
+      expect(await message(`output: {keep_best: ${name}}\n`)).toContain(
+        `a step measures no ${name}`,
+      );
+    }
+  });
+
   it.each([
     [
       "train:\n  learning_rat: 1\n",
