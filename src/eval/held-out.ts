@@ -77,7 +77,8 @@ export class HeldOut {
     this.#settings = settings;
     this.#options = options;
     this.#processor = processor;
-    this.#generator = new Generator(model, tokenFacts(processor));
+    const { max_tokens_per_batch: tokensPerBatch } = settings.rollout;
+    this.#generator = new Generator(model, tokenFacts(processor), tokensPerBatch);
     this.#loader = new SampleLoader(processor);
     this.#rows = rows;
   }

@@ -1,5 +1,4 @@
 import { DataError } from "../core/errors.ts";
-import { hash32 } from "../core/random.ts";
 import { Plan } from "../graph/plan.ts";
 import { GrowingPlan } from "../graph/growing-plan.ts";
 import { sampleParams } from "../kernels/sample-draw.ts";
@@ -15,6 +14,7 @@ import type { Processor } from "../models/process/processor.ts";
 import { packedFeed, packTrees } from "../models/decoder/packed.ts";
 import { checkLedger, type Sample } from "../models/process/sample.ts";
 import { mropeTable } from "../nn/rotary.ts";
+import { batchSizes, requestBatches, requestTables } from "./request-tables.ts";
 
 /** Facts of a tokenizer that generation needs. */
 export interface TokenFacts {
@@ -107,10 +107,14 @@ export class Generator {
   #encode: GrowingPlan | undefined;
   #prefill: GrowingPlan | undefined;
   #decode: Plan | undefined;
+  #held: readonly Sample[] = [];
+  readonly #tokensPerBatch: number;
 
-  constructor(model: Model, facts: TokenFacts) {
+  /** @param tokensPerBatch most tokens of prompts and completions that are generated at a time. */
+  constructor(model: Model, facts: TokenFacts, tokensPerBatch = Infinity) {
     this.#model = model;
     this.#facts = facts;
+    this.#tokensPerBatch = tokensPerBatch;
   }
 
   /** The buffers of the last batch: its features serve the training pass. */
@@ -118,10 +122,16 @@ export class Generator {
     return this.#buffers;
   }
 
+  /** The samples whose features are in the buffers, in their order: those of the last batch. */
+  get held(): readonly Sample[] {
+    return this.#held;
+  }
+
   /**
-   * Generates completions, in the order of the requests; groups are contiguous.
+   * Generates completions, in the order of the requests, in batches of whole groups.
    *
-   * @param watch looks on; without it nothing but the done flags is read back on the way.
+   * @param watch looks on, at each batch by itself; without it nothing but the done flags is read
+   *   back on the way.
    * @throws {DataError} `ledger-mismatch` that names the row and the file; `cannot-sample`.
    */
   async generate(
@@ -130,21 +140,28 @@ export class Generator {
     watch: GenerationWatch = {},
   ): Promise<GeneratedCompletion[][]> {
     for (const { sample } of requests) checkLedger(sample, this.#model.config);
-    const prompts = requests.map(({ sample }) => ({ prompt: sample, branches: [] }));
-    const packed = packTrees(prompts);
+    const { maxNewTokens } = options;
+    const batches = requestBatches(requests, maxNewTokens, this.#tokensPerBatch);
+    const buffers = await this.#reserve(batchSizes(batches, maxNewTokens));
+    const groups: GeneratedCompletion[][] = [];
+    for (const batch of batches) {
+      groups.push(...(await this.#generateBatch(buffers, batch, options, watch)));
+    }
+    return groups;
+  }
+
+  async #generateBatch(
+    buffers: DecodeBuffers,
+    requests: readonly GenerationRequest[],
+    options: SamplingOptions,
+    watch: GenerationWatch,
+  ): Promise<GeneratedCompletion[][]> {
+    const packed = packTrees(requests.map(({ sample }) => ({ prompt: sample, branches: [] })));
     const rows = requests.reduce((sum, { generations }) => sum + generations, 0);
-    const lastPosition = Math.max(...requests.map(({ sample }) => sample.nextPos));
     const media = this.#model.mediaFeed(requests.map(({ sample }) => sample));
-    const buffers = await this.#reserve({
-      tokens: packed.tokens,
-      cells: media.sizes["cells"]!,
-      audioFeatures: media.sizes["audioFeatures"]!,
-      rows,
-      capacity: options.maxNewTokens,
-      positions: lastPosition + options.maxNewTokens,
-    });
     const feed = packedFeed(this.#model.config, packed);
     await this.#encode!.run(media);
+    this.#held = requests.map(({ sample }) => sample);
     this.#upload(buffers, requests, packed.starts, options);
     const first = requests.flatMap(({ sample, generations }, i) =>
       Array<number>(generations).fill(packed.starts[i]! + sample.inputIds.length - 1),
@@ -230,24 +247,9 @@ export class Generator {
     starts: readonly number[],
     options: SamplingOptions,
   ): void {
-    const rows = requests.reduce((sum, { generations }) => sum + generations, 0);
-    const words = buffers.presence.width;
-    const info = new Uint32Array(rows * 4);
-    const range = new Uint32Array(rows * 2);
-    const base = new Uint32Array(rows);
-    const presence = new Uint32Array(rows * words);
-    let row = 0;
-    requests.forEach(({ sample, generations, draw }, i) => {
-      const bits = new Uint32Array(words);
-      for (const id of sample.inputIds) bits[id >>> 5]! |= 1 << (id & 31);
-      const key = hash32(sample.row);
-      for (let completion = 0; completion < generations; completion++, row++) {
-        info.set([key, completion, draw, options.temperature === 0 ? 1 : 0], row * 4);
-        range.set([starts[i]!, starts[i]! + sample.inputIds.length], row * 2);
-        base[row] = sample.nextPos;
-        presence.set(bits, row * words);
-      }
-    });
+    const { width: words } = buffers.presence;
+    const tables = requestTables(requests, starts, words, options.temperature === 0);
+    const { rows, info, range, base, presence } = tables;
     buffers.info.upload(info);
     buffers.prefixRange.upload(range);
     buffers.base.upload(base);

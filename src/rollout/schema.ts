@@ -31,6 +31,14 @@ export const rolloutSchema = z.strictObject({
     .positive()
     .default(512)
     .describe("Most tokens of a completion, its end token included."),
+  max_tokens_per_batch: z
+    .int()
+    .positive()
+    .default(32_768)
+    .describe(
+      "Most tokens, of prompts and of the room for their completions, that are generated at a time: " +
+        "more groups take turns, which bounds memory and changes no choice but by rounding.",
+    ),
   max_batches_per_step: z
     .int()
     .positive()

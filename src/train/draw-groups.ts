@@ -8,7 +8,7 @@ export interface DrawnGroups {
   batches: number;
   /** Sampled tokens of all batches, those of groups that were dropped too. */
   sampled: number;
-  /** Samples whose features the generator holds; undefined when it took several batches. */
+  /** Samples whose features the generator holds, if those of all groups; undefined otherwise. */
   held: readonly Sample[] | undefined;
 }
 
@@ -41,7 +41,8 @@ export async function drawGroups(
   while (drawn.batches < limit && useful.length < wanted) {
     const rows = next(Math.ceil((wanted - useful.length) * over));
     const groups = await rollOut(setup, rows, { draw: draw + drawn.batches++, step });
-    drawn.held = drawn.batches === 1 ? groups.map(({ sample }) => sample) : undefined;
+    const { held } = setup.generator;
+    drawn.held = drawn.batches === 1 && held.length === rows.length ? held : undefined;
     for (const group of groups) {
       drawn.sampled += group.completions.reduce((sum, { ids }) => sum + ids.length, 0);
       (isLevel(group) ? level : useful).push(group);

@@ -66,7 +66,7 @@ export class GrpoTask implements TrainingTask {
       loader,
       optimizer,
       ...{ train, rollout, events, rewards },
-      generator: new Generator(model, tokenFacts(processor)),
+      generator: new Generator(model, tokenFacts(processor), rollout.max_tokens_per_batch),
       health: settings.health,
       ...(reference && { reference }),
     });

@@ -3,6 +3,7 @@ import { openDevice, type Device } from "../../src/gpu/device.ts";
 import { Model } from "../../src/models/model.ts";
 import type { Sample } from "../../src/models/process/sample.ts";
 import { DEFAULT_SAMPLING, Generator, type TokenFacts } from "../../src/rollout/generator.ts";
+import { openPrompt } from "../helpers/modalities.ts";
 import { GoldenCase, goldenSample, loadGoldenModel } from "../helpers/golden.ts";
 
 const PROMPTS = ["text", "image", "av"] as const;
@@ -63,6 +64,54 @@ describe("generation on a golden model", () => {
     expect((await run([twin], 1))[0]).not.toEqual(alone[0]);
     generator.destroy();
   });
+
+  it("takes turns where a batch would be too large, with the same choices and no new buffers", async () => {
+    const options = { ...DEFAULT_SAMPLING, maxNewTokens: 8, seed: 9 };
+    const requests = samples.map((sample) => ({ sample, generations: 3, draw: 1 }));
+    const whole = new Generator(model, facts);
+    const want = await whole.generate(requests, options);
+    expect(whole.held).toEqual(samples);
+    // Room for the largest of the three prompts with its completions, or for the two others.
+    const sizes = samples.map(({ inputIds }) => inputIds.length + 3 * 8);
+    const parts = new Generator(model, facts, Math.max(...sizes));
+    const { counters } = device;
+    const got = await parts.generate(requests, options);
+    expect(parts.held.length).toBeLessThan(3);
+    expect(parts.buffers!.sizes.tokens).toBeLessThan(whole.buffers!.sizes.tokens);
+    expect(got.map((group) => group.map(({ ids }) => ids))).toEqual(
+      want.map((group) => group.map(({ ids }) => ids)),
+    );
+    const made = { ...counters };
+    await parts.generate(requests, options);
+    for (const name of ["buffers", "bindGroups", "pipelines"] as const) {
+      expect(counters[name], name).toBe(made[name]);
+    }
+    whole.destroy();
+    parts.destroy();
+  });
+
+  it.each(["vl/tiny-a", "qwen2-audio/tiny-a"] as const)(
+    "%s, which lacks a tower, keeps its buffers and plans from call to call",
+    async (name) => {
+      const { config, weights } = await loadGoldenModel(device, name);
+      const other = new Model(device, config, weights);
+      const { vocabSize } = config.text;
+      const generator = new Generator(other, { ...facts, placeholderIds: [], vocabSize });
+      const sample = await openPrompt(name, "text", config);
+      const run = () =>
+        generator.generate([{ sample, generations: 2, draw: 0 }], {
+          ...{ ...DEFAULT_SAMPLING, maxNewTokens: 4 },
+        });
+      await run();
+      const { buffers } = generator;
+      const made = { ...device.counters };
+      await run();
+      expect(generator.buffers).toBe(buffers);
+      expect(device.counters.bindGroups).toBe(made.bindGroups);
+      generator.destroy();
+      weights.destroy();
+    },
+  );
 
   it("law 3: a placeholder is never emitted, however likely, and the banned mass is reported", async () => {
     const generator = new Generator(model, { ...facts, vocabSize: 100, placeholderIds: [3, 5] });

@@ -92,6 +92,24 @@ describe("a GRPO step", () => {
     bench.close();
   });
 
+  it("is the same step where its groups are generated in turns", async () => {
+    const whole = await TrainerBench.open(device(), configOf());
+    const want = await whole.step(0);
+    const gradients = await whole.gradients();
+    const parts = await TrainerBench.open(device(), configOf(), {
+      model: whole.setup.model,
+      generator: new Generator(whole.setup.model, tokenFacts(whole.setup.processor), 130),
+    });
+    const got = await parts.step(0);
+    expect(parts.setup.generator.held).toHaveLength(1);
+    expect(got.groups).toEqual(want.groups);
+    for (const [name, gradient] of await parts.gradients()) {
+      const limit = name.endsWith("k_proj.bias") ? 1e-3 : 1e-5;
+      expect(relativeL2(gradient, gradients.get(name)!), name).toBeLessThan(limit);
+    }
+    whole.close();
+  });
+
   it("has the next step's files decoded while it trains", async () => {
     const ahead: string[][] = [];
     class Watched extends SampleLoader {
