@@ -24,6 +24,7 @@ import {
 } from "../train/run-folder.ts";
 import type { TrainOptions, TrainResult } from "../train/run-interface.ts";
 import { parseState } from "../train/state.ts";
+import { checkDataFile, dataFacts } from "./data-file.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { withLock } from "./lock.ts";
 import { parseRunOptions, type RunOptions } from "./options.ts";
@@ -159,6 +160,8 @@ async function runIn(folder: string, { config, options, argv, engine }: Start): 
   const line = terminalLine(stream);
   const early = new Events();
   early.listen(line.listen);
+  const data = await dataFacts(config);
+  if (options.resume) await checkDataFile(folder, config, data);
   const resume = options.resume ? await findResume(folder, config, early) : undefined;
   stream.write(plan(config, folder, resume?.state.step ?? 0));
 
@@ -170,6 +173,7 @@ async function runIn(folder: string, { config, options, argv, engine }: Start): 
     versions: programVersions(),
     commit: sourceCommit(),
     seed: config.train.seed,
+    ...(data && { data }),
     device: {},
   };
   await writeRunFacts(folder, resolvedYaml(config), facts);

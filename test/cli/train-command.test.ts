@@ -203,6 +203,19 @@ describe("train command", () => {
     );
   });
 
+  it("rows that are not those of the run's start are refused by the file's name", async () => {
+    const path = join(root, "rows.jsonl");
+    const rows = [`data={name: jsonl, path: ${path}}`, "eval.name=null"];
+    await writeFile(path, '{"id": 1}\n{"id": 2}\n');
+    expect(await run("j", engine(3), ...rows)).toBe(0);
+    await writeFile(path, '{"id": 1}\n');
+    await expect(run("j", engine(), "--resume", ...rows)).rejects.toThrow(
+      /j cannot be resumed: the rows of data.path .*rows.jsonl were 20 bytes \(sha256 [0-9a-f]{8}\) and are now 10 bytes/,
+    );
+    await writeFile(path, '{"id": 1}\n{"id": 2}\n');
+    expect(await run("j", engine(), "--resume", ...rows)).toBe(0);
+  });
+
   it("a crash before the first checkpoint loses the steps, and the run starts again", async () => {
     await expect(run("g", engine(Infinity, 1))).rejects.toThrow("the device is gone");
     expect(await run("g", engine(), "--resume")).toBe(0);
