@@ -22,7 +22,7 @@ export const METRICS: readonly MetricInfo[] = [
   { name: "reward", doc: "Mean reward of the completions of a step.", merge: "mean" },
   {
     name: "reward_std",
-    doc: "Mean over groups of the standard deviation (n - 1) of their rewards.",
+    doc: "Standard deviation (n - 1) of the rewards of all completions of a step.",
     merge: "mean",
   },
   {

@@ -26,8 +26,9 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Standard deviation over n - 1; exactly 0 for equal values and for fewer than two. */
+/** Standard deviation over n - 1; exactly 0 for equal values and for one; NaN for none. */
 function deviation(values: readonly number[]): number {
+  if (values.length === 0) return NaN;
   if (values.every((value) => value === values[0])) return 0;
   const centre = mean(values);
   const squares = values.reduce((sum, value) => sum + (value - centre) ** 2, 0);
@@ -41,24 +42,28 @@ function fraction(flags: readonly boolean[]): number {
 /**
  * The metrics of a step's completions under TRL's names.
  *
+ * `reward_std` is over all completions of the step; what a group has of it `frac_reward_zero_std`
+ * says, by groups whatever `scale_rewards` is, and a group without any reward is level.
+ *
  * Numerics: float64. A metric over no value is NaN, which the logs leave out.
  *
- * Source: TRL `GRPOTrainer._generate_and_score_completions`.
+ * Source: TRL 1.16 `GRPOTrainer._generate_and_score_completions`.
  */
 export function rolloutMetrics(completions: RewardedCompletions): Record<string, number> {
   const { sizes, rewards, parts, ended } = completions;
   const lengths = Array.from(completions.lengths);
   const terminated = lengths.filter((_, index) => ended[index]);
-  const deviations: number[] = [];
+  const level: boolean[] = [];
   let start = 0;
   for (const size of sizes) {
-    deviations.push(deviation(applying(Array.from(rewards).slice(start, start + size))));
+    const own = applying(Array.from(rewards).slice(start, start + size));
+    level.push(own.every((reward) => reward === own[0]));
     start += size;
   }
   const metrics: Record<string, number> = {
     reward: mean(applying(rewards)),
-    reward_std: mean(deviations),
-    frac_reward_zero_std: fraction(deviations.map((value) => value === 0)),
+    reward_std: deviation(applying(rewards)),
+    frac_reward_zero_std: fraction(level),
   };
   for (const [name, values] of Object.entries(parts)) {
     metrics[`rewards/${name}/mean`] = mean(applying(values));

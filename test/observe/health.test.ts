@@ -197,6 +197,13 @@ describe("each rule fires on its fault", () => {
     ],
     ["zero_loss", /by construction: .*norm 0.3\): watch the reward/, { loss: 0, grad_norm: 0.3 }],
     ["zero_loss", /equal within every group/, { loss: 0, grad_norm: 0, reward_std: 0 }, level],
+    // Of records without advantages too: rewards that differ between groups alone teach nothing.
+    [
+      "zero_loss",
+      /equal within every group/,
+      { loss: 0, grad_norm: 0.3, reward_std: 0.4, frac_reward_zero_std: 1 },
+      ROLLOUTS.map(({ advantage: _none, ...row }) => row),
+    ],
   ];
   it.each(cases)("%s: %s", (rule, says, change, rollouts) => {
     const { step, firing, found, health } = run();

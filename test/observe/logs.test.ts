@@ -259,9 +259,11 @@ describe("metrics", () => {
       correct: [true, false, false, false, true, true, true, true],
       formatted: [true, true, true, false, true, true, true, true],
     });
-    const std = Math.sqrt((0.65 ** 2 + 2 * 0.15 ** 2 + 0.35 ** 2) / 3);
-    expect(metrics["reward_std"]).toBeCloseTo(std / 2, 14);
-    expect(metrics["reward"]).toBeCloseTo((1.4 + 4 * 0.84) / 8, 14);
+    const mean = (1.4 + 4 * 0.84) / 8;
+    const squares = [1, 0.2, 0.2, 0].map((reward) => (reward - mean) ** 2);
+    const sum = squares.reduce((a, b) => a + b, 4 * (0.84 - mean) ** 2);
+    expect(metrics["reward_std"]).toBeCloseTo(Math.sqrt(sum / 7), 14);
+    expect(metrics["reward"]).toBeCloseTo(mean, 14);
     expect(metrics).toMatchObject({
       frac_reward_zero_std: 0.5,
       "rewards/format/mean": 0.875,

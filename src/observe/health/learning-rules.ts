@@ -37,7 +37,7 @@ function hasAdvantages({ metrics, completions }: HealthContext): boolean {
   if (completions.some(({ advantage }) => advantage !== undefined)) {
     return completions.some(({ advantage = 0, masked }) => advantage !== 0 && masked !== true);
   }
-  return (metrics["reward_std"] ?? 0) > 0;
+  return (metrics["frac_reward_zero_std"] ?? 1) < 1;
 }
 
 function zeroLoss(context: HealthContext, threshold: number): Finding | undefined {
