@@ -96,10 +96,12 @@ export const lossFields = {
     .describe("What an update adds to the weight of an adaptive bonus, or takes off."),
   top_entropy_quantile: z
     .number()
-    .gt(0)
+    .min(0)
     .max(1)
     .default(D.top_entropy_quantile)
-    .describe("Fraction of tokens, those of highest entropy, that the policy term keeps."),
+    .describe(
+      "Fraction of tokens, those of highest entropy, that the policy term keeps; 0: the top one.",
+    ),
   off_policy_mask_threshold: bound()
     .default(D.off_policy_mask_threshold)
     .describe("Most mean log-ratio at which a completion of negative advantage counts; null: all."),

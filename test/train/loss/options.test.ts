@@ -5,6 +5,7 @@ import type { LossSettings } from "../../../src/train/loss/settings.ts";
 import { topEntropyThreshold } from "../../../src/train/loss/top-entropy.ts";
 import { stepTotals } from "../../../src/train/loss/totals.ts";
 import type { LossBatch } from "../../../src/train/loss/types.ts";
+import { trainSchema } from "../../../src/train/schema.ts";
 import { batchOf, golden, settingsOf } from "./golden-losses.ts";
 
 const fixture = golden.batches["fixture"]!;
@@ -53,6 +54,13 @@ describe("both conventions of CISPO", () => {
 });
 
 describe("top entropy", () => {
+  it("may keep the token of highest entropy alone, as in TRL", () => {
+    expect(trainSchema.parse({ top_entropy_quantile: 0 }).top_entropy_quantile).toBe(0);
+    const { dEntropy } = run({ top_entropy_quantile: 0, entropy_coef: 1 });
+    const highest = fixture.entropy.indexOf(Math.max(...fixture.entropy));
+    expect([...dEntropy!].flatMap((value, t) => (value === 0 ? [] : [t]))).toEqual([highest]);
+  });
+
   it("has torch's quantile, linear between neighbours", () => {
     const values = [0.7, 0.1, 0.4, 1.3, 0.2];
     expect(topEntropyThreshold(values, 1)).toBe(-Infinity);
