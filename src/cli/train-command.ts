@@ -189,6 +189,7 @@ async function runIn(folder: string, { config, options, argv, engine }: Start): 
           train.num_iterations * Math.min(train.num_minibatches, train.prompts_per_step),
       },
       promptsPerStep: train.prompts_per_step,
+      maskTruncated: train.mask_truncated_completions,
     },
     events,
     write: filesIn(folder),

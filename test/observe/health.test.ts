@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Events } from "../../src/core/events.ts";
 import { report, type RunEvents } from "../../src/core/run-events.ts";
 import { HEALTH_RULES, HealthMonitor } from "../../src/observe/health/monitor.ts";
+import type { HealthFacts } from "../../src/observe/health/rule.ts";
 import type { WriteFile } from "../../src/observe/log-file.ts";
 import { RunLogs } from "../../src/observe/run-logs.ts";
 import { healthSchema } from "../../src/observe/schema.ts";
@@ -37,7 +38,7 @@ interface Saved {
 /** A run whose trainer is this test. */
 function run(
   rules: Rules = {},
-  facts: Partial<{ beta: number; updatesPerRollout: number; task: "sft" | "grpo" }> = {},
+  facts: Partial<HealthFacts> = {},
   saved: Saved = { files: new Map(), logs: new Map() },
   resumeAt?: ReturnType<RunLogs["position"]>,
   loggingSteps = 1,
@@ -253,6 +254,33 @@ describe("each rule fires on its fault", () => {
       /reward rose from .* over 16 rows by format 0.\d+ to 1, while correctness went from 0.25/,
     );
     expect(rows((i) => 0.25 + 0.03 * i).found("reward_farming")).toBeUndefined();
+  });
+
+  it("a step whose telling completions are masked is neither dead nor of equal rewards", () => {
+    const none = { loss: 0, grad_norm: 0 };
+    const masked = run({ truncation: { action: "mask" } });
+    masked.step(
+      1,
+      none,
+      changed(32, () => ({ finished: false, masked: true })),
+    );
+    const cut = run({}, { maskTruncated: true });
+    cut.step(
+      1,
+      none,
+      changed(32, () => ({ finished: false })),
+    );
+    for (const { firing, found } of [masked, cut]) {
+      expect(firing()).not.toContain("dead_gradient");
+      expect(found("zero_loss")?.message).toBe(
+        "The loss is 0 because every completion with an advantage is masked: this step teaches nothing.",
+      );
+    }
+    // A gradient of 0 is dead, and no loss that is 0 by construction.
+    const dead = run({}, { maskTruncated: true });
+    dead.step(1, none);
+    expect(dead.firing()).toContain("dead_gradient");
+    expect(dead.firing()).not.toContain("zero_loss");
   });
 
   it("a loss of 0 is no news with a KL term, several updates or supervised training", () => {

@@ -22,7 +22,7 @@ function truncation({ completions }: HealthContext, threshold: number): Finding 
   const cut = completions.filter(({ finished }) => !finished);
   if (!above(cut, completions, threshold)) return undefined;
   return {
-    message: `${ofAll(cut, completions)} were cut before they ended, so their answers are missing. Raise rollout.max_completion_length, or ask for shorter thoughts.`,
+    message: `${ofAll(cut, completions)} were cut before they ended, so their answers may be missing. Raise rollout.max_completion_length, or ask for shorter thoughts.`,
     example: exampleOf(cut[0]!),
   };
 }

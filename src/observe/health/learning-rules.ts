@@ -1,3 +1,4 @@
+import type { CompletionView } from "../completions.ts";
 import {
   type Finding,
   type HealthContext,
@@ -32,24 +33,31 @@ function zeroVariance({ rows, facts }: HealthContext, threshold: number): Findin
   };
 }
 
-/** Whether rewards differ within some group, as far as it is known. */
-function hasAdvantages({ metrics, completions }: HealthContext): boolean {
-  if (completions.some(({ advantage }) => advantage !== undefined)) {
-    return completions.some(({ advantage = 0, masked }) => advantage !== 0 && masked !== true);
+/** Whether rewards differ within some group, and whether the loss has a completion of such a one. */
+function lessonOf({ metrics, completions, facts }: HealthContext): "some" | "masked" | "none" {
+  if (completions.every(({ advantage }) => advantage === undefined)) {
+    return (metrics["frac_reward_zero_std"] ?? 1) < 1 ? "some" : "none";
   }
-  return (metrics["frac_reward_zero_std"] ?? 1) < 1;
+  const telling = completions.filter(({ advantage = 0 }) => advantage !== 0);
+  if (telling.length === 0) return "none";
+  const out = ({ masked, finished }: CompletionView): boolean =>
+    masked === true || (facts.maskTruncated === true && !finished);
+  return telling.every(out) ? "masked" : "some";
 }
 
 function zeroLoss(context: HealthContext, threshold: number): Finding | undefined {
   const { metrics, facts } = context;
   const { loss = NaN, grad_norm: norm = NaN } = metrics;
   if (facts.task !== "grpo" || !(Math.abs(loss) <= threshold)) return undefined;
-  if (!hasAdvantages(context)) {
-    return {
-      message: `The loss is ${short(loss)} because the rewards are equal within every group: this step teaches nothing.`,
-    };
+  const lesson = lessonOf(context);
+  if (lesson !== "some") {
+    const why =
+      lesson === "none"
+        ? "the rewards are equal within every group"
+        : "every completion with an advantage is masked";
+    return { message: `The loss is ${short(loss)} because ${why}: this step teaches nothing.` };
   }
-  if (facts.beta !== 0 || facts.updatesPerRollout !== 1) return undefined;
+  if (facts.beta !== 0 || facts.updatesPerRollout !== 1 || !(norm > 0)) return undefined;
   return {
     message: `The loss is ${short(loss)} by construction: with one update per rollout and beta 0 every ratio is 1 and the advantages of a group sum to 0. The gradient is not 0 (norm ${short(norm)}): watch the reward, not the loss.`,
   };
@@ -58,7 +66,7 @@ function zeroLoss(context: HealthContext, threshold: number): Finding | undefine
 function deadGradient(context: HealthContext, threshold: number): Finding | undefined {
   const norm = context.metrics["grad_norm"] ?? NaN;
   if (!(norm <= threshold)) return undefined;
-  if (context.facts.task === "grpo" && !hasAdvantages(context)) return undefined;
+  if (context.facts.task === "grpo" && lessonOf(context) !== "some") return undefined;
   return {
     message: `The gradient norm is ${short(norm)} although there is something to learn. Nothing trains: check train.tune_mm_*, train.freeze and the adapters' target_modules.`,
   };
@@ -72,7 +80,7 @@ function nonFinite({ metrics }: HealthContext, threshold: number): Finding | und
   if (names.length <= threshold) return undefined;
   const values = names.map((name) => `${name} is ${metrics[name]}`);
   return {
-    message: `${values.join(" and ")}. The weights can no longer be trusted: resume from the last checkpoint with a lower train.learning_rate.`,
+    message: `${values.join(" and ")}. The weights can no longer be trusted: begin another run with a lower train.learning_rate, from the last checkpoint as its model.path.`,
   };
 }
 

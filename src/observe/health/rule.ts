@@ -9,6 +9,8 @@ export interface HealthFacts {
   /** Optimizer steps on each batch of rollouts: iterations x minibatches. */
   updatesPerRollout: number;
   promptsPerStep: number;
+  /** Whether completions that were cut are no part of the loss. */
+  maskTruncated?: boolean;
 }
 
 /** What a rule sees of a step. */
