@@ -256,6 +256,19 @@ describe("each rule fires on its fault", () => {
     expect(rows((i) => 0.25 + 0.03 * i).found("reward_farming")).toBeUndefined();
   });
 
+  it("the example of a failed reward is one short line, whatever its error says", () => {
+    const { step, found } = run();
+    const page = `HTTP 502\n\u001b[31m<html>${"<p>".repeat(500)}`;
+    step(
+      1,
+      { loss: 0.5 },
+      changed(1, () => ({ reward_errors: { judge: page } })),
+    );
+    const { example } = found("reward_failure")!;
+    expect(example).toMatch(/^"HTTP 502 \\u001b\[31m<html><p>.*\.\.\."$/);
+    expect(example!.length).toBeLessThan(140);
+  });
+
   it("a step whose telling completions are masked is neither dead nor of equal rewards", () => {
     const none = { loss: 0, grad_norm: 0 };
     const masked = run({ truncation: { action: "mask" } });

@@ -80,7 +80,7 @@ function nonFinite({ metrics }: HealthContext, threshold: number): Finding | und
   if (names.length <= threshold) return undefined;
   const values = names.map((name) => `${name} is ${metrics[name]}`);
   return {
-    message: `${values.join(" and ")}. The weights can no longer be trusted: begin another run with a lower train.learning_rate, from the last checkpoint as its model.path.`,
+    message: `${values.join(" and ")}. The weights can no longer be trusted: begin another run with a lower train.learning_rate; its model.path may be the last checkpoint, where that is no adapter.`,
   };
 }
 

@@ -5,6 +5,7 @@ import {
   meanOf,
   percent,
   short,
+  shownText,
   valuesOf,
 } from "./rule.ts";
 
@@ -54,7 +55,8 @@ function rewardFailure({ completions }: HealthContext, threshold: number): Findi
   const names = [...new Set(failed.flatMap(({ rewardErrors }) => Object.keys(rewardErrors)))];
   return {
     message: `${names.join(", ")} failed for ${failed.length} of ${completions.length} completions (${percent(share)}), whose rewards lack that part.`,
-    example: Object.values(failed[0]!.rewardErrors)[0]!,
+    // What a judge's server answers may be a page long.
+    example: shownText(Object.values(failed[0]!.rewardErrors)[0]!),
   };
 }
 

@@ -63,9 +63,14 @@ export function meanOf(values: readonly number[]): number {
 
 const EXAMPLE_LENGTH = 120;
 
-/** A completion as an example: on one line, cut, with its place. */
-export function exampleOf({ text, sample, completion }: CompletionView): string {
+/** A text on one line, cut, with control characters escaped. */
+export function shownText(text: string): string {
   const line = text.replace(/\s+/g, " ").trim();
   const cut = line.length > EXAMPLE_LENGTH ? `${line.slice(0, EXAMPLE_LENGTH)}...` : line;
-  return `${sample || "row"}, completion ${completion}: ${JSON.stringify(cut)}`;
+  return JSON.stringify(cut);
+}
+
+/** A completion as an example, with its place. */
+export function exampleOf({ text, sample, completion }: CompletionView): string {
+  return `${sample || "row"}, completion ${completion}: ${shownText(text)}`;
 }
