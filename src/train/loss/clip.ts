@@ -7,7 +7,8 @@ import type { LossSettings } from "./settings.ts";
  * `delta` caps w in the first branch only, for either sign of A. `clip_ratio_c` caps the loss of a
  * negative advantage at -c A; for delta = c >= 1 + epsilon_high both say the same. Metrics: shares of
  * tokens beyond the lower bound with A < 0 (low) and beyond the upper with A > 0 (high); they look
- * at w after the cap by delta, as TRL's do. `clip_ratio/dual_mean` is the share that c caps.
+ * at w after the cap by delta, as TRL's do. `clip_ratio/dual_mean` is the share that c caps. At a
+ * border itself the derivative is that of the inside; torch 2.15 stops it there, so that TRL has half.
  *
  * Source: Schulman et al. 2017, eq. 7; Yu et al. 2025 (DAPO), eq. 10 for epsilon_high; TRL 1.16
  * `GRPOTrainer._compute_loss` for delta; Ye et al. 2019, eq. 5, with verl's

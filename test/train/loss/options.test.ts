@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { isOnPolicy } from "../../../src/train/loss/off-policy-mask.ts";
 import { policyLoss } from "../../../src/train/loss/policy-loss.ts";
-import type { LossSettings } from "../../../src/train/loss/settings.ts";
+import { LOSSES } from "../../../src/train/loss/losses.ts";
+import type { LossSettings, LossType } from "../../../src/train/loss/settings.ts";
 import { topEntropyThreshold } from "../../../src/train/loss/top-entropy.ts";
 import { stepTotals } from "../../../src/train/loss/totals.ts";
 import type { LossBatch } from "../../../src/train/loss/types.ts";
@@ -50,6 +51,28 @@ describe("both conventions of CISPO", () => {
 
   it("need the cap: TRL's fallback to epsilon would scale every loss by a fifth", () => {
     expect(() => run({ loss_type: "cispo" })).toThrow(/epsilon_high/);
+  });
+});
+
+describe("a masked completion", () => {
+  it.each(Object.keys(LOSSES) as LossType[])("of %s is as one that the limit cut", (name) => {
+    const options = { loss_type: name, epsilon_high: 1.1, beta: 0.1, entropy_coef: 0.1 } as const;
+    const { completions } = batchOf(fixture, settingsOf({}));
+    const masked = completions.map((own) => ({ ...own, truncated: false, masked: own.truncated }));
+    const both = completions.map((own) => ({ ...own, masked: own.truncated }));
+    const cut = run({ ...options, mask_truncated_completions: true });
+    expect(run(options, { completions: masked })).toEqual(cut);
+    expect(run({ ...options, mask_truncated_completions: true }, { completions: both })).toEqual(
+      cut,
+    );
+    expect(run(options).loss).not.toBe(cut.loss);
+  });
+});
+
+describe("a border of the clip", () => {
+  it("lets the derivative of the inside through: epsilon 0 on policy is the plain gradient", () => {
+    const on = { old: fixture.logp };
+    expect(run({ epsilon: 0 }, on).dLogp).toEqual(run({}, on).dLogp);
   });
 });
 
