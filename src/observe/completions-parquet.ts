@@ -6,9 +6,12 @@ export function completionsFile(step: number): string {
   return `completions/completions_${String(step).padStart(5, "0")}.parquet`;
 }
 
+const OWN_COLUMNS = ["step", "prompt", "completion", "advantage"];
+
 /**
  * The completions of a logged step as parquet, with TRL's columns: `step`, `prompt`, `completion`,
- * one per reward before its weight, `advantage`. What was not measured is null.
+ * one per reward before its weight, `advantage`. What was not measured is null. A reward that has
+ * the name of another column becomes `rewards/NAME`.
  *
  * The same completions give the same bytes.
  *
@@ -34,7 +37,7 @@ export function completionsParquet(step: number, rows: readonly CompletionView[]
       ),
       ...[...rewards].map((name) =>
         real(
-          name,
+          OWN_COLUMNS.includes(name) ? `rewards/${name}` : name,
           rows.map((row) => row.rewards[name] ?? null),
         ),
       ),

@@ -64,6 +64,14 @@ describe("completions as parquet", () => {
     expect(completionsParquet(10, rows)).toEqual(completionsParquet(10, rows));
   });
 
+  it("a reward with the name of another column keeps it beside that column", async () => {
+    const rewards = { step: 0.5, completion: 1, own: 2 };
+    const { buffer } = completionsParquet(3, [completionView(rollout(3, 0, { rewards }))]);
+    const [row] = await parquetReadObjects({ file: buffer as ArrayBuffer });
+    expect(row).toMatchObject({ step: 3n, completion: "answer 0 \u4e2d", own: 2 });
+    expect(row).toMatchObject({ "rewards/step": 0.5, "rewards/completion": 1 });
+  });
+
   it("are those of the logged step alone, the same after a resume", () => {
     const open = (folder: string, resumeAt?: LogPosition) => {
       const events = new Events();
