@@ -13,7 +13,12 @@ import { HealthMonitor } from "../observe/health/monitor.ts";
 import { filesIn, logsIn } from "../observe/node.ts";
 import { LOG_FILES, RunLogs, TENSORBOARD_FOLDER } from "../observe/run-logs.ts";
 import { trackerCommands } from "../observe/trackers.ts";
-import { findCheckpoint, hasCheckpoint, tidyCheckpoints } from "../train/checkpoint-folder.ts";
+import {
+  findCheckpoint,
+  hasCheckpoint,
+  scoredBy,
+  tidyCheckpoints,
+} from "../train/checkpoint-folder.ts";
 import {
   lastRunFolder,
   nextRunFolder,
@@ -64,10 +69,11 @@ async function findResume(
   const file = joinPath(folder, RUN_FILES.config);
   const before = checkSource(parseSource(await readText(file), file), file);
   checkResumable(before, config, folder);
+  const keeping = { last: config.output.keep_last, by: scoredBy(config.output) };
   if (!(await hasCheckpoint(folder))) {
     const message = "The run had no checkpoint yet: it starts again from the beginning.";
     report(events, "warning", { code: "no-checkpoint-yet", message });
-    await tidyCheckpoints(folder, undefined, config.output.keep_last);
+    await tidyCheckpoints(folder, undefined, keeping);
     return undefined;
   }
   const found = await findCheckpoint(folder);
@@ -79,7 +85,7 @@ async function findResume(
   if (message !== undefined) report(events, "warning", { code: "other-schedule", message });
   const path = joinPath(found.folder, STATE_FILE);
   const state = parseState(await readText(path), path);
-  await tidyCheckpoints(folder, found.step, config.output.keep_last);
+  await tidyCheckpoints(folder, found.step, keeping);
   return { folder: found.folder, state };
 }
 

@@ -27,14 +27,27 @@ interface Manifest {
   files: Record<string, number>;
   /** How good the checkpoint is, larger being better; absent where nothing says so. */
   score?: number;
+  /** What the score is of: only scores of the same thing are compared. */
+  by?: string;
 }
 
 /** Which checkpoints are kept, and how good the one that is saved is. */
 export interface Keeping {
   /** Newest ones. */
   last: number;
-  /** Larger is better; the best of all that have a score is kept besides. */
+  /** Larger is better; the best of all that have a score by the same thing is kept besides. */
   score?: number | undefined;
+  /** What the score is of. */
+  by?: string | undefined;
+}
+
+/** What checkpoints are scored by, for {@link Keeping}; undefined where they are kept by age. */
+export function scoredBy(output: {
+  keep_best: string | null;
+  greater_is_better: boolean;
+}): string | undefined {
+  if (output.keep_best === null) return undefined;
+  return output.greater_is_better ? output.keep_best : `-${output.keep_best}`;
 }
 
 /** The name of the checkpoint of a step: `checkpoint-00010`. */
@@ -67,7 +80,7 @@ async function newestFirst(runFolder: string): Promise<string[]> {
 export async function saveCheckpoint(
   runFolder: string,
   step: number,
-  { last, score }: Keeping,
+  { last, score, by }: Keeping,
   writeFiles: (folder: string) => Promise<void>,
 ): Promise<string> {
   const folder = joinPath(runFolder, checkpointName(step));
@@ -80,7 +93,8 @@ export async function saveCheckpoint(
     for (const name of await listFolder(partial)) {
       files[name] = await fileSize(joinPath(partial, name));
     }
-    const manifest: Manifest = { step, files, ...(score !== undefined && { score }) };
+    const scored = score !== undefined && { score, ...(by !== undefined && { by }) };
+    const manifest: Manifest = { step, files, ...scored };
     await writeFileAtomic(joinPath(partial, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
     // A folder of this name is what a resumed run passed over as broken.
     await removePath(folder);
@@ -91,7 +105,7 @@ export async function saveCheckpoint(
     const system = cause instanceof Error && "syscall" in cause;
     throw system ? fileError("save the checkpoint", folder, cause) : cause;
   }
-  await removeOld(runFolder, step, last);
+  await removeOld(runFolder, step, { last, by });
   return folder;
 }
 
@@ -100,26 +114,26 @@ export async function saveCheckpoint(
  * one that is resumed from which it had not deleted yet.
  *
  * @param step of the checkpoint that is resumed from; undefined for a run that starts again.
- * @param last newest ones to keep, as in {@link Keeping}.
+ * @param keeping what the run keeps; no score is needed.
  */
 export async function tidyCheckpoints(
   runFolder: string,
   step: number | undefined,
-  last: number,
+  keeping: Keeping,
 ): Promise<void> {
   for (const name of await listFolder(runFolder)) {
     if (/^checkpoint-\d{5,}\.tmp$/.test(name)) await removePath(joinPath(runFolder, name));
   }
-  if (step !== undefined) await removeOld(runFolder, step, last);
+  if (step !== undefined) await removeOld(runFolder, step, keeping);
 }
 
 /**
  * Deletes checkpoints up to a step beyond the last ones, but for the best; newer ones are those
  * that a resumed run passed over as broken, and count for nothing.
  */
-async function removeOld(runFolder: string, step: number, last: number): Promise<void> {
+async function removeOld(runFolder: string, step: number, { last, by }: Keeping): Promise<void> {
   const all = (await newestFirst(runFolder)).filter((name) => stepOf(name)! <= step);
-  const best = await bestOf(runFolder, all);
+  const best = await bestOf(runFolder, all, by);
   for (const old of all.slice(last)) {
     if (old === best) continue;
     // Under its name a checkpoint is whole, also when the deletion is cut off.
@@ -131,10 +145,16 @@ async function removeOld(runFolder: string, step: number, last: number): Promise
 }
 
 /** The name of the checkpoint of the largest score, the newest of equals; undefined without any. */
-async function bestOf(runFolder: string, names: readonly string[]): Promise<string | undefined> {
+async function bestOf(
+  runFolder: string,
+  names: readonly string[],
+  by: string | undefined,
+): Promise<string | undefined> {
   let best: { name: string; score: number } | undefined;
   for (const name of names) {
-    const score = (await readManifest(joinPath(runFolder, name)))?.score;
+    const manifest = await readManifest(joinPath(runFolder, name));
+    // A run that keeps by age from now on still has the best that it had.
+    const score = by === undefined || manifest?.by === by ? manifest?.score : undefined;
     if (typeof score === "number" && score > (best?.score ?? -Infinity)) best = { name, score };
   }
   return best?.name;

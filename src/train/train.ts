@@ -5,7 +5,7 @@ import type { Model } from "../models/model.ts";
 import { Processor } from "../models/process/processor.ts";
 import { type BaseModel, fetchModel, reportedLoading } from "../models/run-model.ts";
 import { joinPath } from "../io/path.ts";
-import { saveCheckpoint } from "./checkpoint-folder.ts";
+import { saveCheckpoint, scoredBy } from "./checkpoint-folder.ts";
 import { restoreTrainingState, writeTrainingState } from "./checkpoint.ts";
 import { exportRun, loadExported } from "./export-run.ts";
 import { GrpoTask } from "./grpo-task.ts";
@@ -238,7 +238,12 @@ class Run {
         },
       );
     const folder = await reportSpan(events, "checkpoint", step, () =>
-      saveCheckpoint(runFolder, step, { last: output.keep_last, score }, write),
+      saveCheckpoint(
+        runFolder,
+        step,
+        { last: output.keep_last, score, by: scoredBy(output) },
+        write,
+      ),
     );
     report(events, "checkpoint", { step, folder });
   }

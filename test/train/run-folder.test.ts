@@ -17,6 +17,7 @@ import {
   hasCheckpoint,
   type Keeping,
   saveCheckpoint,
+  scoredBy,
   tidyCheckpoints,
 } from "../../src/train/checkpoint-folder.ts";
 import {
@@ -98,6 +99,27 @@ describe("checkpoints", () => {
     expect(await readdir(root)).toEqual(["checkpoint-00030"]);
   });
 
+  it("compares only scores of the same metric, in the same direction", async () => {
+    const by = scoredBy({ keep_best: "reward", greater_is_better: true })!;
+    await save(5, { last: 1, score: 0.9, by });
+    await save(10, { last: 1, score: 0.1, by });
+    expect(await readdir(root)).toEqual(["checkpoint-00005", "checkpoint-00010"]);
+    const less = scoredBy({ keep_best: "kl", greater_is_better: false })!;
+    expect(less).not.toBe(scoredBy({ keep_best: "kl", greater_is_better: true }));
+    for (const [step, score] of [
+      [15, -0.2],
+      [20, -0.3],
+    ] as const) {
+      await save(step, { last: 1, score, by: less });
+    }
+    expect(await readdir(root)).toEqual(["checkpoint-00015", "checkpoint-00020"]);
+    await tidyCheckpoints(root, 20, { last: 1, by: less });
+    expect(await readdir(root)).toEqual(["checkpoint-00015", "checkpoint-00020"]);
+    expect(scoredBy({ keep_best: null, greater_is_better: true })).toBeUndefined();
+    await tidyCheckpoints(root, 20, { last: 1 });
+    expect(await readdir(root)).toEqual(["checkpoint-00015", "checkpoint-00020"]);
+  });
+
   it("passes over what is not whole, and says why", async () => {
     for (const step of [5, 10, 15, 20]) await save(step, { last: 9 });
     await truncate(join(root, "checkpoint-00020", "model.safetensors"), 3);
@@ -122,7 +144,7 @@ describe("checkpoints", () => {
     await writeFile(join(root, "checkpoint-00010", "manifest.json"), "");
     await save(20, { last: 3, score: 0.2 });
     await writeFile(join(root, "checkpoint-00015", "manifest.json"), "null");
-    await tidyCheckpoints(root, 20, 3);
+    await tidyCheckpoints(root, 20, { last: 3 });
     await save(25, { last: 1 });
     expect(await readdir(root)).toEqual(["checkpoint-00005", "checkpoint-00025"]);
   });
@@ -136,10 +158,10 @@ describe("checkpoints", () => {
       await writeFile(join(root, name, "half"), "x");
     }
     await writeFile(join(root, "notes.tmp"), "the user's");
-    await tidyCheckpoints(root, 10, 1);
+    await tidyCheckpoints(root, 10, { last: 1 });
     const kept = ["checkpoint-00010", "checkpoint-00015", "notes.tmp"];
     expect(await readdir(root)).toEqual(kept);
-    await tidyCheckpoints(root, undefined, 1);
+    await tidyCheckpoints(root, undefined, { last: 1 });
     expect(await readdir(root)).toEqual(kept);
   });
 
