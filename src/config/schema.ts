@@ -152,6 +152,20 @@ export const runSchema = z
       );
     }
     const { lora, beta, measure_kl: measured, sync_ref_model: moves } = run.train;
+    if (run.train.kl_in_reward && beta === 0) {
+      report(
+        ["train", "kl_in_reward"],
+        "there is no KL to take off rewards at beta 0",
+        "Set train.beta above 0, or kl_in_reward to false.",
+      );
+    }
+    if (run.train.kl_in_reward && run.train.advantage_estimator === "gdpo") {
+      report(
+        ["train", "kl_in_reward"],
+        "`gdpo` takes its advantages from the rewards one by one, not from their sum less a KL",
+        "Set it to false, which leaves the KL in the loss.",
+      );
+    }
     if (moves && beta === 0 && !measured) {
       report(
         ["train", "sync_ref_model"],

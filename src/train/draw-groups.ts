@@ -6,6 +6,8 @@ import { rollOut, type RolloutGroup, type RolloutSetup } from "./rollout-batch.t
 export interface DrawnGroups {
   groups: RolloutGroup[];
   batches: number;
+  /** Draws that were used: more than batches where a row came twice in one. */
+  draws: number;
   /** Sampled tokens of all batches, those of groups that were dropped too. */
   sampled: number;
   /** Samples whose features the generator holds, if those of all groups; undefined otherwise. */
@@ -22,6 +24,8 @@ export interface DrawOptions {
   step: number;
   /** The draw counter of its first batch. */
   draw: number;
+  /** Whether every reward teaches by itself (`gdpo`), so that equal sums may still do. */
+  byComponent: boolean;
 }
 
 /**
@@ -32,20 +36,22 @@ export interface DrawOptions {
  */
 export async function drawGroups(
   setup: RolloutSetup,
-  { next, wanted, step, draw }: DrawOptions,
+  { next, wanted, step, draw, byComponent }: DrawOptions,
 ): Promise<DrawnGroups> {
   const { over_sampling: over, max_batches_per_step: limit } = setup.rollout;
   const useful: RolloutGroup[] = [];
   const level: RolloutGroup[] = [];
-  const drawn: Omit<DrawnGroups, "groups"> = { batches: 0, sampled: 0, held: undefined };
+  const drawn: Omit<DrawnGroups, "groups"> = { batches: 0, draws: 0, sampled: 0, held: undefined };
   while (drawn.batches < limit && useful.length < wanted) {
-    const rows = next(Math.ceil((wanted - useful.length) * over));
-    const groups = await rollOut(setup, rows, { draw: draw + drawn.batches++, step });
+    const rows = next(rowsToAsk(wanted - useful.length, over));
+    const groups = await rollOut(setup, rows, { draw: draw + drawn.draws, step });
+    drawn.batches++;
+    drawn.draws = 1 + Math.max(...groups.map((group) => group.draw)) - draw;
     const { held } = setup.generator;
     drawn.held = drawn.batches === 1 && held.length === rows.length ? held : undefined;
     for (const group of groups) {
       drawn.sampled += group.completions.reduce((sum, { ids }) => sum + ids.length, 0);
-      (isLevel(group) ? level : useful).push(group);
+      (isLevel(group, byComponent) ? level : useful).push(group);
     }
     // There is no choice to make: the groups stay in the order of their rows.
     if (groups.length === wanted && limit === 1) return { ...drawn, groups };
@@ -53,8 +59,19 @@ export async function drawGroups(
   return { ...drawn, groups: [...useful, ...level].slice(0, wanted) };
 }
 
-/** Whether all completions of a group have one reward, so that it teaches nothing. */
-function isLevel({ scores }: RolloutGroup): boolean {
-  const totals = scores.flatMap(({ total }) => (total === null ? [] : [total]));
-  return totals.every((total) => total === totals[0]);
+/** Rows to ask for where so many groups are wanted. */
+export function rowsToAsk(wanted: number, overSampling: number): number {
+  // 10 x 1.1 is 11.000000000000002, which asks for 11 rows.
+  return Math.ceil(wanted * overSampling - 1e-9);
+}
+
+/** Whether all completions of a group have one reward, or of each, so that it teaches nothing. */
+function isLevel({ scores }: RolloutGroup, byComponent: boolean): boolean {
+  const level = (values: readonly (number | null)[]) => {
+    const given = values.filter((value) => value !== null);
+    return given.every((value) => value === given[0]);
+  };
+  if (!byComponent) return level(scores.map(({ total }) => total));
+  const names = Object.keys(scores[0]?.components ?? {});
+  return names.every((name) => level(scores.map(({ components }) => components[name] ?? null)));
 }

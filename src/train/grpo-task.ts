@@ -6,6 +6,7 @@ import { RowOrder } from "../data/row-order.ts";
 import type { Model } from "../models/model.ts";
 import type { Processor } from "../models/process/processor.ts";
 import { Generator, tokenFacts } from "../rollout/generator.ts";
+import { rowsToAsk } from "./draw-groups.ts";
 import { type GrpoSetup, GrpoTrainer } from "./grpo.ts";
 import { AdamW, isDecayed } from "./optimizer.ts";
 import { rolloutMetrics } from "./rollout-metrics.ts";
@@ -47,8 +48,8 @@ export class GrpoTask implements TrainingTask {
   ): Promise<GrpoTask> {
     const { data, train, rollout } = settings;
     const orderOf = (length: number) => new RowOrder(length, train.seed, train.shuffle_dataset);
-    const perStep = train.prompts_per_step * rollout.over_sampling * rollout.max_batches_per_step;
-    const wanted = train.max_steps * Math.ceil(perStep);
+    const perBatch = rowsToAsk(train.prompts_per_step, rollout.over_sampling);
+    const wanted = train.max_steps * rollout.max_batches_per_step * perBatch;
     const used = (length: number) => orderOf(length).used(wanted);
     const dataset = await openData("train", data, used, events);
     const order = orderOf(dataset.length);
@@ -122,7 +123,7 @@ export class GrpoTask implements TrainingTask {
       ]),
     );
     cursor.step++;
-    cursor.draw += result.batches;
+    cursor.draw += result.draws;
     cursor.samplesConsumed = consumed;
     cursor.entropyControl = result.entropyControl;
     const { reference } = this;

@@ -10,7 +10,7 @@ import { RewardScorer } from "../reward/scorer.ts";
 import type { Generator } from "../rollout/generator.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
 import { computeAdvantages } from "./advantages.ts";
-import { drawGroups } from "./draw-groups.ts";
+import { drawGroups, rowsToAsk } from "./draw-groups.ts";
 import { betaAt } from "./loss/beta.ts";
 import {
   activeEntropyCoef,
@@ -20,6 +20,7 @@ import {
 import { klPenalisedRewards } from "./loss/kl.ts";
 import type { LossSettings } from "./loss/settings.ts";
 import type { AdamW } from "./optimizer.ts";
+import { MeanMeter } from "./mean-meter.ts";
 import { policyTree, lossBatch, type PolicyTree } from "./policy-trees.ts";
 import { PolicyUpdater } from "./policy-update.ts";
 import type { Reference } from "./reference.ts";
@@ -71,8 +72,8 @@ export interface GrpoStep {
   formatted: boolean[];
   metrics: Record<string, number>;
   tokens: number;
-  /** Rollout batches that the step drew. */
-  batches: number;
+  /** Draws that the step used. */
+  draws: number;
   /** The adaptive entropy bonus after the step; null where there is none. */
   entropyControl: EntropyControl | null;
 }
@@ -110,29 +111,33 @@ export class GrpoTrainer {
    * @param next gives the next rows of the run; asked again where groups are dropped.
    */
   async step(next: (count: number) => readonly DataRow[], place: StepPlace): Promise<GrpoStep> {
-    const { train, optimizer, events } = this.#setup;
+    const { train, rollout, optimizer, events } = this.#setup;
     const span = <T>(name: string, work: () => T | Promise<T>) =>
       reportSpan(events, name, place.step, work);
     const started = performance.now();
     const { step, draw } = place;
     const wanted = train.prompts_per_step;
-    const drawn = await drawGroups(this.#rollouts, { next, wanted, step, draw });
+    const byComponent = train.advantage_estimator === "gdpo";
+    const drawn = await drawGroups(this.#rollouts, { next, wanted, step, draw, byComponent });
     const rolloutS = (performance.now() - started) / 1000;
-    void this.#rollouts.loader.prefetch(place.upcoming?.(wanted) ?? []);
+    void this.#rollouts.loader.prefetch(
+      place.upcoming?.(rowsToAsk(wanted, rollout.over_sampling)) ?? [],
+    );
     const { groups } = drawn;
     const flat = groups.flatMap(({ scores }) => scores);
     const rewards = flat.map(({ total }) => total ?? NaN);
     const trees = groups.map(({ sample, completions }, group) =>
       policyTree(sample, group, completions),
     );
-    const settings = await this.#prepare(trees, place.step);
-    const advantages = this.#advantages(trees, rewards, flat);
+    await this.#scoreReference(trees, step);
+    const beta = betaAt(train.beta_schedule, train.beta, step - 1, train.max_steps);
+    const advantages = this.#advantages(trees, rewards, flat, beta);
     const verdicts = { ...judge(groups), masked: this.#mask(groups, trees) };
-    recordGroups(events, groups, place, { ...verdicts, advantages });
-    const metrics: Record<string, number> = {};
-    let measured: Record<string, number> = {};
+    recordGroups(events, groups, step, { ...verdicts, advantages });
+    const settings = { ...train, beta: train.kl_in_reward ? 0 : beta };
+    const metrics = new MeanMeter();
+    let measured: Record<string, number> | undefined;
     let tokens = 0;
-    let updates = 0;
     let entropyControl: EntropyControl | null = null;
     if (train.use_adaptive_entropy) {
       entropyControl = place.entropyControl ?? { coef: train.entropy_coef, lastEntropy: null };
@@ -140,6 +145,9 @@ export class GrpoTrainer {
     const parts = minibatches(trees, train.num_minibatches);
     for (let iteration = 0; iteration < train.num_iterations; iteration++) {
       for (const part of parts) {
+        if (train.top_entropy_quantile < 1) {
+          await span("entropies", () => this.#updater.scoreEntropies(part));
+        }
         const coef = entropyControl && activeEntropyCoef(entropyControl, train);
         const own = { ...settings, entropy_coef: coef ?? train.entropy_coef };
         const accumulated = await span("training pass", () =>
@@ -151,20 +159,18 @@ export class GrpoTrainer {
           result.metrics["entropy_coef"] = entropyControl.coef;
           result.metrics["policy_loss"] ??= result.loss;
         }
-        if (updates++ === 0) {
+        if (measured === undefined) {
           const rest = parts.slice(1).flat();
           if (rest.length > 0) await span("parity", () => this.#updater.addParity(parity, rest));
           parity.check();
           measured = parity.metrics();
         }
-        for (const [name, value] of Object.entries({ ...result.metrics, loss: result.loss })) {
-          metrics[name] = (metrics[name] ?? 0) + value / this.#updates;
-        }
         tokens += accumulated.tokens;
         await span("optimizer", () => optimizer.update(place.rate));
+        const norm = await span("gradient norm", () => optimizer.gradientNorm());
+        metrics.add({ ...result.metrics, loss: result.loss, grad_norm: norm });
       }
     }
-    metrics["grad_norm"] = await span("gradient norm", () => optimizer.gradientNorm());
     const completions = groups.flatMap((group) => group.completions);
     return {
       groups: {
@@ -178,11 +184,11 @@ export class GrpoTrainer {
       correct: verdicts.correct,
       formatted: verdicts.formatted,
       tokens,
-      batches: drawn.batches,
+      draws: drawn.draws,
       metrics: {
-        ...metrics,
+        ...metrics.means(),
         ...measured,
-        beta: settings.beta,
+        beta,
         learning_rate: place.rate,
         "rollout/batches": drawn.batches,
         "rollout/tokens_per_s": drawn.sampled / rolloutS,
@@ -196,28 +202,11 @@ export class GrpoTrainer {
     this.#updater.destroy();
   }
 
-  /** Updates that one step makes. */
-  get #updates(): number {
-    const {
-      num_iterations: iterations,
-      num_minibatches: parts,
-      prompts_per_step,
-    } = this.#setup.train;
-    return iterations * Math.min(parts, prompts_per_step);
-  }
-
-  /** What must be known of all trees before the first update, and the loss of this step. */
-  async #prepare(trees: readonly PolicyTree[], step: number): Promise<LossSettings> {
-    const { train, reference, events } = this.#setup;
-    if (reference !== undefined) {
-      const score = () => this.#updater.scoreReference(reference.weights, trees);
-      await reportSpan(events, "reference", step, score);
-    }
-    if (train.top_entropy_quantile < 1) {
-      await reportSpan(events, "entropies", step, () => this.#updater.scoreEntropies(trees));
-    }
-    const beta = betaAt(train.beta_schedule, train.beta, step - 1, train.max_steps);
-    return { ...train, beta: train.kl_in_reward ? 0 : beta };
+  async #scoreReference(trees: readonly PolicyTree[], step: number): Promise<void> {
+    const { reference, events } = this.#setup;
+    if (reference === undefined) return;
+    const score = () => this.#updater.scoreReference(reference.weights, trees);
+    await reportSpan(events, "reference", step, score);
   }
 
   /** Takes completions out of the loss that a rule of the run's health masks. */
@@ -237,12 +226,17 @@ export class GrpoTrainer {
     return masked;
   }
 
-  #advantages(trees: readonly PolicyTree[], rewards: number[], scores: readonly Score[]) {
+  #advantages(
+    trees: readonly PolicyTree[],
+    rewards: number[],
+    scores: readonly Score[],
+    beta: number,
+  ): Float64Array {
     const { train, rewards: parts } = this.#setup;
     const estimator =
       train.advantage_estimator === "grpo" ? train.scale_rewards : train.advantage_estimator;
     const penalised = train.kl_in_reward
-      ? klPenalisedRewards(rewards, lossBatch(trees, { logp: [] }, false), train)
+      ? klPenalisedRewards(rewards, lossBatch(trees, { logp: [] }, false), { ...train, beta })
       : rewards;
     const completions = trees.flatMap((tree) => tree.completions);
     const sizes = trees.map((tree) => tree.completions.length);

@@ -28,6 +28,8 @@ export interface RolloutSetup {
 /** The completions of one prompt as they were decoded, with their rewards. */
 export interface RolloutGroup {
   row: DataRow;
+  /** With the row's id the name of the group: a row that comes twice in a batch has two draws. */
+  draw: number;
   sample: Sample;
   completions: GeneratedCompletion[];
   /** The completions as rewards see them. */
@@ -38,7 +40,9 @@ export interface RolloutGroup {
 /**
  * Rolls out and judges one group for every row.
  *
- * @param draw the batch's draw counter; @param step the step that it is for.
+ * @param draw the batch's draw counter, which a row has that comes for the first time; each further
+ *   time it is one more.
+ * @param step the step that the batch is for.
  */
 export async function rollOut(
   setup: RolloutSetup,
@@ -46,10 +50,11 @@ export async function rollOut(
   { draw, step }: { draw: number; step: number },
 ): Promise<RolloutGroup[]> {
   const { loader, generator, processor, rollout, generations, seed, scorer, events } = setup;
+  const draws = drawsOf(rows, draw);
   const groups = await reportSpan(events, "rollout", step, async () => {
     const samples = await loader.loadAll(rows);
     const requests = samples.map((sample, i) => ({
-      ...{ sample, draw },
+      ...{ sample, draw: draws[i]! },
       generations: rows[i]!.num_generations ?? generations,
     }));
     const generated = await generator.generate(requests, {
@@ -64,14 +69,24 @@ export async function rollOut(
     return rows.map((row, i) => {
       const completions = generated[i]!;
       const said = completions.map((completion, index) =>
-        asCompletion(processor, completion, { index, draw }),
+        asCompletion(processor, completion, { index, draw: draws[i]! }),
       );
-      return { row, sample: samples[i]!, completions, said };
+      return { row, draw: draws[i]!, sample: samples[i]!, completions, said };
     });
   });
   const judged = groups.map(({ row, said }) => ({ row, completions: said }));
   const scores = await reportSpan(events, "rewards", step, () => scorer.scoreGroups(judged));
   return groups.map((group, i) => ({ ...group, scores: scores[i]! }));
+}
+
+/** The draw of every row: those that come several times must not say the same. */
+function drawsOf(rows: readonly DataRow[], first: number): number[] {
+  const next = new Map<string, number>();
+  return rows.map(({ id }) => {
+    const draw = next.get(id) ?? first;
+    next.set(id, draw + 1);
+    return draw;
+  });
 }
 
 /** Correctness by the lenient parser and format, which are separate from the reward. */
@@ -95,11 +110,11 @@ export interface Verdicts {
 export function recordGroups(
   events: Events,
   groups: readonly RolloutGroup[],
-  { step, draw }: { step: number; draw: number },
+  step: number,
   { correct, masked, advantages }: Verdicts,
 ): void {
   let at = 0;
-  for (const { row, completions, said, scores } of groups) {
+  for (const { row, draw, completions, said, scores } of groups) {
     completions.forEach((generated, index) => {
       const { text, finished } = said[index]!;
       const { total, components, failures } = scores[index]!;

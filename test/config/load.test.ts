@@ -130,6 +130,22 @@ describe("messages", () => {
 
   it("what a loss or the best checkpoint needs is asked for before any work", async () => {
     const message = async (yaml: string) => (await failure(MODEL + yaml)).message;
+    expect(await message("train: {kl_in_reward: true}\n")).toContain(
+      "there is no KL to take off rewards at beta 0",
+    );
+    const gdpo = "train: {kl_in_reward: true, beta: 0.1, advantage_estimator: gdpo}\n";
+    expect(await message(gdpo)).toContain("not from their sum less a KL");
+    expect(await message("train: {sync_ref_model: true}\n")).toContain(
+      "there is no reference policy to move at beta 0",
+    );
+    for (const name of ["sync_ref_model", "ref_model_offload"]) {
+      expect(await message(`train: {lora: {}, beta: 0.1, ${name}: true}\n`)).toContain(
+        "with adapters the reference is the model without them",
+      );
+    }
+    expect(await message("data: {over_budget: leave_out, check_rows: false}\n")).toContain(
+      "rows can be left out only where all are checked before training",
+    );
     expect(await message("train: {loss_type: cispo}\n")).toContain(
       "`cispo` caps the ratio at it (configs/x.yaml:3). Set it; TRL's is 5.",
     );

@@ -9,6 +9,15 @@ import { allWeights, changedWeights, TrainerBench } from "../helpers/grpo-traine
 import { relativeL2 } from "../helpers/golden.ts";
 import { TinyWorkplace } from "../helpers/tiny-run.ts";
 
+/** Records the data of one kind of event that a bench's trainer emits. */
+function listen({ setup }: TrainerBench, wanted: string): { list: Record<string, unknown>[] } {
+  const list: Record<string, unknown>[] = [];
+  setup.events.listen(({ kind, data }) => {
+    if (kind === wanted) list.push(data as Record<string, unknown>);
+  });
+  return { list };
+}
+
 describe("a GRPO step", () => {
   const device = useDevice();
   const place = new TinyWorkplace();
@@ -167,15 +176,67 @@ describe("a GRPO step", () => {
       rollout,
       rewards: [{ reward: odd, weight: 1 }],
     });
-    const rows = bench.allRows.filter(({ id }) => /\d$/.test(id));
-    const next = (count: number) => rows.slice(asked, (asked += count));
-    const step = await bench.trainer.step(next, { step: 1, draw: 0, rate: 1e-3 });
+    const { list } = listen(bench, "rollout");
+    const next = (count: number) => bench.allRows.slice(asked, (asked += count));
+    const step = await bench.trainer.step(next, { step: 1, draw: 7, rate: 1e-3 });
+    // The same by hand: each batch asks for as many rows as groups are missing.
+    const teaches = bench.allRows.map(({ id }) => Number(id.at(-1)) % 2 === 1);
+    const draws: number[] = [];
+    let useful = 0;
+    for (let batch = 0; batch < 3 && useful < 2; batch++) {
+      const rows = teaches.slice(draws.length, draws.length + 2 - useful);
+      draws.push(...rows.map(() => 7 + batch));
+      useful += rows.filter(Boolean).length;
+    }
+    expect([asked, step.draws]).toEqual([draws.length, draws.at(-1)! - 6]);
+    expect(step.metrics["rollout/batches"]).toBe(step.draws);
     const flat = step.groups.rewards;
     const level = flat.filter((_, i) => i % 3 === 0 && flat[i] === flat[i + 1]).length;
-    const useful = rows.slice(0, asked).filter(({ id }) => Number(id.at(-1)) % 2 === 1).length;
     expect(level).toBe(Math.max(0, 2 - useful));
-    expect(step.batches).toBe(useful >= 2 && asked > 2 ? step.batches : Math.min(3, step.batches));
-    expect(step.batches).toBeGreaterThan(0);
+    // Records name the draw of their own batch.
+    for (const { sample, draw } of list) {
+      expect(draw).toBe(draws[bench.allRows.findIndex(({ id }) => id === sample)]);
+    }
+    bench.close();
+  });
+
+  it("gives a row that comes twice in a batch two draws, and the next batch another", async () => {
+    const bench = await TrainerBench.open(device(), configOf());
+    const { list } = listen(bench, "rollout");
+    const next = () => [bench.rows[0]!, bench.rows[0]!];
+    const step = await bench.trainer.step(next, { step: 1, draw: 4, rate: 0 });
+    expect(step.draws).toBe(2);
+    expect(list.map(({ draw }) => draw)).toEqual([4, 4, 4, 5, 5, 5]);
+    const said = list.map(({ ids }) => String(ids));
+    expect(said.slice(0, 3)).not.toEqual(said.slice(3));
+    bench.close();
+  });
+
+  it("chooses tokens by their entropy anew before every update", async () => {
+    const config = configOf({ top_entropy_quantile: 0.5, num_iterations: 2, num_minibatches: 2 });
+    const bench = await TrainerBench.open(device(), config);
+    const { list } = listen(bench, "span");
+    await bench.step(1e-2);
+    const names = list
+      .map(({ name }) => name)
+      .filter((name) => /pass|entropies/.test(String(name)));
+    expect(names).toEqual(Array.from({ length: 4 }, () => ["entropies", "training pass"]).flat());
+    bench.close();
+  });
+
+  it("logs what it measured as the mean over its updates, norms too", async () => {
+    const bench = await TrainerBench.open(device(), configOf({ num_iterations: 2 }));
+    const norms: number[] = [];
+    const { optimizer } = bench.setup;
+    const read = optimizer.gradientNorm.bind(optimizer);
+    optimizer.gradientNorm = async () => {
+      norms.push(await read());
+      return norms.at(-1)!;
+    };
+    const { metrics } = await bench.step(1e-2);
+    expect(norms).toHaveLength(2);
+    expect(norms[0]).not.toBe(norms[1]);
+    expect(metrics["grad_norm"]).toBeCloseTo((norms[0]! + norms[1]!) / 2, 12);
     bench.close();
   });
 

@@ -39,9 +39,17 @@ export const lossFields = {
     .default(D.sapo_temperature_neg)
     .describe("Temperature of `sapo` for negative advantages."),
   vespo_k_pos: positive().default(D.vespo_k_pos).describe("Shape of `vespo`, A >= 0."),
-  vespo_lambda_pos: positive().default(D.vespo_lambda_pos).describe("Rate of `vespo`, A >= 0."),
+  vespo_lambda_pos: z
+    .number()
+    .min(0)
+    .default(D.vespo_lambda_pos)
+    .describe("Rate of `vespo`, A >= 0."),
   vespo_k_neg: positive().default(D.vespo_k_neg).describe("Shape of `vespo`, A < 0."),
-  vespo_lambda_neg: positive().default(D.vespo_lambda_neg).describe("Rate of `vespo`, A < 0."),
+  vespo_lambda_neg: z
+    .number()
+    .min(0)
+    .default(D.vespo_lambda_neg)
+    .describe("Rate of `vespo`, A < 0."),
   beta: z
     .number()
     .min(0)
