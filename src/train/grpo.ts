@@ -18,7 +18,6 @@ import {
   type EntropyControl,
 } from "./loss/entropy-control.ts";
 import { klPenalisedRewards } from "./loss/kl.ts";
-import type { LossSettings } from "./loss/settings.ts";
 import type { AdamW } from "./optimizer.ts";
 import { MeanMeter } from "./mean-meter.ts";
 import { policyTree, lossBatch, type PolicyTree } from "./policy-trees.ts";
