@@ -1,0 +1,36 @@
+import { Writable } from "node:stream";
+import { afterEach, expect, it, vi } from "vitest";
+import { listenForInterrupt } from "../../src/cli/interrupt.ts";
+import { terminalLine } from "../../src/cli/terminal.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+/** Listens, and counts notices and ends. */
+function listening() {
+  const exit = vi.spyOn(process, "exit").mockImplementation((() => {}) as () => never);
+  const notice = vi.fn<() => void>();
+  return { exit, notice, ...listenForInterrupt(notice) };
+}
+
+it("the second Ctrl-C ends at once, a closed terminal never does", () => {
+  const gone = listening();
+  for (let i = 0; i < 3; i++) process.emit("SIGHUP");
+  expect(gone.stop.aborted).toBe(true);
+  expect(gone.notice).toHaveBeenCalledTimes(1);
+  expect(gone.exit).not.toHaveBeenCalled();
+  process.emit("SIGINT");
+  expect(gone.exit).toHaveBeenCalledWith(130);
+  gone.release();
+  expect(process.listenerCount("SIGHUP")).toBe(0);
+});
+
+it("a console that is gone is no failure", async () => {
+  const stream = new Writable({
+    write: (_chunk, _encoding, done) => done(new Error("write EPIPE")),
+  }) as NodeJS.WriteStream;
+  for (let i = 0; i < 20; i++) terminalLine(stream).print("one more");
+  await new Promise((done) => setTimeout(done, 10));
+  expect(stream.listenerCount("error")).toBe(1);
+});
