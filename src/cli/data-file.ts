@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
-import { exists, fileSource, readText } from "#io";
+import { fileSource } from "#io";
 import type { RunConfig } from "../config/schema.ts";
 import { ConfigError } from "../core/errors.ts";
-import { joinPath } from "../io/path.ts";
-import { type DataFacts, RUN_FILES, type RunFacts } from "../train/run-folder.ts";
+import type { DataFacts } from "../train/run-folder.ts";
 
 const PIECE = 2 ** 22;
 
@@ -33,15 +32,13 @@ export async function dataFacts({ data }: RunConfig): Promise<DataFacts | undefi
  *
  * @throws {ConfigError} `resume-changed` naming the file and both lengths.
  */
-export async function checkDataFile(
+export function checkDataFile(
   folder: string,
   { data }: RunConfig,
+  before: DataFacts | undefined,
   now: DataFacts | undefined,
-): Promise<void> {
-  const file = joinPath(folder, RUN_FILES.facts);
-  if (now === undefined || !(await exists(file))) return;
-  const { data: before } = JSON.parse(await readText(file)) as RunFacts;
-  if (before === undefined || before.sha256 === now.sha256) return;
+): void {
+  if (before === undefined || now === undefined || before.sha256 === now.sha256) return;
   const [was, is] = [before, now].map(({ bytes, sha256 }) => {
     return `${bytes} bytes (sha256 ${sha256.slice(0, 8)})`;
   });

@@ -23,6 +23,7 @@ import {
   lastRunFolder,
   nextRunFolder,
   prepareRunFolder,
+  readRunFacts,
   RUN_FILES,
   type RunFacts,
   writeRunFacts,
@@ -35,7 +36,7 @@ import { withLock } from "./lock.ts";
 import { parseRunOptions, type RunOptions } from "./options.ts";
 import { runSummary, writeRunReport } from "./run-report.ts";
 import { terminalLine } from "./terminal.ts";
-import { ownVersion, programVersions, sourceCommit } from "./versions.ts";
+import { ownVersion, programChange, programVersions, sourceCommit } from "./versions.ts";
 
 /** Runs a checked configuration; `src/train/train.ts` has the real one, tests a stand-in. */
 export type TrainEngine = (config: RunConfig, options: TrainOptions) => Promise<TrainResult>;
@@ -167,7 +168,8 @@ async function runIn(folder: string, { config, options, argv, engine }: Start): 
   const early = new Events();
   early.listen(line.listen);
   const data = await dataFacts(config);
-  if (options.resume) await checkDataFile(folder, config, data);
+  const before = options.resume ? await readRunFacts(folder) : undefined;
+  checkDataFile(folder, config, before?.data, data);
   const resume = options.resume ? await findResume(folder, config, early) : undefined;
   stream.write(plan(config, folder, resume?.state.step ?? 0));
 
@@ -182,6 +184,8 @@ async function runIn(folder: string, { config, options, argv, engine }: Start): 
     ...(data && { data }),
     device: {},
   };
+  const change = before && resume && programChange(before, facts);
+  if (change !== undefined) report(early, "warning", { code: "other-program", message: change });
   await writeRunFacts(folder, resolvedYaml(config), facts);
   const events = new Events();
   const { task, train, output } = config;

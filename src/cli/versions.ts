@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
+import type { RunFacts } from "../train/run-folder.ts";
 
 const root = new URL("../../", import.meta.url);
 
@@ -41,4 +42,21 @@ export function sourceCommit(): string | null {
   } catch {
     return null;
   }
+}
+
+/** What of the programs differs between two sessions of a run; undefined for nothing. */
+export function programChange(
+  before: Pick<RunFacts, "versions" | "commit">,
+  now: Pick<RunFacts, "versions" | "commit">,
+): string | undefined {
+  const all = ({ versions, commit }: typeof now): Record<string, string> => ({
+    ...versions,
+    ...(commit !== null && { commit: commit.slice(0, 9) + (commit.endsWith("+") ? "+" : "") }),
+  });
+  const [was, is] = [all(before), all(now)];
+  const changes = Object.keys({ ...was, ...is })
+    .filter((name) => was[name] !== is[name])
+    .map((name) => `${name} was ${was[name] ?? "not known"} and is now ${is[name] ?? "not known"}`);
+  if (changes.length === 0) return undefined;
+  return `${changes.join("; ")}: the steps to come may not be those of a run that was never stopped.`;
 }

@@ -1,4 +1,12 @@
-import { appendLine, exists, listFolder, makeFolder, removePath, writeFileAtomic } from "#io";
+import {
+  appendLine,
+  exists,
+  listFolder,
+  makeFolder,
+  readText,
+  removePath,
+  writeFileAtomic,
+} from "#io";
 import { AubadeError, CheckpointError, ConfigError } from "../core/errors.ts";
 import { joinPath } from "../io/path.ts";
 
@@ -112,4 +120,13 @@ export async function writeRunFacts(
   await writeFileAtomic(joinPath(folder, RUN_FILES.config), configYaml);
   const text = `${JSON.stringify(facts, null, 2)}\n`;
   await writeFileAtomic(joinPath(folder, RUN_FILES.facts), text);
+}
+
+/** The facts that a run left at its last start; undefined where they cannot be read. */
+export async function readRunFacts(folder: string): Promise<RunFacts | undefined> {
+  try {
+    return JSON.parse(await readText(joinPath(folder, RUN_FILES.facts))) as RunFacts;
+  } catch {
+    return undefined;
+  }
 }

@@ -216,6 +216,20 @@ describe("train command", () => {
     expect(await run("j", engine(), "--resume", ...rows)).toBe(0);
   });
 
+  it("says on resume that a program is another one than before", async () => {
+    expect(await run("v", engine(3))).toBe(0);
+    const file = join(root, "v", "run.json");
+    const facts = JSON.parse(await readFile(file, "utf8")) as { versions: Record<string, string> };
+    expect(await run("v", engine(4), "--resume")).toBe(0);
+    expect(out).not.toContain("webgpu was");
+    facts.versions["webgpu"] = "0.0.1";
+    await writeFile(file, JSON.stringify(facts));
+    expect(await run("v", engine(), "--resume")).toBe(0);
+    expect(out).toMatch(
+      /warning: webgpu was 0\.0\.1 and is now [\d.]+.*: the steps to come may not/,
+    );
+  });
+
   it("a crash before the first checkpoint loses the steps, and the run starts again", async () => {
     await expect(run("g", engine(Infinity, 1))).rejects.toThrow("the device is gone");
     expect(await run("g", engine(), "--resume")).toBe(0);
