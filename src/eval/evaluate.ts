@@ -86,6 +86,12 @@ export async function evaluate(run: Evaluation): Promise<EvaluationResult | unde
         }
       }),
     );
+    // Once in a run, and in the order of the rows: a resumed run says the same.
+    if (run.place.step === 0 && run.place.control === null) {
+      for (const warning of loaded.flatMap(({ sample }) => sample?.warnings ?? [])) {
+        report(events, "warning", warning);
+      }
+    }
     const usable = loaded.flatMap(({ row, sample }) => (sample ? [{ row, sample }] : []));
     failed += loaded.length - usable.length;
     for (const { row } of loaded) asked.set(row.kind, (asked.get(row.kind) ?? 0) + 1);

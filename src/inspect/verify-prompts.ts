@@ -82,7 +82,7 @@ export async function verifyPrompts(config: ModelConfig): Promise<VerifyPrompt[]
     if (mel > 0) tensors.push(...soundTensors(mel, audio!));
     const source = bytesSource(encodeSafetensors(tensors));
     const batch = await readPrepared(await openSafetensors(source, name), config);
-    prompts.push({ name, sample: { ...batch.samples[0]!, row: name } });
+    prompts.push({ name, sample: batch.samples[0]! });
   }
   return prompts;
 }

@@ -186,9 +186,10 @@ export async function grpoStep(
   const processor = await Processor.load(folder);
   const generator = new Generator(model, tokenFacts(processor));
   let used: GeneratedCompletion[][] = [];
-  const given = {
+  const given: Pick<Generator, "generate" | "held"> = {
     generate: async (...args: Parameters<Generator["generate"]>) =>
       (used = rollout ?? unequal(await generator.generate(...args))),
+    held: [],
   };
   const trainer = new GrpoTrainer({
     model,
