@@ -328,6 +328,20 @@ describe("actions", () => {
   });
 });
 
+describe("a note on single steps", () => {
+  it("is told the first time, shown while it holds, and leaves no history", () => {
+    const { step, heard, saved, firing } = run();
+    for (let i = 1; i <= 12; i++) {
+      step(i, { loss: i % 2 === 0 ? 0 : 0.1 });
+      expect(firing()).toEqual(i % 2 === 0 ? ["zero_loss"] : []);
+    }
+    expect(heard).toHaveLength(1);
+    expect(heard[0]).toMatchObject({ step: 2, findings: [{ rule: "zero_loss", level: "note" }] });
+    expect(saved.files.get("health.md")).toContain("**zero_loss**: The loss is 0 by construction");
+    expect(saved.files.get("health.md")).not.toContain("Over again");
+  });
+});
+
 describe("a long run", () => {
   it("tells of the last stretches and of what fires since long ago", () => {
     const { step, saved } = run();

@@ -49,6 +49,8 @@ export class HealthMonitor {
   readonly #rows: Record<string, number | null>[] = [];
   #findings: HealthFinding[] = [];
   #history: Spell[] = [];
+  /** Rules whose notes on single steps were told. */
+  readonly #noted = new Set<string>();
   #stop: AubadeError | undefined;
 
   constructor(options: HealthOptions) {
@@ -129,24 +131,32 @@ export class HealthMonitor {
     if (this.#rows.length > MOST_ROWS) this.#rows.shift();
   }
 
-  /** Takes up new findings; true when other rules fire than before. */
+  /**
+   * Takes up new findings; true when other rules fire than before.
+   *
+   * Notes on single steps come and go with nearly every step: only their first one counts.
+   */
   #turn(step: number, findings: HealthFinding[]): boolean {
-    const names = (list: readonly HealthFinding[]) => list.map(({ rule }) => rule);
-    const before = new Set<string>(names(this.#findings));
-    const now = new Set<string>(names(findings));
+    const lasting = (list: readonly HealthFinding[]) =>
+      new Set<string>(list.filter((one) => !isPassing(one)).map(({ rule }) => rule));
+    const before = lasting(this.#findings);
+    const now = lasting(findings);
     for (const spell of this.#history) {
       if (spell.to === null && !now.has(spell.rule)) spell.to = step - 1;
     }
-    for (const { rule } of findings) {
+    for (const rule of now) {
       if (!before.has(rule)) this.#history.push({ rule, from: step, to: null });
     }
+    const passing = findings.filter(isPassing).map(({ rule }) => rule);
+    const first = passing.some((rule) => !this.#noted.has(rule));
+    for (const rule of passing) this.#noted.add(rule);
     while (this.#history.length > MOST_SPELLS) {
       // What still fires stays: there are fewer rules than places.
       const oldest = this.#history.findIndex(({ to }) => to !== null);
       this.#history.splice(oldest, 1);
     }
     this.#findings = findings;
-    return before.size !== now.size || [...now].some((rule) => !before.has(rule));
+    return first || before.size !== now.size || [...now].some((rule) => !before.has(rule));
   }
 
   #write(step: number): void {
@@ -168,4 +178,11 @@ export class HealthMonitor {
       HEALTH_RULES.map(({ name }) => [name, `${rules[name].action}, ${rules[name].threshold}`]),
     ) as Record<RuleName, string>;
   }
+}
+
+/** Whether a finding is a note that is judged anew at every step. */
+function isPassing({ rule, level }: HealthFinding): boolean {
+  return (
+    level === "note" && HEALTH_RULES.some(({ name, every }) => name === rule && every === "step")
+  );
 }
