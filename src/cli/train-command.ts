@@ -29,7 +29,7 @@ import {
   writeRunFacts,
 } from "../train/run-folder.ts";
 import type { TrainOptions, TrainResult } from "../train/run-interface.ts";
-import { parseState } from "../train/state.ts";
+import { parseState, STATE_FILE } from "../train/state.ts";
 import { checkDataFile, dataFacts } from "./data-file.ts";
 import { listenForInterrupt } from "./interrupt.ts";
 import { withLock } from "./lock.ts";
@@ -42,7 +42,6 @@ import { ownVersion, programChange, programVersions, sourceCommit } from "./vers
 export type TrainEngine = (config: RunConfig, options: TrainOptions) => Promise<TrainResult>;
 
 const RUNS = "runs";
-const STATE_FILE = "state.json";
 /** A run that has not touched its lock for so long is no more; a step may keep it from that. */
 const STALE_MS = 60_000;
 

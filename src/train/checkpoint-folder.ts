@@ -11,6 +11,7 @@ import {
 } from "#io";
 import { CheckpointError } from "../core/errors.ts";
 import { joinPath } from "../io/path.ts";
+import { STATE_FILE, stateProblem } from "./state.ts";
 
 /** The file that makes a checkpoint whole: its step, and every other file with its size. */
 export const MANIFEST = "manifest.json";
@@ -181,7 +182,9 @@ async function faultOf(folder: string, step: number): Promise<string | undefined
     const actual = await fileSize(path);
     if (actual !== size) return `${name} has ${actual} bytes instead of ${size}`;
   }
-  return undefined;
+  if (!(STATE_FILE in manifest.files)) return `${STATE_FILE} is missing`;
+  const problem = stateProblem(await readText(joinPath(folder, STATE_FILE)));
+  return problem && `${STATE_FILE} is no trainer state: ${problem}`;
 }
 
 /** Whether a run has come to a checkpoint, whole or not. */

@@ -19,9 +19,8 @@ import { ModelWeights } from "../models/weights.ts";
 import { fillStorage } from "./fill-storage.ts";
 import type { AdamW } from "./optimizer.ts";
 import type { Reference } from "./reference.ts";
-import { stateText, type TrainerState } from "./state.ts";
+import { STATE_FILE, stateText, type TrainerState } from "./state.ts";
 
-const STATE_FILE = "state.json";
 const OPTIMIZER_FILE = "optimizer.safetensors";
 const REFERENCE_FILE = "reference.safetensors";
 

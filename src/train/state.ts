@@ -4,6 +4,9 @@ import type { EntropyControl } from "./loss/entropy-control.ts";
 /** The version of the state's layout; a checkpoint of another one is refused. */
 export const STATE_VERSION = 2;
 
+/** The file of a checkpoint that holds it. */
+export const STATE_FILE = "state.json";
+
 /** Everything of a run besides tensors that a resumed run needs to go on bit for bit. */
 export interface TrainerState {
   version: typeof STATE_VERSION;
@@ -37,6 +40,15 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+/** What is wrong with the text of a state; undefined where nothing is. */
+export function stateProblem(text: string): string | undefined {
+  try {
+    return problemOf(JSON.parse(text));
+  } catch {
+    return "it is not JSON";
+  }
 }
 
 function problemOf(value: unknown): string | undefined {
@@ -94,20 +106,11 @@ export function stateText(state: TrainerState): string {
  * @throws {CheckpointError} `bad-state` naming the file and the field that is wrong.
  */
 export function parseState(text: string, file: string): TrainerState {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new CheckpointError("bad-state", `${file} is not JSON.`, {
-      hint: "Remove its checkpoint's folder, and --resume goes on from the one before.",
-      cause,
-    });
-  }
-  const problem = problemOf(value);
+  const problem = stateProblem(text);
   if (problem !== undefined) {
     throw new CheckpointError("bad-state", `${file} is not a trainer state: ${problem}.`, {
       hint: "Remove its checkpoint's folder, and --resume goes on from the one before.",
     });
   }
-  return value as TrainerState;
+  return JSON.parse(text) as TrainerState;
 }

@@ -38,10 +38,24 @@ afterEach(async () => {
 
 const FACTS = { command: "train.js", versions: {}, commit: null, seed: 1, device: {} };
 
+const STATE: TrainerState = {
+  version: STATE_VERSION,
+  task: "grpo",
+  step: 10,
+  stage: 0,
+  draw: 10,
+  samplesConsumed: 160,
+  entropyControl: { coef: 0.01, lastEntropy: 0.3 },
+  numTokens: 12345,
+  seconds: 1.5,
+  before: { overall: 0.5 },
+  logs: { bytes: { "metrics.jsonl": 99 }, pending: { reward: [0.5, null] } },
+};
+
 function save(step: number, keeping: Keeping = { last: 2 }): Promise<string> {
   return saveCheckpoint(root, step, keeping, async (folder) => {
     await writeFile(join(folder, "model.safetensors"), `weights of step ${step}`);
-    await writeFile(join(folder, "state.json"), "{}");
+    await writeFile(join(folder, "state.json"), stateText({ ...STATE, step }));
   });
 }
 
@@ -121,13 +135,16 @@ describe("checkpoints", () => {
   });
 
   it("passes over what is not whole, and says why", async () => {
-    for (const step of [5, 10, 15, 20]) await save(step, { last: 9 });
+    for (const step of [5, 10, 15, 20, 25]) await save(step, { last: 9 });
+    const state = join(root, "checkpoint-00025", "state.json");
+    await writeFile(state, (await readFile(state, "utf8")).replace("{", "["));
     await truncate(join(root, "checkpoint-00020", "model.safetensors"), 3);
     await rm(join(root, "checkpoint-00015", "state.json"));
     await rm(join(root, "checkpoint-00010", "manifest.json"));
     const found = await findCheckpoint(root);
     expect(found.step).toBe(5);
     expect(found.passedOver.map(({ reason }) => reason)).toEqual([
+      "state.json is no trainer state: it is not JSON",
       "model.safetensors has 3 bytes instead of 18",
       "state.json is missing",
       "manifest.json is missing or is not JSON",
@@ -135,8 +152,8 @@ describe("checkpoints", () => {
     // Broken ones are newer, but do not push out what is whole.
     await save(10, { last: 1 });
     expect(await findCheckpoint(root)).toMatchObject({ step: 10 });
-    await save(20, { last: 9 });
-    expect(await findCheckpoint(root)).toMatchObject({ step: 20, passedOver: [] });
+    await save(25, { last: 9 });
+    expect(await findCheckpoint(root)).toMatchObject({ step: 25, passedOver: [] });
   });
 
   it("a manifest that is broken in an older one hinders neither saving nor resuming", async () => {
@@ -186,34 +203,20 @@ describe("checkpoints", () => {
 });
 
 describe("trainer state", () => {
-  const state: TrainerState = {
-    version: STATE_VERSION,
-    task: "grpo",
-    step: 10,
-    stage: 0,
-    draw: 10,
-    samplesConsumed: 160,
-    entropyControl: { coef: 0.01, lastEntropy: 0.3 },
-    numTokens: 12345,
-    seconds: 1.5,
-    before: { overall: 0.5 },
-    logs: { bytes: { "metrics.jsonl": 99 }, pending: { reward: [0.5, null] } },
-  };
-
   it("comes back as it was", () => {
-    expect(parseState(stateText(state), "state.json")).toEqual(state);
+    expect(parseState(stateText(STATE), "state.json")).toEqual(STATE);
   });
 
   it.each([
     ["{", "is not JSON"],
     ["[]", "not an object"],
-    [JSON.stringify({ ...state, version: 1 }), "its version is 1, this program reads 2"],
-    [JSON.stringify({ ...state, entropyControl: {} }), "entropyControl has no coef"],
-    [JSON.stringify({ ...state, step: -1 }), "step is -1, not a count"],
-    [JSON.stringify({ ...state, logs: {} }), "logs does not say"],
-    [JSON.stringify({ ...state, logs: { bytes: { a: 0.5 }, pending: {} } }), "logs.bytes"],
-    [JSON.stringify({ ...state, logs: { bytes: {}, pending: { a: 1 } } }), "logs.pending"],
-    [JSON.stringify({ ...state, before: { a: "x" } }), "before"],
+    [JSON.stringify({ ...STATE, version: 1 }), "its version is 1, this program reads 2"],
+    [JSON.stringify({ ...STATE, entropyControl: {} }), "entropyControl has no coef"],
+    [JSON.stringify({ ...STATE, step: -1 }), "step is -1, not a count"],
+    [JSON.stringify({ ...STATE, logs: {} }), "logs does not say"],
+    [JSON.stringify({ ...STATE, logs: { bytes: { a: 0.5 }, pending: {} } }), "logs.bytes"],
+    [JSON.stringify({ ...STATE, logs: { bytes: {}, pending: { a: 1 } } }), "logs.pending"],
+    [JSON.stringify({ ...STATE, before: { a: "x" } }), "before"],
   ])("refuses %s", (text, reason) => {
     expect(() => parseState(text, "state.json")).toThrow(reason);
   });
