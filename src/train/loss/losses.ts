@@ -6,11 +6,10 @@ import type { PolicyFormula } from "./formula.ts";
 import { grpo } from "./grpo.ts";
 import { luspo } from "./luspo.ts";
 import { sapo } from "./sapo.ts";
-import type { LossType } from "./settings.ts";
 import { vespo } from "./vespo.ts";
 
-/** Every loss by its name. A new one is a file beside these, a line here and a name in `LossType`. */
-export const LOSSES: Readonly<Record<LossType, PolicyFormula>> = {
+/** Every loss by its name: a new one is a file beside these and a line here. */
+export const LOSSES = {
   grpo,
   bnpo,
   dr_grpo: drGrpo,
@@ -20,4 +19,7 @@ export const LOSSES: Readonly<Record<LossType, PolicyFormula>> = {
   sapo,
   luspo,
   vespo,
-};
+} as const satisfies Readonly<Record<string, PolicyFormula>>;
+
+/** Losses by TRL's names; `cispo_minimax` is CISPO as its paper has it. */
+export type LossType = keyof typeof LOSSES;

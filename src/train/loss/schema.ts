@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { LOSSES, type LossType } from "./losses.ts";
 import { LOSS_DEFAULTS } from "./settings.ts";
 
 const D = LOSS_DEFAULTS;
@@ -8,10 +9,7 @@ const bound = () => z.number().min(0).nullable();
 /** The keys of a policy loss in the section `train`, under TRL's names where TRL has the option. */
 export const lossFields = {
   loss_type: z
-    .enum([
-      ...(["grpo", "bnpo", "dr_grpo", "dapo", "cispo", "cispo_minimax"] as const),
-      ...(["sapo", "luspo", "vespo"] as const),
-    ])
+    .enum(Object.keys(LOSSES) as [LossType, ...LossType[]])
     .default(D.loss_type)
     .describe("The policy loss and its normaliser: formulas and sources in docs/losses.md."),
   importance_sampling_level: z

@@ -1,6 +1,4 @@
-/** Losses by TRL's names; `cispo_minimax` is CISPO as its paper has it. */
-export type LossType =
-  "grpo" | "bnpo" | "dr_grpo" | "dapo" | "cispo" | "cispo_minimax" | "sapo" | "luspo" | "vespo";
+import type { LossType } from "./losses.ts";
 
 /** Estimators of the KL divergence against the reference policy, from one sampled token. */
 export type KlEstimator = "k1" | "k2" | "k3" | "abs";

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { isOnPolicy } from "../../../src/train/loss/off-policy-mask.ts";
 import { policyLoss } from "../../../src/train/loss/policy-loss.ts";
-import { LOSSES } from "../../../src/train/loss/losses.ts";
-import type { LossSettings, LossType } from "../../../src/train/loss/settings.ts";
+import { LOSSES, type LossType } from "../../../src/train/loss/losses.ts";
+import type { LossSettings } from "../../../src/train/loss/settings.ts";
 import { topEntropyThreshold } from "../../../src/train/loss/top-entropy.ts";
 import { stepTotals } from "../../../src/train/loss/totals.ts";
 import type { LossBatch } from "../../../src/train/loss/types.ts";

@@ -1,6 +1,6 @@
 import { Random } from "../../../src/core/random.ts";
-import { LOSSES } from "../../../src/train/loss/losses.ts";
-import type { LossSettings, LossType } from "../../../src/train/loss/settings.ts";
+import { LOSSES, type LossType } from "../../../src/train/loss/losses.ts";
+import type { LossSettings } from "../../../src/train/loss/settings.ts";
 import type { LossBatch } from "../../../src/train/loss/types.ts";
 import { settingsOf } from "./golden-losses.ts";
 
