@@ -92,6 +92,7 @@ export async function generate(
   const { stepsBetweenLooks: every = 4, temperature = generations > 1 ? 1 : 0 } = options;
   const media = request.media ?? (await loadMedia(processor, conversation, process));
   const sample = processor.process({ row: id, conversation, media }, process);
+  for (const warning of sample.warnings) processor.onWarning?.(warning);
   const room = model.config.text.maxPositions - sample.nextPos;
   if (room < 1) {
     throw new DataError(

@@ -68,6 +68,18 @@ describe("generate", () => {
     expect(answer).toEqual(fromPath);
   });
 
+  it("tells of a medium that is given twice", async () => {
+    const heard: string[] = [];
+    processor.onWarning = ({ message }) => heard.push(message);
+    const [turn] = about(path);
+    const [video, text] = turn!.content as [object, object];
+    const conversation = [{ role: "user", content: [video, video, text] }] as Conversation;
+    await generate(model, processor, { conversation, id: "twice" }, short);
+    processor.onWarning = undefined;
+    expect(heard).toHaveLength(1);
+    expect(heard[0]).toMatch(/^twice: .*mp4/);
+  });
+
   it("streams the text so far, and reads nothing more back when nobody listens", async () => {
     const conversation = about(path);
     const media = await loadMedia(processor, conversation);

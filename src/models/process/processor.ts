@@ -68,7 +68,7 @@ export class Processor {
   readonly eosIds: readonly number[];
   /** Id that fills up shorter rows. */
   readonly padId: number;
-  /** Hears of the warnings of rows as they are loaded for a run; set by whoever keeps its log. */
+  /** Hears of what is worth knowing about rows that are loaded or asked about; unset, nobody does. */
   onWarning: ((warning: MediumWarning) => void) | undefined;
   /** Spellings of the tokens that mark media and turns, which no text may hold. */
   readonly #marks: readonly string[];
