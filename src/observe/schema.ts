@@ -101,6 +101,12 @@ export const healthSchema = z.strictObject({
     10,
     "warn",
   ),
+  length_collapse: rule(
+    "Completions that shrink, as reasoning does to a bare letter where only answers pay.",
+    "Mean length, as a fraction of that at the start of the window, below which it fires",
+    0.3,
+    "warn",
+  ),
   kl_drift: rule(
     "The policy is far from where it started.",
     "KL in nats a token above which it fires",

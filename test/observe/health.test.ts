@@ -235,6 +235,25 @@ describe("each rule fires on its fault", () => {
     expect(early.found("zero_variance")).toBeUndefined();
   });
 
+  it("length collapse: completions shrink to a letter, or only a little (F21)", () => {
+    const shrinking = (to: number) => {
+      const watched = run();
+      for (let i = 1; i <= 12; i++) {
+        watched.step(i, {
+          "completions/mean_length": 200 + ((to - 200) * (i - 1)) / 11,
+          loss: 0.1,
+        });
+      }
+      return watched.found("length_collapse")?.message;
+    };
+    // Means of the first four and last four of 200, ..., 4: 173.3 and 30.7.
+    expect(shrinking(4)).toMatch(/from 173 to 30\.7 tokens over the last 12 rows/);
+    expect(shrinking(60)).toBeUndefined();
+    const early = run();
+    for (let i = 1; i <= 7; i++) early.step(i, { "completions/mean_length": i < 4 ? 200 : 2 });
+    expect(early.found("length_collapse")).toBeUndefined();
+  });
+
   it("reward farming: format rises, correctness does not", () => {
     const rows = (right: (i: number) => number) => {
       const watched = run();

@@ -93,6 +93,19 @@ function klDrift({ rows }: HealthContext, threshold: number): Finding | undefine
   };
 }
 
+/** Rows at either end of the window whose mean lengths are compared. */
+const END_ROWS = 4;
+
+function lengthCollapse({ rows }: HealthContext, threshold: number): Finding | undefined {
+  const lengths = valuesOf(rows, "completions/mean_length");
+  if (lengths.length < 2 * END_ROWS) return undefined;
+  const [first, last] = [meanOf(lengths.slice(0, END_ROWS)), meanOf(lengths.slice(-END_ROWS))];
+  if (!(last < threshold * first)) return undefined;
+  return {
+    message: `Completions have shrunk from ${short(first)} to ${short(last)} tokens over the last ${lengths.length} rows. Where only the answer pays, reasoning can fall to a bare letter: read some, and reward the format or raise train.beta.`,
+  };
+}
+
 const ERROR = "token_mult_prob_error";
 
 function mismatch({ metrics }: HealthContext, threshold: number): Finding | undefined {
@@ -114,6 +127,7 @@ export const LEARNING_RULES: readonly HealthRule[] = [
   { name: "zero_loss", every: "step", judge: zeroLoss },
   { name: "dead_gradient", every: "step", judge: deadGradient },
   { name: "non_finite", every: "step", judge: nonFinite },
+  { name: "length_collapse", every: "row", judge: lengthCollapse },
   { name: "kl_drift", every: "row", judge: klDrift },
   { name: "mismatch", every: "step", judge: mismatch },
 ];
