@@ -58,6 +58,20 @@ export function asCompletion(
   return { text, ids, finished, ...place };
 }
 
+/** What the records of runs say of a completion, its row and what its rewards made of it. */
+export function completionRecord(
+  { media, kind, question, options, answer }: DataRow,
+  { text, finished }: Completion,
+  score: Score | undefined,
+): Record<string, unknown> {
+  return {
+    ...{ media, kind, question, options, answer, text, finished },
+    ...(score && {
+      ...{ reward: score.total, rewards: score.components, reward_errors: score.failures },
+    }),
+  };
+}
+
 /**
  * Asks held-out questions greedily and scores the answers with a lenient parser, so that format
  * cannot pay. Every question counts: one that fails is wrong, and counted as failed.
@@ -110,14 +124,9 @@ export async function evaluate(run: Evaluation): Promise<EvaluationResult | unde
         formatted += format;
         const score = scores?.[i]![0];
         if (score !== undefined) scored.push(score);
-        const { text, finished } = completion!;
         report(events, "answer", {
-          ...{ ...run.place, sample: row.id, media: row.media, kind: row.kind },
-          ...{ question: row.question, options: row.options, answer: row.answer, text, finished },
+          ...{ ...run.place, sample: row.id, ...completionRecord(row, completion!, score) },
           ...{ correct: correct === 1, format: format === 1 },
-          ...(score && {
-            ...{ reward: score.total, rewards: score.components, reward_errors: score.failures },
-          }),
         });
       });
     }

@@ -40,6 +40,7 @@ export class HeldOut {
   readonly #generator: Generator;
   readonly #loader: SampleLoader;
   readonly #rows: readonly DataRow[];
+  readonly #scorer: RewardScorer<DataRow> | undefined;
 
   /** Makes the held-out clips that are not there yet, and sets generation up. */
   static async open(
@@ -81,6 +82,8 @@ export class HeldOut {
     this.#generator = new Generator(model, tokenFacts(processor), tokensPerBatch);
     this.#loader = new SampleLoader(processor);
     this.#rows = rows;
+    const { rewards = [], events } = options;
+    this.#scorer = rewards.length > 0 ? new RewardScorer(rewards, events) : undefined;
   }
 
   /** The same questions for another model; what this one held on the device is freed. */
@@ -96,11 +99,11 @@ export class HeldOut {
   async ask(step: number, when: When, control: Control): Promise<EvaluationResult | undefined> {
     if (this.#rows.length === 0) return undefined;
     const loader = control === null ? this.#loader : this.#loader.with({ [control]: true });
-    const { events, stop, rewards = [] } = this.#options;
+    const { events, stop } = this.#options;
     const place = { step, when, control };
     const result = await evaluate({
       ...{ loader, events, stop, place },
-      scorer: rewards.length > 0 ? new RewardScorer(rewards, events) : undefined,
+      scorer: this.#scorer,
       generator: this.#generator,
       processor: this.#processor,
       rows: this.#rows,

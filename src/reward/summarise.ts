@@ -6,7 +6,7 @@ export interface Spread {
   count: number;
   /** Null without numbers. */
   mean: number | null;
-  /** Standard deviation with n - 1; null for fewer than two numbers. */
+  /** Standard deviation with n - 1, exactly 0 of equal numbers; null for fewer than two. */
   std: number | null;
 }
 
@@ -54,6 +54,7 @@ export function spreadOf(values: readonly number[]): Spread {
   if (count === 0) return { count, mean: null, std: null };
   const mean = values.reduce((sum, value) => sum + value, 0) / count;
   if (count === 1) return { count, mean, std: null };
+  if (values.every((value) => value === values[0])) return { count, mean, std: 0 };
   const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
   return { count, mean, std: Math.sqrt(squares / (count - 1)) };
 }

@@ -1,3 +1,4 @@
+import { inBatches } from "../core/in-batches.ts";
 import { hash32 } from "../core/random.ts";
 import type { DecodeSizes } from "../models/decoder/decode.ts";
 import type { GenerationRequest } from "./generator.ts";
@@ -55,18 +56,9 @@ export function requestBatches<T extends GenerationRequest>(
   maxNewTokens: number,
   limit: number,
 ): T[][] {
-  const batches: T[][] = [];
-  let used = 0;
-  for (const request of requests) {
-    const tokens = request.sample.inputIds.length + request.generations * maxNewTokens;
-    if (batches.length === 0 || used + tokens > limit) {
-      batches.push([]);
-      used = 0;
-    }
-    batches.at(-1)!.push(request);
-    used += tokens;
-  }
-  return batches;
+  const tokensOf = ({ sample, generations }: T) =>
+    sample.inputIds.length + generations * maxNewTokens;
+  return inBatches(requests, tokensOf, limit);
 }
 
 /** What buffers must hold for each of the batches. */

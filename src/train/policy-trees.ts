@@ -1,4 +1,5 @@
 import { ConfigError } from "../core/errors.ts";
+import { inBatches } from "../core/in-batches.ts";
 import { completionBranch, treeTokens, type Tree } from "../models/decoder/packed.ts";
 import type { Sample } from "../models/process/sample.ts";
 import type { GeneratedCompletion } from "../rollout/generator.ts";
@@ -58,22 +59,19 @@ export function packedTree({ sample, completions }: PolicyTree): Tree {
  * @throws {ConfigError} `completion-over-budget` when a prompt with one completion does not fit.
  */
 export function cutTrees(trees: readonly PolicyTree[], budget: number): PolicyTree[][] {
+  const tokensOf = (tree: PolicyTree) => treeTokens(packedTree(tree));
   const passes: PolicyTree[][] = [];
-  let used = Infinity;
+  const fitting: PolicyTree[] = [];
+  const flush = () => passes.push(...inBatches(fitting.splice(0), tokensOf, budget));
   for (const tree of trees) {
-    const tokens = treeTokens(packedTree(tree));
-    if (tokens > budget) {
-      passes.push(...splitTree(tree, budget).map((part) => [part]));
-      used = Infinity;
+    if (tokensOf(tree) <= budget) {
+      fitting.push(tree);
       continue;
     }
-    if (used + tokens > budget) {
-      passes.push([]);
-      used = 0;
-    }
-    passes.at(-1)!.push(tree);
-    used += tokens;
+    flush();
+    passes.push(...splitTree(tree, budget).map((part) => [part]));
   }
+  flush();
   return passes;
 }
 

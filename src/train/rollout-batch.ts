@@ -2,7 +2,7 @@ import type { Events } from "../core/events.ts";
 import { report, reportSpan } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
 import type { DataRow } from "../data/row.ts";
-import { asCompletion } from "../eval/evaluate.ts";
+import { asCompletion, completionRecord } from "../eval/evaluate.ts";
 import type { Processor } from "../models/process/processor.ts";
 import type { Sample } from "../models/process/sample.ts";
 import { formatReward } from "../reward/format.ts";
@@ -116,12 +116,9 @@ export function recordGroups(
   let at = 0;
   for (const { row, draw, completions, said, scores } of groups) {
     completions.forEach((generated, index) => {
-      const { text, finished } = said[index]!;
-      const { total, components, failures } = scores[index]!;
       report(events, "rollout", {
-        ...{ step, sample: row.id, draw, completion: index, media: row.media, kind: row.kind },
-        ...{ question: row.question, options: row.options, answer: row.answer },
-        ...{ text, finished, reward: total, rewards: components, reward_errors: failures },
+        ...{ step, sample: row.id, draw, completion: index },
+        ...completionRecord(row, said[index]!, scores[index]),
         ...{ correct: correct[at]!, masked: masked[at]!, advantage: advantages[at]! },
         banned_mass: Math.max(...generated.bannedMass),
         ids: generated.ids,

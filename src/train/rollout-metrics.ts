@@ -1,3 +1,5 @@
+import { spreadOf } from "../reward/summarise.ts";
+
 /** What is known of a step's completions once they are rewarded: one entry each, group by group. */
 export interface RewardedCompletions {
   /** Completions of every group; those of one prompt stand together. */
@@ -22,17 +24,14 @@ function applying(values: ArrayLike<number>): number[] {
   return Array.from(values).filter((value) => !Number.isNaN(value));
 }
 
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
+function meanOf(values: readonly number[]): number {
+  return spreadOf(values).mean ?? NaN;
 }
 
-/** Standard deviation over n - 1; exactly 0 for equal values and for one; NaN for none. */
-function deviation(values: readonly number[]): number {
-  if (values.length === 0) return NaN;
-  if (values.every((value) => value === values[0])) return 0;
-  const centre = mean(values);
-  const squares = values.reduce((sum, value) => sum + (value - centre) ** 2, 0);
-  return Math.sqrt(squares / (values.length - 1));
+/** Mean and deviation (n - 1) of the values that apply; of one the deviation is 0, of none NaN. */
+function measure(values: ArrayLike<number>): { mean: number; std: number } {
+  const { count, mean, std } = spreadOf(applying(values));
+  return { mean: mean ?? NaN, std: count === 1 ? 0 : (std ?? NaN) };
 }
 
 function fraction(flags: readonly boolean[]): number {
@@ -60,25 +59,27 @@ export function rolloutMetrics(completions: RewardedCompletions): Record<string,
     level.push(own.every((reward) => reward === own[0]));
     start += size;
   }
+  const all = measure(rewards);
   const metrics: Record<string, number> = {
-    reward: mean(applying(rewards)),
-    reward_std: deviation(applying(rewards)),
+    reward: all.mean,
+    reward_std: all.std,
     frac_reward_zero_std: fraction(level),
   };
   for (const [name, values] of Object.entries(parts)) {
-    metrics[`rewards/${name}/mean`] = mean(applying(values));
-    metrics[`rewards/${name}/std`] = deviation(applying(values));
+    const { mean, std } = measure(values);
+    metrics[`rewards/${name}/mean`] = mean;
+    metrics[`rewards/${name}/std`] = std;
     metrics[`rewards/${name}/failed`] = (completions.failures?.[name] ?? 0) / rewards.length;
   }
   return {
     ...metrics,
     correct: fraction(completions.correct),
     format: fraction(completions.formatted),
-    "completions/mean_length": mean(lengths),
+    "completions/mean_length": meanOf(lengths),
     "completions/min_length": Math.min(...lengths),
     "completions/max_length": Math.max(...lengths),
     "completions/clipped_ratio": 1 - fraction(ended),
-    "completions/mean_terminated_length": mean(terminated),
+    "completions/mean_terminated_length": meanOf(terminated),
     "completions/min_terminated_length": terminated.length > 0 ? Math.min(...terminated) : NaN,
     "completions/max_terminated_length": terminated.length > 0 ? Math.max(...terminated) : NaN,
   };

@@ -1,4 +1,5 @@
 import { ConfigError } from "../core/errors.ts";
+import { inBatches } from "../core/in-batches.ts";
 import { Random } from "../core/random.ts";
 import { clipContents } from "../data/tiny/clip.ts";
 import {
@@ -129,24 +130,15 @@ export function cutPasses<T extends { tree: Tree; sample?: Sample }>(
   budget: number,
   tokensOf: (tree: Tree) => number,
 ): T[][] {
-  const passes: T[][] = [];
-  let used = Infinity;
-  for (const entry of trees) {
-    const tokens = tokensOf(entry.tree);
-    if (tokens > budget) {
-      const row = entry.sample?.row ?? "a sequence without a clip";
-      throw new ConfigError(
-        "group-over-budget",
-        `${row} takes ${tokens} tokens with its answers; train.max_tokens_per_pass is ${budget}.`,
-        { hint: `Set train.max_tokens_per_pass to at least ${tokens}.` },
-      );
-    }
-    if (used + tokens > budget) {
-      passes.push([]);
-      used = 0;
-    }
-    passes.at(-1)!.push(entry);
-    used += tokens;
+  for (const { tree, sample } of trees) {
+    const tokens = tokensOf(tree);
+    if (tokens <= budget) continue;
+    const row = sample?.row ?? "a sequence without a clip";
+    throw new ConfigError(
+      "group-over-budget",
+      `${row} takes ${tokens} tokens with its answers; train.max_tokens_per_pass is ${budget}.`,
+      { hint: `Set train.max_tokens_per_pass to at least ${tokens}.` },
+    );
   }
-  return passes;
+  return inBatches(trees, ({ tree }) => tokensOf(tree), budget);
 }

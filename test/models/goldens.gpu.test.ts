@@ -26,6 +26,7 @@ import {
   loadGoldenModel,
   relativeL2,
 } from "../helpers/golden.ts";
+import { OMNI_GOLDENS } from "../helpers/modalities.ts";
 
 /** Room for the longest case of every model; extents that a model lacks are left out. */
 const CAPACITY = {
@@ -81,19 +82,7 @@ function summary(gradient: Float32Array): number[] {
 
 /** Single sequences by checkpoint. */
 const CASES: Record<string, string[]> = {
-  "omni/tiny-a": [
-    "text",
-    "image",
-    "two-images",
-    "video",
-    "audio",
-    "audio-edges",
-    "audio-and-video",
-    "av",
-    "av-slow",
-    "av-fast",
-    "mixed",
-  ],
+  "omni/tiny-a": [...OMNI_GOLDENS],
   "omni/tiny-b": ["text", "av"],
   "vl/tiny-a": [
     "text",

@@ -1,7 +1,7 @@
 import { DataError } from "../../core/errors.ts";
 import { isUrl } from "../../io/path.ts";
 import type { MediaPart, MediaReference } from "../../text/chat-template.ts";
-import type { LoadedMedium, MediumWarning, PlannedMedium } from "./media.ts";
+import { fileOf, type LoadedMedium, type MediumWarning, type PlannedMedium } from "./media.ts";
 
 /**
  * Refuses a row in which a sound is a part of its own and the soundtrack of a video besides.
@@ -56,11 +56,6 @@ export function repeatedMedia(
     const message = `${row}: medium ${i + 1}, ${name}, is medium ${first + 1} again.`;
     return [{ code: "medium-repeated", message }];
   });
-}
-
-function fileOf(medium: LoadedMedium): string {
-  if (medium.kind === "image") return medium.file;
-  return medium.kind === "audio" ? medium.audio.file : medium.video.file;
 }
 
 /** Files are one by their names; bytes only by being the same object, for their names repeat. */

@@ -116,7 +116,8 @@ function unsupported({ family }: ModelConfig, file: string, what: string): DataE
   });
 }
 
-function fileOf(medium: LoadedMedium): string {
+/** The file of a medium as messages name it. */
+export function fileOf(medium: LoadedMedium): string {
   if (medium.kind === "image") return medium.file;
   return medium.kind === "audio" ? medium.audio.file : medium.video.file;
 }
