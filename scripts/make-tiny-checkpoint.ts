@@ -10,9 +10,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { SPACED_WORDS, TAGS } from "../src/data/tiny/words.ts";
-import { writeSafetensors } from "../src/io/safetensors-writer.ts";
-import { parseModelConfig } from "../src/models/families.ts";
-import { initialWeights } from "../src/models/init.ts";
+import { writeSafetensors } from "../src/checkpoint/safetensors-writer.ts";
+import { parseModelConfig } from "../src/families/registry.ts";
+import { initialWeights } from "../src/checkpoint/init.ts";
 import { OMNI_CHAT_TEMPLATE } from "../src/text/built-in-templates.ts";
 import { trainBpe } from "./train-bpe.ts";
 

@@ -2,7 +2,7 @@
  * The table of the tiny task in README.md: GRPO from the shipped warm start with several seeds, the
  * controls without sound and without picture, and a run whose rewards are a coin.
  *
- *     node src/cli/with-adapter.js --import tsx scripts/tiny-results.ts [FOLDER] [SEEDS]
+ *     node src/cli/driver/with-adapter.js --import tsx scripts/tiny-results.ts [FOLDER] [SEEDS]
  *
  * Leaves the run folders in FOLDER (default runs/results) and prints the table as Markdown; runs that
  * are there already are not repeated. SEEDS is a list such as 0,1,2.

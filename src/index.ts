@@ -19,11 +19,11 @@ export type { Capabilities, Tier } from "./gpu/capabilities.ts";
 export { evaluate, train, type RunHooks, type TrainHooks } from "./library.ts";
 export { loadAudio, loadVideo } from "./media/load.ts";
 export type { AudioClip, MediaSource, VideoClip } from "./media/types.ts";
-export { loadModel, type LoadOptions } from "./models/load.ts";
-export { loadMedium, type LoadedMedium } from "./models/process/media.ts";
-export type { Model } from "./models/model.ts";
-export { Processor, type ProcessOptions, type ProcessRequest } from "./models/process/processor.ts";
-export type { Sample } from "./models/process/sample.ts";
+export { loadModel, type LoadOptions } from "./model/load.ts";
+export { loadMedium, type LoadedMedium } from "./prompt/media.ts";
+export type { Model } from "./model/model.ts";
+export { Processor, type ProcessOptions, type ProcessRequest } from "./model/processor.ts";
+export type { Sample } from "./prompt/sample.ts";
 export {
   defineReward,
   type AsyncReward,
@@ -41,4 +41,4 @@ export {
   type GenerateRequest,
 } from "./rollout/generate.ts";
 export type { Conversation, MediaPart, MediaReference, Message } from "./text/chat-template.ts";
-export type { TrainResult } from "./train/run-interface.ts";
+export type { TrainResult } from "./run/run-interface.ts";

@@ -7,9 +7,9 @@ import { evaluateRun } from "./eval/run.ts";
 import type { EvalResult } from "./eval/run-interface.ts";
 import { joinPath } from "./io/path.ts";
 import type { AsyncReward, WeightedReward } from "./reward/reward.ts";
-import { prepareRunFolder, RUN_FILES } from "./train/run-folder.ts";
-import type { TrainOptions, TrainResult } from "./train/run-interface.ts";
-import { train as trainRun } from "./train/train.ts";
+import { prepareRunFolder, RUN_FILES } from "./run/folder.ts";
+import type { TrainOptions, TrainResult } from "./run/run-interface.ts";
+import { train as trainRun } from "./run/train.ts";
 
 /** Where a program listens to a run and how it stops one. */
 export interface RunHooks {

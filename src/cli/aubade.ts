@@ -6,7 +6,7 @@ import { ownVersion } from "./versions.ts";
 
 /** One command of `aubade`. */
 export interface CommandEntry {
-  /** File in this folder without its ending; it exports `main(argv)`. */
+  /** File in `commands/` without its ending; it exports `main(argv)`. */
   file: string;
   summary: string;
   /** False for a command that uses no GPU. */
@@ -24,15 +24,15 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "evaluate a model on held-out questions",
   },
   export: {
-    ...{ file: "export-command", adapter: false },
+    ...{ file: "export", adapter: false },
     summary: "write a trained model as a folder that transformers and peft load",
   },
   dump: {
-    ...{ file: "dump-command", adapter: true },
+    ...{ file: "dump", adapter: true },
     summary: "write a model's inputs, hidden states, logits and gradients to a file",
   },
   verify: {
-    ...{ file: "verify-command", adapter: true },
+    ...{ file: "verify", adapter: true },
     summary: "print what a model computes of fixed prompts, and compare with transformers",
   },
 };

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { fileSource } from "#io";
 import type { RunConfig } from "../config/schema.ts";
 import { ConfigError } from "../core/errors.ts";
-import type { DataFacts } from "../train/run-folder.ts";
+import type { DataFacts } from "../run/folder.ts";
 
 const PIECE = 2 ** 22;
 

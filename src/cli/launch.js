@@ -3,7 +3,7 @@ import { readTypeScript } from "./read-typescript.js";
 
 /**
  * Runs one command of aubade under a driver that gives it a WebGPU adapter, and ends with its
- * exit code: `src/cli/<command>.ts` exports `main(argv: string[]): Promise<number>`.
+ * exit code: `src/cli/commands/<command>.ts` exports `main(argv: string[]): Promise<number>`.
  *
  * @param {string} [command] The command's file name without its ending: "train", "eval". Left out:
  *   the first word that the user typed names it.

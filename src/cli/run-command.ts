@@ -1,5 +1,5 @@
 import { AubadeError, ConfigError } from "../core/errors.ts";
-import { ensureAdapter } from "./adapter.ts";
+import { ensureAdapter } from "./driver/adapter.ts";
 import { endWithParent, runInPlace } from "./child.ts";
 
 /** What each file of a command exports. */
@@ -14,7 +14,7 @@ const ASKS = ["-h", "--help", "-V", "--version"];
 /**
  * Runs one command in a process that has an adapter: this one, or a child under the private driver.
  *
- * @param command the name of its file in this folder; `argv` what the user typed after it.
+ * @param command the name of its file in `commands/`; `argv` what the user typed after it.
  * @param adapter false for a command that needs none.
  * @returns the exit code: the command's own, 2 for a wrong configuration, 1 for other errors.
  */
@@ -28,7 +28,7 @@ export async function runCommand(command: string, argv: string[], adapter = true
         return await runInPlace(node, args, { ...process.env, ...env });
       }
     }
-    const url = new URL(`./${command}.ts`, import.meta.url);
+    const url = new URL(`./commands/${command}.ts`, import.meta.url);
     const module = (await import(url.href)) as CommandModule;
     return await module.main(argv);
   } catch (error) {

@@ -2,13 +2,13 @@ import { exists, readText, writeFileAtomic } from "#io";
 import type { RunConfig } from "../config/schema.ts";
 import type { Scores } from "../core/run-events.ts";
 import { baseName, joinPath } from "../io/path.ts";
-import { parseModelConfig } from "../models/families.ts";
+import { parseModelConfig } from "../families/registry.ts";
 import { type CardEvaluation, modelCard } from "../observe/model-card.ts";
 import { parseMetricRows, rewardCurve } from "../observe/reward-curve.ts";
 import { LOG_FILES } from "../observe/run-logs.ts";
 import { REWARD_DOCS } from "../reward/schema.ts";
-import { RUN_FILES, type RunFacts } from "../train/run-folder.ts";
-import type { TrainResult } from "../train/run-interface.ts";
+import { RUN_FILES, type RunFacts } from "../run/folder.ts";
+import type { TrainResult } from "../run/run-interface.ts";
 import { pythonSnippet } from "./python-snippet.ts";
 
 /** What `--json` prints at the end of a run. */

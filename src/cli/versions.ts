@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
-import type { RunFacts } from "../train/run-folder.ts";
+import type { RunFacts } from "../run/folder.ts";
 
 const root = new URL("../../", import.meta.url);
 

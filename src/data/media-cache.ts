@@ -1,4 +1,4 @@
-import type { LoadedMedium } from "../models/process/media.ts";
+import type { LoadedMedium } from "../prompt/media.ts";
 
 /** Bytes of decoded media that are kept by default. */
 const DEFAULT_BYTES = 2 ** 30;

@@ -1,6 +1,6 @@
-import { type LoadedMedium, loadMedium } from "../models/process/media.ts";
-import type { Processor, ProcessOptions } from "../models/process/processor.ts";
-import type { Sample } from "../models/process/sample.ts";
+import { type LoadedMedium, loadMedium } from "../prompt/media.ts";
+import type { Processor, ProcessOptions } from "../model/processor.ts";
+import type { Sample } from "../prompt/sample.ts";
 import { MediaCache } from "./media-cache.ts";
 import { mediaParts, type Conversation, type MediaPart } from "../text/chat-template.ts";
 

@@ -2,7 +2,7 @@ import type { Events } from "../core/events.ts";
 import { report, type RunEvents, type Scores } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
 import type { DataRow } from "../data/row.ts";
-import type { Processor } from "../models/process/processor.ts";
+import type { Processor } from "../model/processor.ts";
 import { formatReward } from "../reward/format.ts";
 import { accuracyReward } from "../reward/lenient-answer.ts";
 import type { Completion, Score } from "../reward/reward.ts";

@@ -1,9 +1,9 @@
 import { openRunDevice } from "../gpu/run-device.ts";
 import type { DeviceConfig } from "../gpu/schema.ts";
-import { Model } from "../models/model.ts";
-import { Processor } from "../models/process/processor.ts";
-import { fetchModel, reportedLoading, reportModel } from "../models/run-model.ts";
-import type { ModelConfig } from "../models/schema.ts";
+import { Model } from "../model/model.ts";
+import { Processor } from "../model/processor.ts";
+import { fetchModel, reportedLoading, reportModel } from "../model/run-model.ts";
+import type { ModelConfig } from "../model/schema.ts";
 import { HeldOut, type HeldOutSettings } from "./held-out.ts";
 import type { EvalOptions, EvalResult } from "./run-interface.ts";
 

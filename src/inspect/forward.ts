@@ -8,12 +8,12 @@ import { nllLoss } from "../graph/ops/loss.ts";
 import { columnSum } from "../graph/ops/reduce.ts";
 import { Plan } from "../graph/plan.ts";
 import { recompute } from "../graph/recompute.ts";
-import { lossExtent, lossRows, packedDecoder, towers } from "../models/decoder/packed-decoder.ts";
-import { packedFeed, packTrees } from "../models/decoder/packed.ts";
-import { textRowBytes } from "../models/decoder/text.ts";
-import { type Feed, mergeFeeds } from "../models/feed.ts";
-import type { Model } from "../models/model.ts";
-import { checkLedger, type Sample } from "../models/process/sample.ts";
+import { lossExtent, lossRows, packedDecoder, towers } from "../network/decoder/packed-decoder.ts";
+import { packedFeed, packTrees } from "../network/decoder/packed.ts";
+import { textRowBytes } from "../network/decoder/text.ts";
+import { type Feed, mergeFeeds } from "../network/feed.ts";
+import type { Model } from "../model/model.ts";
+import { checkLedger, type Sample } from "../prompt/sample.ts";
 
 /** Rows whose logits are computed at a time, where the adapter's binding limit allows. */
 const LOGIT_ROWS = 64;

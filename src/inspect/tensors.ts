@@ -1,15 +1,10 @@
-import { openCheckpoint } from "../io/safetensors.ts";
-import type { TensorToWrite } from "../io/safetensors-writer.ts";
-import type { ModelConfig } from "../models/config.ts";
-import { matchTensors } from "../models/match-tensors.ts";
-import type { Model } from "../models/model.ts";
-import {
-  attentionMask,
-  batchPositions,
-  type PromptBatch,
-  spreadRows,
-} from "../models/process/prompt-batch.ts";
-import { type Grid, visionTokens } from "../models/process/prompt-layout.ts";
+import { openCheckpoint } from "../checkpoint/safetensors.ts";
+import type { TensorToWrite } from "../checkpoint/safetensors-writer.ts";
+import type { ModelConfig } from "../network/config.ts";
+import { matchTensors } from "../checkpoint/match-tensors.ts";
+import type { Model } from "../model/model.ts";
+import { attentionMask, batchPositions, type PromptBatch, spreadRows } from "./prompt-batch.ts";
+import { type Grid, visionTokens } from "../prompt/layout.ts";
 import type { ForwardPass } from "./forward.ts";
 
 type PictureKind = "image" | "video";

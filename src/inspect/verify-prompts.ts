@@ -1,11 +1,11 @@
 import { bytesSource } from "../io/byte-source.ts";
-import { openSafetensors } from "../io/safetensors.ts";
-import { encodeSafetensors, type TensorToWrite } from "../io/safetensors-writer.ts";
-import type { AudioConfig, ModelConfig, VisionConfig } from "../models/config.ts";
-import { readPrepared } from "../models/process/prepared.ts";
-import type { Grid, MediumShape } from "../models/process/prompt-layout.ts";
-import type { Sample } from "../models/process/sample.ts";
-import { audioTokens } from "../models/towers/audio-layout.ts";
+import { openSafetensors } from "../checkpoint/safetensors.ts";
+import { encodeSafetensors, type TensorToWrite } from "../checkpoint/safetensors-writer.ts";
+import type { AudioConfig, ModelConfig, VisionConfig } from "../network/config.ts";
+import { readPrepared } from "./prepared.ts";
+import type { Grid, MediumShape } from "../prompt/layout.ts";
+import type { Sample } from "../prompt/sample.ts";
+import { audioTokens } from "../network/towers/audio-layout.ts";
 
 /**
  * The prompts of `aubade verify`, made of whole numbers only so that another program makes the same

@@ -2,7 +2,7 @@ import { modelFolder } from "#hub";
 import type { Events } from "../core/events.ts";
 import { report } from "../core/run-events.ts";
 import type { Device } from "../gpu/device.ts";
-import { Model } from "../models/model.ts";
+import { Model } from "../model/model.ts";
 import { DEFAULT_SAMPLING, Generator } from "../rollout/generator.ts";
 import { ForwardPass } from "./forward.ts";
 import { verifyPrompts, type VerifyPrompt } from "./verify-prompts.ts";

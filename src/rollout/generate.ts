@@ -1,7 +1,7 @@
 import { DataError } from "../core/errors.ts";
-import { loadMedium, type LoadedMedium } from "../models/process/media.ts";
-import type { Model } from "../models/model.ts";
-import type { Processor, ProcessOptions } from "../models/process/processor.ts";
+import { loadMedium, type LoadedMedium } from "../prompt/media.ts";
+import type { Model } from "../model/model.ts";
+import type { Processor, ProcessOptions } from "../model/processor.ts";
 import { mediaParts, type Conversation } from "../text/chat-template.ts";
 import {
   DEFAULT_SAMPLING,

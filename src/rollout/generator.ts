@@ -8,12 +8,12 @@ import {
   encodeGraph,
   prefillGraph,
   type DecodeSizes,
-} from "../models/decoder/decode.ts";
-import type { Model } from "../models/model.ts";
-import type { Processor } from "../models/process/processor.ts";
-import { packedFeed, packTrees } from "../models/decoder/packed.ts";
-import { checkLedger, type Sample } from "../models/process/sample.ts";
-import { mropeTable } from "../nn/rotary.ts";
+} from "../network/decoder/decode.ts";
+import type { Model } from "../model/model.ts";
+import type { Processor } from "../model/processor.ts";
+import { packedFeed, packTrees } from "../network/decoder/packed.ts";
+import { checkLedger, type Sample } from "../prompt/sample.ts";
+import { mropeTable } from "../network/rotary.ts";
 import { batchSizes, requestBatches, requestTables } from "./request-tables.ts";
 
 /** Facts of a tokenizer that generation needs. */

@@ -1,6 +1,6 @@
 import { inBatches } from "../core/in-batches.ts";
 import { hash32 } from "../core/random.ts";
-import type { DecodeSizes } from "../models/decoder/decode.ts";
+import type { DecodeSizes } from "../network/decoder/decode.ts";
 import type { GenerationRequest } from "./generator.ts";
 
 /** What the decode loop is told of its rows: one row per completion, groups contiguous. */

@@ -1,5 +1,5 @@
 import type { DataRow } from "../data/row.ts";
-import type { Sample } from "../models/process/sample.ts";
+import type { Sample } from "../prompt/sample.ts";
 import { rollOut, type RolloutGroup, type RolloutSetup } from "./rollout-batch.ts";
 
 /** The groups of a step, and what it took to get them. */

@@ -3,26 +3,26 @@ import type { Events } from "../core/events.ts";
 import { reportSpan } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
 import type { DataRow } from "../data/row.ts";
-import type { Model } from "../models/model.ts";
-import type { Processor } from "../models/process/processor.ts";
+import type { Model } from "../model/model.ts";
+import type { Processor } from "../model/processor.ts";
 import type { AsyncReward, Score, WeightedReward } from "../reward/reward.ts";
 import { RewardScorer } from "../reward/scorer.ts";
 import type { Generator } from "../rollout/generator.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
-import { computeAdvantages } from "./advantages.ts";
+import { computeAdvantages } from "../policy/advantages.ts";
 import { drawGroups, rowsToAsk } from "./draw-groups.ts";
-import { betaAt } from "./loss/beta.ts";
+import { betaAt } from "../policy/loss/beta.ts";
 import {
   activeEntropyCoef,
   adaptEntropyCoef,
   type EntropyControl,
-} from "./loss/entropy-control.ts";
-import { klPenalisedRewards } from "./loss/kl.ts";
+} from "../policy/loss/entropy-control.ts";
+import { klPenalisedRewards } from "../policy/loss/kl.ts";
 import type { AdamW } from "./optimizer.ts";
 import { MeanMeter } from "./mean-meter.ts";
-import { policyTree, lossBatch, type PolicyTree } from "./policy-trees.ts";
-import { PolicyUpdater } from "./policy-update.ts";
-import type { Reference } from "./reference.ts";
+import { policyTree, lossBatch, type PolicyTree } from "../policy/trees.ts";
+import { PolicyUpdater } from "../policy/update.ts";
+import type { Reference } from "../policy/reference.ts";
 import { judge, recordGroups, type RolloutGroup, type RolloutSetup } from "./rollout-batch.ts";
 import type { TrainConfig } from "./schema.ts";
 

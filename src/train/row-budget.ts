@@ -4,8 +4,8 @@ import { report } from "../core/run-events.ts";
 import type { DataSet } from "../data/row.ts";
 import type { RowOrder } from "../data/row-order.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
-import type { Processor } from "../models/process/processor.ts";
-import type { RunSettings } from "./run-interface.ts";
+import type { Processor } from "../model/processor.ts";
+import type { RunSettings } from "../run/run-interface.ts";
 
 /** Rows that are decoded at a time, and those of which an error tells. */
 const AT_A_TIME = 4;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { lossFields } from "./loss/schema.ts";
+import { lossFields } from "../policy/loss/schema.ts";
 
 /** Learning rate schedules, under the names that transformers gives them. */
 export const SCHEDULES = [

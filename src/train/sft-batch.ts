@@ -10,9 +10,9 @@ import {
   type TinyTree,
 } from "../data/tiny/sft.ts";
 import type { TinyIds } from "../data/tiny/words.ts";
-import type { Branch, Tree } from "../models/decoder/packed.ts";
-import { IGNORE } from "../models/decoder/packed.ts";
-import type { Sample } from "../models/process/sample.ts";
+import type { Branch, Tree } from "../network/decoder/packed.ts";
+import { IGNORE } from "../network/decoder/packed.ts";
+import type { Sample } from "../prompt/sample.ts";
 import type { SftStage } from "./schema.ts";
 
 /** A tree and the weight of each of its predicted tokens, in the order of the packed loss rows. */

@@ -1,10 +1,10 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { openDataset } from "../data/tiny/open.ts";
-import type { Model } from "../models/model.ts";
-import type { Processor } from "../models/process/processor.ts";
+import type { Model } from "../model/model.ts";
+import type { Processor } from "../model/processor.ts";
 import type { AdamW } from "./optimizer.ts";
-import type { RunSettings } from "./run-interface.ts";
+import type { RunSettings } from "../run/run-interface.ts";
 import { SftTrainer } from "./sft.ts";
 import type { Cursor, TrainingTask } from "./task.ts";
 

@@ -1,6 +1,6 @@
-import type { EntropyControl } from "./loss/entropy-control.ts";
+import type { EntropyControl } from "../policy/loss/entropy-control.ts";
 import type { AdamW } from "./optimizer.ts";
-import type { Reference } from "./reference.ts";
+import type { Reference } from "../policy/reference.ts";
 
 /** Where a run stands, as far as its task decides it. */
 export interface Cursor {

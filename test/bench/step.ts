@@ -11,11 +11,11 @@ import { openDevice } from "../../src/gpu/device.ts";
 import { hostStep } from "../../src/graph/ops/host.ts";
 import type { PlanProfile } from "../../src/graph/profile.ts";
 import { Storage } from "../../src/graph/storage.ts";
-import { mergeFeeds } from "../../src/models/feed.ts";
-import { Model } from "../../src/models/model.ts";
-import { storedFeatures } from "../../src/models/decoder/packed-decoder.ts";
-import { completionBranch, type Tree } from "../../src/models/decoder/packed.ts";
-import { trainingPass } from "../../src/train/pass.ts";
+import { mergeFeeds } from "../../src/network/feed.ts";
+import { Model } from "../../src/model/model.ts";
+import { storedFeatures } from "../../src/network/decoder/packed-decoder.ts";
+import { completionBranch, type Tree } from "../../src/network/decoder/packed.ts";
+import { trainingPass } from "../../src/policy/pass.ts";
 import { randomF32 } from "../helpers/random-data.ts";
 
 /** A tiny prompt: its tokens, and the rows of pictures and of sound among them. */

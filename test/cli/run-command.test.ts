@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { ROOT } from "../../src/cli/cache.ts";
+import { ROOT } from "../../src/cli/driver/cache.ts";
 
 let folder = "";
 
@@ -21,10 +21,10 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function train(body: string): { status: number | null; stdout: string; stderr: string } {
-  const text = `import { ConfigError, DataError } from "../core/errors.ts";
+  const text = `import { ConfigError, DataError } from "../../core/errors.ts";
     void [ConfigError, DataError];
     export async function main(argv: string[]): Promise<number> { ${body} }`;
-  writeFileSync(join(folder, "src/cli/train.ts"), text);
+  writeFileSync(join(folder, "src/cli/commands/train.ts"), text);
   const args = [join(folder, "train.js"), "--help", "a.b=c"];
   const env = { ...process.env, AUBADE_DEBUG: undefined };
   return spawnSync(process.execPath, args, { encoding: "utf8", env });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { MediaCache } from "../../src/data/media-cache.ts";
-import type { LoadedMedium } from "../../src/models/process/media.ts";
+import type { LoadedMedium } from "../../src/prompt/media.ts";
 
 /** A sound of so many bytes. */
 function sound(bytes: number): LoadedMedium {

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { MediaCache } from "../../src/data/media-cache.ts";
 import { SampleLoader } from "../../src/data/sample-loader.ts";
-import { Processor } from "../../src/models/process/processor.ts";
+import { Processor } from "../../src/model/processor.ts";
 
 const path = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
-import { trainCommand } from "../../src/cli/train-command.ts";
+import { trainCommand } from "../../src/cli/commands/train.ts";
 import { defineReward } from "../../src/reward/reward.ts";
-import { train } from "../../src/train/train.ts";
+import { train } from "../../src/run/train.ts";
 import { TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
 
 type Row = Record<string, number>;

@@ -19,7 +19,7 @@ import {
 } from "../../src/graph/ops/rows.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { Storage, type Parameter } from "../../src/graph/storage.ts";
-import { treeSegments } from "../../src/nn/segments.ts";
+import { treeSegments } from "../../src/network/segments.ts";
 import { attention as attentionReference } from "../../src/reference/attention.ts";
 import { gelu as geluReference } from "../../src/reference/gelu.ts";
 import { compare, differences } from "../helpers/check-kernel.ts";

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
 import { chunksOf } from "../../src/graph/chunks.ts";
 import { Graph } from "../../src/graph/graph.ts";
-import type { ModelConfig } from "../../src/models/config.ts";
-import { tokenExtent } from "../../src/models/decoder/packed-decoder.ts";
+import type { ModelConfig } from "../../src/network/config.ts";
+import { tokenExtent } from "../../src/network/decoder/packed-decoder.ts";
 import { loadGoldenModel, relativeL2 } from "../helpers/golden.ts";
 import {
   capacityOf,

@@ -8,19 +8,19 @@ import { columnSum } from "../../src/graph/ops/reduce.ts";
 import { planMemory } from "../../src/graph/memory.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { recompute } from "../../src/graph/recompute.ts";
-import type { ModelConfig } from "../../src/models/config.ts";
-import { parseModelConfig } from "../../src/models/families.ts";
-import type { Feed } from "../../src/models/feed.ts";
-import { initialWeights } from "../../src/models/init.ts";
+import type { ModelConfig } from "../../src/network/config.ts";
+import { parseModelConfig } from "../../src/families/registry.ts";
+import type { Feed } from "../../src/network/feed.ts";
+import { initialWeights } from "../../src/checkpoint/init.ts";
 import {
   lossExtent,
   lossRows,
   packedDecoder,
   towers,
-} from "../../src/models/decoder/packed-decoder.ts";
-import { arraySource, type WeightSource } from "../../src/models/weight-source.ts";
-import { ModelWeights } from "../../src/models/weights.ts";
-import { Scope } from "../../src/nn/scope.ts";
+} from "../../src/network/decoder/packed-decoder.ts";
+import { arraySource, type WeightSource } from "../../src/checkpoint/weight-source.ts";
+import { ModelWeights } from "../../src/checkpoint/weights.ts";
+import { Scope } from "../../src/network/scope.ts";
 import { useDevice } from "../helpers/device.ts";
 import {
   capacityOf,

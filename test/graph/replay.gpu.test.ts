@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/core/random.ts";
-import type { ModelConfig } from "../../src/models/config.ts";
-import type { Feed } from "../../src/models/feed.ts";
-import type { ModelWeights } from "../../src/models/weights.ts";
+import type { ModelConfig } from "../../src/network/config.ts";
+import type { Feed } from "../../src/network/feed.ts";
+import type { ModelWeights } from "../../src/checkpoint/weights.ts";
 import { useDevice } from "../helpers/device.ts";
 import { loadGoldenModel } from "../helpers/golden.ts";
 import { OMNI_GOLDENS } from "../helpers/modalities.ts";

@@ -9,8 +9,8 @@ import { nllLoss } from "../../src/graph/ops/loss.ts";
 import { rmsNorm } from "../../src/graph/ops/norm.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { Storage, type Parameter } from "../../src/graph/storage.ts";
-import type { ModelConfig } from "../../src/models/config.ts";
-import type { Feed } from "../../src/models/feed.ts";
+import type { ModelConfig } from "../../src/network/config.ts";
+import type { Feed } from "../../src/network/feed.ts";
 import { useDevice } from "../helpers/device.ts";
 import { loadGoldenModel } from "../helpers/golden.ts";
 import {

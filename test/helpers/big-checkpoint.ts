@@ -4,8 +4,8 @@ import { open, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { encodeHeader, byteLength, sortTensors } from "../../src/io/safetensors-writer.ts";
-import { parseModelConfig } from "../../src/models/families.ts";
+import { encodeHeader, byteLength, sortTensors } from "../../src/checkpoint/safetensors-writer.ts";
+import { parseModelConfig } from "../../src/families/registry.ts";
 
 const TINY = new URL("../golden/omni/tiny-a/config.json", import.meta.url);
 const BLOCK_BYTES = 2 ** 24;

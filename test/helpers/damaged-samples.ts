@@ -1,4 +1,4 @@
-import type { Sample } from "../../src/models/process/sample.ts";
+import type { Sample } from "../../src/prompt/sample.ts";
 
 /** A way to damage a sample after its processor made it. */
 export interface Damage {

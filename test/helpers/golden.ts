@@ -1,21 +1,25 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { openCheckpoint, openSafetensors, type TensorStore } from "../../src/io/safetensors.ts";
+import {
+  openCheckpoint,
+  openSafetensors,
+  type TensorStore,
+} from "../../src/checkpoint/safetensors.ts";
 import { readBytes } from "#io";
 import { bytesSource } from "../../src/io/byte-source.ts";
 import type { Device } from "../../src/gpu/device.ts";
-import { audioFeed } from "../../src/models/towers/audio.ts";
-import type { ModelConfig } from "../../src/models/config.ts";
-import { parseModelConfig } from "../../src/models/families.ts";
-import { mergeFeeds, type Feed } from "../../src/models/feed.ts";
-import { IGNORE, packedFeed, packTrees, type Tree } from "../../src/models/decoder/packed.ts";
-import { audioTokens, melColumns } from "../../src/models/towers/audio-layout.ts";
-import { visionTokens } from "../../src/models/process/prompt-layout.ts";
-import type { LedgerEntry, Sample } from "../../src/models/process/sample.ts";
-import { visionFeed } from "../../src/models/towers/vision.ts";
-import { matchTensors } from "../../src/models/match-tensors.ts";
-import { storedSource, type WeightSource } from "../../src/models/weight-source.ts";
-import { ModelWeights, type Training } from "../../src/models/weights.ts";
+import { audioFeed } from "../../src/network/towers/audio.ts";
+import type { ModelConfig } from "../../src/network/config.ts";
+import { parseModelConfig } from "../../src/families/registry.ts";
+import { mergeFeeds, type Feed } from "../../src/network/feed.ts";
+import { IGNORE, packedFeed, packTrees, type Tree } from "../../src/network/decoder/packed.ts";
+import { audioTokens, melColumns } from "../../src/network/towers/audio-layout.ts";
+import { visionTokens } from "../../src/prompt/layout.ts";
+import type { LedgerEntry, Sample } from "../../src/prompt/sample.ts";
+import { visionFeed } from "../../src/network/towers/vision.ts";
+import { matchTensors } from "../../src/checkpoint/match-tensors.ts";
+import { storedSource, type WeightSource } from "../../src/checkpoint/weight-source.ts";
+import { ModelWeights, type Training } from "../../src/checkpoint/weights.ts";
 
 const root = fileURLToPath(new URL("../golden/", import.meta.url));
 

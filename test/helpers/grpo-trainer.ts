@@ -4,15 +4,15 @@ import { SampleLoader } from "../../src/data/sample-loader.ts";
 import type { TinyRow } from "../../src/data/tiny/dataset.ts";
 import { openDataset } from "../../src/data/tiny/open.ts";
 import type { Device } from "../../src/gpu/device.ts";
-import type { Model } from "../../src/models/model.ts";
-import { Processor } from "../../src/models/process/processor.ts";
-import { ModelWeights } from "../../src/models/weights.ts";
+import type { Model } from "../../src/model/model.ts";
+import { Processor } from "../../src/model/processor.ts";
+import { ModelWeights } from "../../src/checkpoint/weights.ts";
 import type { Reward } from "../../src/reward/reward.ts";
 import { Generator, tokenFacts } from "../../src/rollout/generator.ts";
 import { GrpoTrainer, type GrpoSetup, type GrpoStep } from "../../src/train/grpo.ts";
 import { AdamW } from "../../src/train/optimizer.ts";
-import { Reference } from "../../src/train/reference.ts";
-import { loadRunModel } from "../../src/train/setup.ts";
+import { Reference } from "../../src/policy/reference.ts";
+import { loadRunModel } from "../../src/run/setup.ts";
 
 /** A reward that tells completions apart: the share of odd token ids, plus some for the length. */
 export const oddReward: Reward = {

@@ -10,9 +10,9 @@ import fs from "node:fs";
 import promises, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { dirname, relative } from "node:path";
-import { trainCommand } from "../../src/cli/train-command.ts";
+import { trainCommand } from "../../src/cli/commands/train.ts";
 import { Device } from "../../src/gpu/device.ts";
-import { train } from "../../src/train/train.ts";
+import { train } from "../../src/run/train.ts";
 
 const [journalPath = "", count = "0", pattern = "", ...argv] = process.argv.slice(2);
 const moment = new RegExp(pattern);

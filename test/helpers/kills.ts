@@ -6,7 +6,7 @@ import { expect } from "vitest";
 import type { RunConfig } from "../../src/config/schema.ts";
 import type { Random } from "../../src/core/random.ts";
 import { LOG_FILES } from "../../src/observe/run-logs.ts";
-import { findCheckpoint, hasCheckpoint } from "../../src/train/checkpoint-folder.ts";
+import { findCheckpoint, hasCheckpoint } from "../../src/run/checkpoint-folder.ts";
 import { runFiles } from "./run-files.ts";
 import { type TinyWorkplace, writeConfig } from "./tiny-run.ts";
 

@@ -6,7 +6,7 @@
  */
 import { openDevice } from "../../src/gpu/device.ts";
 import type { Tier } from "../../src/gpu/capabilities.ts";
-import { Model } from "../../src/models/model.ts";
+import { Model } from "../../src/model/model.ts";
 import type { LoadMemory } from "./big-checkpoint.ts";
 
 const [folder, storage, tier] = process.argv.slice(2);

@@ -1,13 +1,13 @@
 import { hash32 } from "../../src/core/random.ts";
-import type { ModelConfig } from "../../src/models/config.ts";
+import type { ModelConfig } from "../../src/network/config.ts";
 import {
   type Grid,
   type MediaTokens,
   type MediumShape,
   visionTokens,
-} from "../../src/models/process/prompt-layout.ts";
-import type { LedgerEntry, Sample } from "../../src/models/process/sample.ts";
-import { audioTokens, melColumns } from "../../src/models/towers/audio-layout.ts";
+} from "../../src/prompt/layout.ts";
+import type { LedgerEntry, Sample } from "../../src/prompt/sample.ts";
+import { audioTokens, melColumns } from "../../src/network/towers/audio-layout.ts";
 import { GoldenCase, goldenSample } from "./golden.ts";
 import { randomF32, randomU32 } from "./random-data.ts";
 

@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
-import type { ModelConfig } from "../../src/models/config.ts";
-import type { Grid, MediaTokens, MediumShape } from "../../src/models/process/prompt-layout.ts";
-import { layout as layoutAudio } from "../../src/models/qwen2-audio/positions.ts";
-import { layout as layoutOmni } from "../../src/models/qwen2-5-omni/positions.ts";
-import { layout as layoutVl } from "../../src/models/qwen2-5-vl/positions.ts";
-import { audioTokens } from "../../src/models/towers/audio-layout.ts";
+import type { ModelConfig } from "../../src/network/config.ts";
+import type { Grid, MediaTokens, MediumShape } from "../../src/prompt/layout.ts";
+import { layout as layoutAudio } from "../../src/families/qwen2-audio/positions.ts";
+import { layout as layoutOmni } from "../../src/families/qwen2-5-omni/positions.ts";
+import { layout as layoutVl } from "../../src/families/qwen2-5-vl/positions.ts";
+import { audioTokens } from "../../src/network/towers/audio-layout.ts";
 import { checksum } from "./real-processor.ts";
 
 /** `["t", words]`, `["a", frames]`, `["i", grid]`, `["v", grid, s]`, `["w", grid, s, frames]`. */

@@ -1,8 +1,8 @@
 import { readBytes } from "#io";
 import { bytesSource } from "../../src/io/byte-source.ts";
-import { openSafetensors, type TensorStore } from "../../src/io/safetensors.ts";
-import { encodeSafetensors } from "../../src/io/safetensors-writer.ts";
-import type { ModelConfig } from "../../src/models/config.ts";
+import { openSafetensors, type TensorStore } from "../../src/checkpoint/safetensors.ts";
+import { encodeSafetensors } from "../../src/checkpoint/safetensors-writer.ts";
+import type { ModelConfig } from "../../src/network/config.ts";
 import type { GoldenCase } from "./golden.ts";
 
 /** Tensors by name with their shapes; whole numbers are arrays of int32. */

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import type { AudioClip, Frame, VideoClip } from "../../src/media/types.ts";
-import { parseModelConfig } from "../../src/models/families.ts";
-import { Processor } from "../../src/models/process/processor.ts";
-import type { ProcessorConfigFiles } from "../../src/models/process/processor-config.ts";
+import { parseModelConfig } from "../../src/families/registry.ts";
+import { Processor } from "../../src/model/processor.ts";
+import type { ProcessorConfigFiles } from "../../src/prompt/processor-config.ts";
 import { ChatTemplate } from "../../src/text/chat-template.ts";
 import { Tokenizer } from "../../src/text/tokenizer.ts";
 import { omniTokenizerText, qwenTokenizerText } from "../text/real-tokenizer.ts";

@@ -5,7 +5,11 @@ import { expect } from "vitest";
 import { CheckpointError, ShapeError } from "../../src/core/errors.ts";
 import { Random } from "../../src/core/random.ts";
 import { type ByteSource, bytesSource } from "../../src/io/byte-source.ts";
-import { openCheckpoint, openSafetensors, type TensorStore } from "../../src/io/safetensors.ts";
+import {
+  openCheckpoint,
+  openSafetensors,
+  type TensorStore,
+} from "../../src/checkpoint/safetensors.ts";
 import { mutantFile, mutantFolder } from "./safetensors-mutants.ts";
 import { floatsOf, type Promised, promisedPlaces, promisedTensors } from "./safetensors-oracle.ts";
 

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runSchema, type RunConfig } from "../../src/config/schema.ts";
 import { Events } from "../../src/core/events.ts";
-import { writeSafetensors } from "../../src/io/safetensors-writer.ts";
-import { parseModelConfig } from "../../src/models/families.ts";
-import { initialWeights } from "../../src/models/init.ts";
+import { writeSafetensors } from "../../src/checkpoint/safetensors-writer.ts";
+import { parseModelConfig } from "../../src/families/registry.ts";
+import { initialWeights } from "../../src/checkpoint/init.ts";
 
 const assets = fileURLToPath(new URL("../../assets/tiny", import.meta.url));
 

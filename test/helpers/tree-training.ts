@@ -6,24 +6,24 @@ import { logProb } from "../../src/graph/ops/head.ts";
 import { nllLoss } from "../../src/graph/ops/loss.ts";
 import { columnSum } from "../../src/graph/ops/reduce.ts";
 import { Plan } from "../../src/graph/plan.ts";
-import type { ModelConfig } from "../../src/models/config.ts";
-import { mergeFeeds, type Feed } from "../../src/models/feed.ts";
+import type { ModelConfig } from "../../src/network/config.ts";
+import { mergeFeeds, type Feed } from "../../src/network/feed.ts";
 import {
   lossExtent,
   lossRows,
   packedDecoder,
   towers,
-} from "../../src/models/decoder/packed-decoder.ts";
+} from "../../src/network/decoder/packed-decoder.ts";
 import {
   completionBranch,
   IGNORE,
   packedFeed,
   packTrees,
   type Tree,
-} from "../../src/models/decoder/packed.ts";
-import type { ModelWeights, Training } from "../../src/models/weights.ts";
-import { Scope } from "../../src/nn/scope.ts";
-import type { Grid } from "../../src/models/process/prompt-layout.ts";
+} from "../../src/network/decoder/packed.ts";
+import type { ModelWeights, Training } from "../../src/checkpoint/weights.ts";
+import { Scope } from "../../src/network/scope.ts";
+import type { Grid } from "../../src/prompt/layout.ts";
 import { towerFeeds } from "./golden.ts";
 import { openPrompt, type TinyModel } from "./modalities.ts";
 import { randomF32 } from "./random-data.ts";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { fileSource } from "#io";
-import { openSafetensors } from "../../src/io/safetensors.ts";
+import { openSafetensors } from "../../src/checkpoint/safetensors.ts";
 import type { WideName } from "./wide-checkpoint.ts";
 import { wideInput } from "./wide-values.ts";
 

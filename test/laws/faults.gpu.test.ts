@@ -11,10 +11,10 @@ import {
   it,
   vi,
 } from "vitest";
-import { trainCommand } from "../../src/cli/train-command.ts";
+import { trainCommand } from "../../src/cli/commands/train.ts";
 import type { Device } from "../../src/gpu/device.ts";
-import { findCheckpoint } from "../../src/train/checkpoint-folder.ts";
-import { train } from "../../src/train/train.ts";
+import { findCheckpoint } from "../../src/run/checkpoint-folder.ts";
+import { train } from "../../src/run/train.ts";
 import { runFiles } from "../helpers/run-files.ts";
 import { TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
 

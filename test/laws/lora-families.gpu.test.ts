@@ -10,16 +10,20 @@ import { nllLoss } from "../../src/graph/ops/loss.ts";
 import { columnSum } from "../../src/graph/ops/reduce.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import type { Device } from "../../src/gpu/device.ts";
-import { readAdapterConfig, readAdapters, writeAdapters } from "../../src/models/adapter-folder.ts";
+import {
+  readAdapterConfig,
+  readAdapters,
+  writeAdapters,
+} from "../../src/checkpoint/adapter-folder.ts";
 import {
   lossExtent,
   lossRows,
   packedDecoder,
   towers,
-} from "../../src/models/decoder/packed-decoder.ts";
-import type { Feed } from "../../src/models/feed.ts";
-import { Model } from "../../src/models/model.ts";
-import { adapterLayers } from "../../src/models/tuning.ts";
+} from "../../src/network/decoder/packed-decoder.ts";
+import type { Feed } from "../../src/network/feed.ts";
+import { Model } from "../../src/model/model.ts";
+import { adapterLayers } from "../../src/checkpoint/tuning.ts";
 import { AdamW } from "../../src/train/optimizer.ts";
 import { useDevice } from "../helpers/device.ts";
 import { GoldenCase, goldenFeed, relativeL2 } from "../helpers/golden.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bytesSource } from "../../src/io/byte-source.ts";
-import { openSafetensors, type TensorStore } from "../../src/io/safetensors.ts";
+import { openSafetensors, type TensorStore } from "../../src/checkpoint/safetensors.ts";
 import { differentiate } from "../../src/graph/differentiate.ts";
 import { Graph } from "../../src/graph/graph.ts";
 import { logProb } from "../../src/graph/ops/head.ts";
@@ -12,15 +12,19 @@ import { nllLoss } from "../../src/graph/ops/loss.ts";
 import { columnSum } from "../../src/graph/ops/reduce.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import type { Parameter } from "../../src/graph/storage.ts";
-import { readAdapterConfig, readAdapters, writeAdapters } from "../../src/models/adapter-folder.ts";
-import type { Feed } from "../../src/models/feed.ts";
-import { Model } from "../../src/models/model.ts";
+import {
+  readAdapterConfig,
+  readAdapters,
+  writeAdapters,
+} from "../../src/checkpoint/adapter-folder.ts";
+import type { Feed } from "../../src/network/feed.ts";
+import { Model } from "../../src/model/model.ts";
 import {
   lossExtent,
   lossRows,
   packedDecoder,
   towers,
-} from "../../src/models/decoder/packed-decoder.ts";
+} from "../../src/network/decoder/packed-decoder.ts";
 import { useDevice } from "../helpers/device.ts";
 import { GoldenCase, goldenFeed, relativeL2 } from "../helpers/golden.ts";
 

@@ -1,9 +1,9 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
-import { trainCommand } from "../../src/cli/train-command.ts";
+import { trainCommand } from "../../src/cli/commands/train.ts";
 import type { RunConfig } from "../../src/config/schema.ts";
-import { train } from "../../src/train/train.ts";
+import { train } from "../../src/run/train.ts";
 import { logRows, runFiles } from "../helpers/run-files.ts";
 import { TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
 

@@ -1,19 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/core/random.ts";
 import type { Device } from "../../src/gpu/device.ts";
-import { Model } from "../../src/models/model.ts";
-import type { Sample } from "../../src/models/process/sample.ts";
-import type { Training } from "../../src/models/weights.ts";
+import { Model } from "../../src/model/model.ts";
+import type { Sample } from "../../src/prompt/sample.ts";
+import type { Training } from "../../src/checkpoint/weights.ts";
 import {
   DEFAULT_SAMPLING,
   Generator,
   type GeneratedCompletion,
   type SamplingOptions,
 } from "../../src/rollout/generator.ts";
-import { LOSS_DEFAULTS } from "../../src/train/loss/settings.ts";
-import type { Parity } from "../../src/train/parity.ts";
-import { policyTree, type PolicyTree } from "../../src/train/policy-trees.ts";
-import { PolicyUpdater } from "../../src/train/policy-update.ts";
+import { LOSS_DEFAULTS } from "../../src/policy/loss/settings.ts";
+import type { Parity } from "../../src/policy/parity.ts";
+import { policyTree, type PolicyTree } from "../../src/policy/trees.ts";
+import { PolicyUpdater } from "../../src/policy/update.ts";
 import { useDevice } from "../helpers/device.ts";
 import { loadGoldenModel } from "../helpers/golden.ts";
 import { openPrompt, PROMPTS, type TinyModel } from "../helpers/modalities.ts";

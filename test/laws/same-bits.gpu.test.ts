@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
-import type { ModelConfig } from "../../src/models/config.ts";
-import type { Feed } from "../../src/models/feed.ts";
+import type { ModelConfig } from "../../src/network/config.ts";
+import type { Feed } from "../../src/network/feed.ts";
 import { useDevice } from "../helpers/device.ts";
 import { loadGoldenModel } from "../helpers/golden.ts";
 import {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ModelWeights } from "../../src/models/weights.ts";
+import type { ModelWeights } from "../../src/checkpoint/weights.ts";
 import { AdamW } from "../../src/train/optimizer.ts";
 import { useDevice } from "../helpers/device.ts";
 import { GoldenCase, goldenFeed, loadGoldenModel, relativeL2 } from "../helpers/golden.ts";

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { ModelConfig } from "../../src/models/config.ts";
-import type { Feed } from "../../src/models/feed.ts";
-import { IGNORE, type Tree } from "../../src/models/decoder/packed.ts";
-import type { ModelWeights } from "../../src/models/weights.ts";
+import type { ModelConfig } from "../../src/network/config.ts";
+import type { Feed } from "../../src/network/feed.ts";
+import { IGNORE, type Tree } from "../../src/network/decoder/packed.ts";
+import type { ModelWeights } from "../../src/checkpoint/weights.ts";
 import { AdamW } from "../../src/train/optimizer.ts";
 import { useDevice } from "../helpers/device.ts";
 import { GoldenCase, loadGoldenModel, relativeL2 } from "../helpers/golden.ts";

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { ModelConfig } from "../../src/models/config.ts";
+import type { ModelConfig } from "../../src/network/config.ts";
 import { useDevice } from "../helpers/device.ts";
 import { loadGoldenModel, relativeL2 } from "../helpers/golden.ts";
 import { PROMPTS, type TinyModel } from "../helpers/modalities.ts";

@@ -6,12 +6,12 @@
  */
 import { openSync, writeSync } from "node:fs";
 import v8 from "node:v8";
-import { trainCommand } from "../../src/cli/train-command.ts";
+import { trainCommand } from "../../src/cli/commands/train.ts";
 import { Device } from "../../src/gpu/device.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { Storage } from "../../src/graph/storage.ts";
 import { Tokenizer } from "../../src/text/tokenizer.ts";
-import { train } from "../../src/train/train.ts";
+import { train } from "../../src/run/train.ts";
 
 /** Numbers by name. */
 export type Counts = Record<string, number>;

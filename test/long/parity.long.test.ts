@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/core/random.ts";
 import { type Device, openDevice } from "../../src/gpu/device.ts";
-import type { ModelConfig } from "../../src/models/config.ts";
-import { loadModel } from "../../src/models/load.ts";
-import { Model } from "../../src/models/model.ts";
-import { sealOf } from "../../src/models/process/seal.ts";
+import type { ModelConfig } from "../../src/network/config.ts";
+import { loadModel } from "../../src/model/load.ts";
+import { Model } from "../../src/model/model.ts";
+import { sealOf } from "../../src/prompt/seal.ts";
 import { DEFAULT_SAMPLING, Generator } from "../../src/rollout/generator.ts";
-import { PolicyUpdater } from "../../src/train/policy-update.ts";
-import { policyTree } from "../../src/train/policy-trees.ts";
+import { PolicyUpdater } from "../../src/policy/update.ts";
+import { policyTree } from "../../src/policy/trees.ts";
 import { withWideCheckpoint } from "../helpers/wide-checkpoint.ts";
 
 const PROMPT = 48;

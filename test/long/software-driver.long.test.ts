@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { ROOT } from "../../src/cli/cache.ts";
-import { driverArchive } from "../../src/cli/distro.ts";
-import { readSystem } from "../../src/cli/software-driver.ts";
+import { ROOT } from "../../src/cli/driver/cache.ts";
+import { driverArchive } from "../../src/cli/driver/distro.ts";
+import { readSystem } from "../../src/cli/driver/software-driver.ts";
 
 const { distro, sources } = await readSystem();
 const able =
@@ -52,7 +52,7 @@ describe.skipIf(!able)("the private software driver", () => {
       VK_DRIVER_FILES: join(folder, "none.json"),
     };
     const start = performance.now();
-    const args = [join(ROOT, "src/cli/with-adapter.js"), join(folder, "script.mjs")];
+    const args = [join(ROOT, "src/cli/driver/with-adapter.js"), join(folder, "script.mjs")];
     const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
     let out = "";
     let err = "";

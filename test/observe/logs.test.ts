@@ -10,7 +10,7 @@ import { appendJsonLine, type LogFile } from "../../src/observe/log-file.ts";
 import { METRICS, metricInfo, MetricMeter } from "../../src/observe/metrics.ts";
 import { logsIn, openLogFile } from "../../src/observe/node.ts";
 import { LOG_FILES, type LogPosition, RunLogs } from "../../src/observe/run-logs.ts";
-import { rolloutMetrics } from "../../src/train/rollout-metrics.ts";
+import { rolloutMetrics } from "../../src/policy/rollout-metrics.ts";
 import { memoryLog } from "../helpers/memory-log.ts";
 
 const encoder = new TextEncoder();

@@ -3,13 +3,13 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { ROOT } from "../../src/cli/cache.ts";
+import { ROOT } from "../../src/cli/driver/cache.ts";
 import { clipFileName } from "../../src/data/tiny/dataset.ts";
 import { prepareClips } from "../../src/data/tiny/node.ts";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
-import { loadModel } from "../../src/models/load.ts";
-import type { Model } from "../../src/models/model.ts";
-import { Processor } from "../../src/models/process/processor.ts";
+import { loadModel } from "../../src/model/load.ts";
+import type { Model } from "../../src/model/model.ts";
+import { Processor } from "../../src/model/processor.ts";
 import { generate, loadMedia } from "../../src/rollout/generate.ts";
 import type { Conversation, MediaReference } from "../../src/text/chat-template.ts";
 

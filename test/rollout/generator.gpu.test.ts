@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
-import { Model } from "../../src/models/model.ts";
-import type { Sample } from "../../src/models/process/sample.ts";
+import { Model } from "../../src/model/model.ts";
+import type { Sample } from "../../src/prompt/sample.ts";
 import { DEFAULT_SAMPLING, Generator, type TokenFacts } from "../../src/rollout/generator.ts";
 import { openPrompt } from "../helpers/modalities.ts";
 import { GoldenCase, goldenSample, loadGoldenModel } from "../helpers/golden.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Model } from "../../src/models/model.ts";
+import { Model } from "../../src/model/model.ts";
 import { DEFAULT_SAMPLING, Generator } from "../../src/rollout/generator.ts";
 import { useDevice } from "../helpers/device.ts";
 import { GoldenCase, goldenSample, loadGoldenModel } from "../helpers/golden.ts";

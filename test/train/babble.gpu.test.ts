@@ -6,13 +6,13 @@
 import { mkdir, readdir, readFile, cp } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
-import { trainCommand } from "../../src/cli/train-command.ts";
+import { trainCommand } from "../../src/cli/commands/train.ts";
 import type { Device } from "../../src/gpu/device.ts";
-import { writeSafetensors } from "../../src/io/safetensors-writer.ts";
-import { parseModelConfig } from "../../src/models/families.ts";
-import { initialWeights } from "../../src/models/init.ts";
+import { writeSafetensors } from "../../src/checkpoint/safetensors-writer.ts";
+import { parseModelConfig } from "../../src/families/registry.ts";
+import { initialWeights } from "../../src/checkpoint/init.ts";
 import { defineReward } from "../../src/reward/reward.ts";
-import { train } from "../../src/train/train.ts";
+import { train } from "../../src/run/train.ts";
 import { useDevice } from "../helpers/device.ts";
 import { TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
 

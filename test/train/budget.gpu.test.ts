@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import type { Events } from "../../src/core/events.ts";
-import { train } from "../../src/train/train.ts";
+import { train } from "../../src/run/train.ts";
 import { recorded, TinyWorkplace } from "../helpers/tiny-run.ts";
 
 describe("law 2: what does not fit is named with its numbers before any step", () => {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { ModelWeights } from "../../src/models/weights.ts";
+import { ModelWeights } from "../../src/checkpoint/weights.ts";
 import { train } from "../../src/library.ts";
 
 const golden = (path: string) => fileURLToPath(new URL(`../golden/${path}`, import.meta.url));

@@ -15,20 +15,20 @@ import {
   it,
   vi,
 } from "vitest";
-import { trainCommand } from "../../src/cli/train-command.ts";
+import { trainCommand } from "../../src/cli/commands/train.ts";
 import type { RunConfig } from "../../src/config/schema.ts";
 import { Events } from "../../src/core/events.ts";
 import { fromBf16, toBf16 } from "../../src/core/dtype.ts";
 import { openDataset } from "../../src/data/tiny/open.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import { Storage } from "../../src/graph/storage.ts";
-import type { DecodeBuffers } from "../../src/models/decoder/decode.ts";
-import type { Model } from "../../src/models/model.ts";
-import type { Sample } from "../../src/models/process/sample.ts";
+import type { DecodeBuffers } from "../../src/network/decoder/decode.ts";
+import type { Model } from "../../src/model/model.ts";
+import type { Sample } from "../../src/prompt/sample.ts";
 import type { SampleRow } from "../../src/data/sample-loader.ts";
 import type { Generator } from "../../src/rollout/generator.ts";
-import { mropeTable } from "../../src/nn/rotary.ts";
-import { train } from "../../src/train/train.ts";
+import { mropeTable } from "../../src/network/rotary.ts";
+import { train } from "../../src/run/train.ts";
 import { useDevice } from "../helpers/device.ts";
 import { DAMAGES, exchangeSound } from "../helpers/damaged-samples.ts";
 import { allWeights, changedWeights } from "../helpers/grpo-trainer.ts";
@@ -72,8 +72,8 @@ vi.mock("../../src/data/sample-loader.ts", async (original) => {
   return { ...actual, SampleLoader };
 });
 
-vi.mock("../../src/models/decoder/decode.ts", async (original) => {
-  const actual = await original<typeof import("../../src/models/decoder/decode.ts")>();
+vi.mock("../../src/network/decoder/decode.ts", async (original) => {
+  const actual = await original<typeof import("../../src/network/decoder/decode.ts")>();
   const decodeGraph: typeof actual.decodeGraph = (model, buffers) => {
     const { traced } = bench.faults;
     const other: DecodeBuffers = Object.create(buffers);
@@ -368,7 +368,7 @@ describe("sound attached twice", () => {
 });
 
 describe("a prompt cut, or changed otherwise, after its processor made it", () => {
-  // All kinds of damage are in test/models/garbage.test.ts; these show that every stage looks.
+  // All kinds of damage are in test/prompt/garbage.test.ts; these show that every stage looks.
   const early = DAMAGES.filter(({ name }) => /second time$|rows cut along|lost/.test(name));
   it.each(early)("before the rollout: $name", async ({ apply, says }) => {
     const outcome = await attempt({ loaded: ([first]) => apply(first!) });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RunConfig } from "../../src/config/schema.ts";
 import { SampleLoader, type SampleRow } from "../../src/data/sample-loader.ts";
-import type { Sample } from "../../src/models/process/sample.ts";
+import type { Sample } from "../../src/prompt/sample.ts";
 import type { Reward } from "../../src/reward/reward.ts";
 import { Generator, tokenFacts } from "../../src/rollout/generator.ts";
 import { useDevice } from "../helpers/device.ts";

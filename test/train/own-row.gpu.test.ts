@@ -7,9 +7,9 @@ import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, inject, it, vi } from "vitest";
 import { Events, type RunEvent } from "../../src/core/events.ts";
 import { openDataset } from "../../src/data/tiny/open.ts";
-import { Model } from "../../src/models/model.ts";
+import { Model } from "../../src/model/model.ts";
 import { defineReward } from "../../src/reward/reward.ts";
-import { train } from "../../src/train/train.ts";
+import { train } from "../../src/run/train.ts";
 import { TinyWorkplace } from "../helpers/tiny-run.ts";
 
 const place = new TinyWorkplace();

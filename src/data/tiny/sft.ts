@@ -5,7 +5,7 @@
  */
 import { DataError } from "../../core/errors.ts";
 import type { Random } from "../../core/random.ts";
-import { IGNORE } from "../../models/decoder/packed.ts";
+import { IGNORE } from "../../network/decoder/packed.ts";
 import { drawContents, SLOT_SECONDS, SLOTS, type ClipContents } from "./clip.ts";
 import { KINDS, letterOfSlot, makeQuestion, thoughtWords, type Question } from "./questions.ts";
 import { LETTERS, ORDINALS, type TinyIds } from "./words.ts";

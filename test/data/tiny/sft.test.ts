@@ -11,7 +11,7 @@ import {
   textTree,
   type Teacher,
 } from "../../../src/data/tiny/sft.ts";
-import { IGNORE } from "../../../src/models/decoder/packed.ts";
+import { IGNORE } from "../../../src/network/decoder/packed.ts";
 import { tinyIds } from "../../../src/data/tiny/words.ts";
 import { Tokenizer } from "../../../src/text/tokenizer.ts";
 import { clipPlaceholders, clipPromptIds } from "../../helpers/tiny-prompt.ts";

@@ -2,7 +2,7 @@
 
     python test/golden/roundtrip/check.py FOLDER
 
-FOLDER holds the folders that test/models/export.gpu.test.ts writes: <family>-<dtype> and
+FOLDER holds the folders that test/checkpoint/export.gpu.test.ts writes: <family>-<dtype> and
 <family>-merged (weights), <family>-adapter. One line of JSON a folder: the relative L2 distance of
 the logits, and what `output_loading_info` says is missing, unexpected or mismatched.
 """

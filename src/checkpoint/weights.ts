@@ -1,0 +1,255 @@
+import { DeviceError } from "../core/errors.ts";
+import { packF16s, unpackF16s } from "../core/f16s.ts";
+import { Random } from "../core/random.ts";
+import type { Device } from "../gpu/device.ts";
+import { Storage, type Parameter } from "../graph/storage.ts";
+import type { Adapter, Weights } from "../network/scope.ts";
+import { staysF32 } from "./tuning.ts";
+import { matrixShape, sourceBytes, type WeightSource } from "./weight-source.ts";
+import { type StreamOptions, WeightStream } from "./weight-stream.ts";
+
+/** Adapters to put on linear layers. */
+export interface AdapterSettings {
+  /** Rank. */
+  r: number;
+  /** Numerator of the factor, which is alpha / r. */
+  alpha: number;
+  /** Whether the factor is alpha / sqrt(r) instead (rank-stabilised). Default false. */
+  rslora?: boolean;
+  /** Chooses layers among the names of all matrices, without `.weight`, in the order of the model. */
+  choose: (layers: readonly string[]) => ReadonlySet<string>;
+  /** Seed of the first factors. */
+  seed: number;
+}
+
+/** The factors of an adapter and what they are multiplied by. */
+export interface NewAdapter {
+  /** [r, inputs] f32. */
+  a: Float32Array;
+  /** [outputs, r] f32. */
+  b: Float32Array;
+  scale: number;
+  /** Whether the scale is alpha / sqrt(r). Default false. */
+  rslora?: boolean;
+}
+
+/** Which weights train, the adapters on frozen ones, and how frozen ones are stored. */
+export interface Training {
+  /** True for weights that receive gradients. */
+  trains: (name: string) => boolean;
+  /** Adapters that train; none when left out. */
+  adapters?: AdapterSettings;
+  /** Storage of frozen matrices; trained weights and those of `staysF32` are f32. Default f32. */
+  storage?: "f32" | "f16s";
+}
+
+/** Stream of the random numbers of adapters, apart from those of new weights. */
+const ADAPTER_STREAM = 0x10a0;
+
+/** Hears how many bytes of a checkpoint are on the device, of how many: 0 first, all of them last. */
+export type LoadProgress = (done: number, total: number) => void;
+
+/** How weights are loaded. */
+export interface WeightLoading extends StreamOptions {
+  onProgress?: LoadProgress | undefined;
+}
+
+const GIB = 2 ** 30;
+
+/** The weights of a model on the GPU, with gradients for those that train. */
+export class ModelWeights implements Weights {
+  readonly parameters = new Map<string, Parameter>();
+  readonly adapters = new Map<string, Adapter>();
+  /** Elements of frozen weights that their storage f16s does not hold exactly. */
+  inexact = 0;
+  readonly #device: Device;
+
+  private constructor(device: Device) {
+    this.#device = device;
+  }
+
+  /**
+   * Streams weights to the GPU; names that share a source (a tied head) share the parameter.
+   *
+   * Room for all of them is made before the first is read. When it fails, all of it is freed.
+   *
+   * @param sources canonical names in the order of the model.
+   * @throws {DeviceError} `out-of-memory` that names the weight and says what the model needs.
+   */
+  static async load(
+    device: Device,
+    sources: ReadonlyMap<string, WeightSource>,
+    training: Training = { trains: () => false },
+    { onProgress, ...stream }: WeightLoading = {},
+  ): Promise<ModelWeights> {
+    const weights = new ModelWeights(device);
+    try {
+      const places = await weights.#makeRoom(sources, training);
+      if (training.adapters !== undefined) weights.#addNewAdapters(training.adapters);
+      let done = 0;
+      const total = [...places.keys()].reduce((sum, source) => sum + sourceBytes(source), 0);
+      onProgress?.(done, total);
+      const sender = new WeightStream(device, stream, (bytes) => {
+        done += bytes;
+        onProgress?.(done, total);
+      });
+      for (const [source, parameter] of places) {
+        const { scale, inexact } = await sender.send(source, parameter.value);
+        parameter.scale = scale;
+        weights.inexact += inexact;
+      }
+      await sender.finish();
+      return weights;
+    } catch (error) {
+      weights.destroy();
+      throw error;
+    }
+  }
+
+  /** Parameters that train, each once, in the order of the model; adapters after them. */
+  get trained(): Parameter[] {
+    return [...this.distinct, ...this.adapterParameters].filter(
+      (parameter) => parameter.gradient !== undefined,
+    );
+  }
+
+  /** All parameters of the model itself, each once: a tied head is its embedding. */
+  get distinct(): Parameter[] {
+    return [...new Set(this.parameters.values())];
+  }
+
+  /** The factors of all adapters: A then B, in the order of the model. */
+  get adapterParameters(): Parameter[] {
+    return [...this.adapters.values()].flatMap(({ a, b }) => [a, b]);
+  }
+
+  /** Elements of a list of parameters. */
+  static count(parameters: readonly Parameter[]): number {
+    return parameters.reduce((sum, { value }) => sum + value.rows * value.width, 0);
+  }
+
+  /** The values of a parameter as float32, whatever its storage. */
+  static async read({ value, scale }: Parameter): Promise<Float32Array> {
+    const stored = await value.download();
+    if (value.type === "f32") return stored;
+    return unpackF16s(new Uint32Array(stored.buffer), value.width, scale);
+  }
+
+  /**
+   * Gives a parameter the values that {@link ModelWeights.read} returned, bit for bit.
+   *
+   * The scale of f16s stays what it was: the values are multiples of it.
+   */
+  static write({ value, scale }: Parameter, values: Float32Array): void {
+    value.upload(value.type === "f32" ? values : packF16s(values, value.width, scale).words);
+  }
+
+  /**
+   * Puts an adapter on a linear layer.
+   *
+   * @param trains whether it gets gradients.
+   */
+  addAdapter(layer: string, { a, b, scale, rslora = false }: NewAdapter, trains: boolean): void {
+    const { rows, width } = this.parameters.get(`${layer}.weight`)!.value;
+    const rank = a.length / width;
+    const factor = (name: string, shape: readonly number[], values: Float32Array) => {
+      const made = this.#make(`${layer}.${name}.weight`, shape, { trains: () => trains });
+      made.value.upload(values);
+      return made;
+    };
+    this.adapters.set(layer, {
+      a: factor("lora_A", [rank, width], a),
+      b: factor("lora_B", [rows, rank], b),
+      scale,
+      rslora,
+    });
+  }
+
+  /** Records commands that set all gradients to zero. */
+  clearGradients(encoder: GPUCommandEncoder): void {
+    for (const { gradient } of this.trained) gradient!.clear(encoder);
+  }
+
+  /** Frees everything on the GPU. */
+  destroy(): void {
+    for (const { value, gradient } of [...this.distinct, ...this.adapterParameters]) {
+      value.destroy();
+      gradient?.destroy();
+    }
+  }
+
+  /** Makes the parameters, without values; a source has one, however many names it has. */
+  async #makeRoom(
+    sources: ReadonlyMap<string, WeightSource>,
+    training: Training,
+  ): Promise<Map<WeightSource, Parameter>> {
+    const { raw } = this.#device;
+    const places = new Map<WeightSource, Parameter>();
+    const refusals: Promise<GPUError | null>[] = [];
+    for (const [name, source] of sources) {
+      let parameter = places.get(source);
+      if (parameter === undefined) {
+        raw.pushErrorScope("out-of-memory");
+        try {
+          parameter = this.#make(name, source.shape, training);
+        } finally {
+          // A device that was lost answers nothing; the first upload says so.
+          refusals.push(raw.popErrorScope().catch(() => null));
+        }
+        places.set(source, parameter);
+      }
+      this.parameters.set(name, parameter);
+    }
+    const refused = (await Promise.all(refusals)).findIndex((error) => error !== null);
+    if (refused >= 0) throw this.#noRoom([...places.values()][refused]!);
+    return places;
+  }
+
+  #noRoom({ name, value, gradient }: Parameter): DeviceError {
+    const gib = (storages: readonly (Storage | undefined)[]) =>
+      `${(storages.reduce((sum, each) => sum + (each?.bytes ?? 0), 0) / GIB).toFixed(2)} GiB`;
+    const all = this.distinct;
+    const weights = gib(all.map((each) => each.value));
+    const gradients = gib(all.map((each) => each.gradient));
+    return new DeviceError(
+      "out-of-memory",
+      `the device has no room for ${name} (${gib([value, gradient])}): the model's weights take ` +
+        `${weights}, and the gradients of those that train ${gradients}.`,
+      {
+        hint:
+          "Store frozen weights in f16s (model.storage), train adapters instead of weights " +
+          "(train.lora), or use a smaller model or a larger GPU.",
+      },
+    );
+  }
+
+  #make(name: string, shape: readonly number[], training: Training): Parameter {
+    const { rows, width } = matrixShape(shape);
+    const trains = training.trains(name);
+    const packed = !trains && training.storage === "f16s" && !staysF32(name, shape);
+    const type = packed ? "f16s" : "f32";
+    const value = new Storage(this.#device, name, rows, width, { type });
+    if (!trains) return { name, shape, value, scale: 1 };
+    const gradient = new Storage(this.#device, `d${name}`, rows, width);
+    return { name, shape, value, scale: 1, gradient };
+  }
+
+  /** New adapters as PEFT's: A uniform in +-1 / sqrt(inputs) (Kaiming with a = sqrt(5)), B zero. */
+  #addNewAdapters({ r, alpha, rslora = false, choose, seed }: AdapterSettings): void {
+    const scale = alpha / (rslora ? Math.sqrt(r) : r);
+    const matrices = [...this.parameters].filter(
+      ([name, { shape }]) => shape.length === 2 && name.endsWith(".weight"),
+    );
+    const layers = matrices.map(([name]) => name.replace(/\.weight$/, ""));
+    const chosen = choose(layers);
+    layers.forEach((layer, index) => {
+      if (!chosen.has(layer)) return;
+      const { rows, width } = matrices[index]![1].value;
+      const random = new Random(seed, "init", index, ADAPTER_STREAM);
+      const bound = 1 / Math.sqrt(width);
+      const a = Float32Array.from({ length: r * width }, () => random.uniform(-bound, bound));
+      const b = new Float32Array(rows * r);
+      this.addAdapter(layer, { a, b, scale, rslora }, true);
+    });
+  }
+}

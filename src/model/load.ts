@@ -1,0 +1,63 @@
+import { modelFolder, type HubOptions } from "#hub";
+import type { Device } from "../gpu/device.ts";
+import { Model } from "./model.ts";
+import { trains, type TuningGroups } from "../checkpoint/tuning.ts";
+import type { LoadProgress } from "../checkpoint/weights.ts";
+
+/** What is loaded besides the weights themselves. */
+export interface LoadOptions {
+  /** Which parts will train; nothing when left out. */
+  train?: Partial<TuningGroups>;
+  /** Draw new weights from this seed instead of reading the checkpoint's. */
+  seed?: number;
+  /**
+   * Storage of frozen matrices: f32, or f16s, which takes half of the memory and holds a bf16
+   * checkpoint exactly but for the values that `model.weights.inexact` counts. Default f32.
+   */
+  storage?: "f32" | "f16s";
+  /** Adapters of PEFT's form (a folder or a name on the Hub) to put on the model. */
+  adapter?: string;
+  /** Where a name on the Hub is looked up: its revision, the cache, who hears of a download. */
+  hub?: HubOptions;
+  /** Hears how many bytes of the checkpoint are on the device. */
+  onProgress?: LoadProgress;
+}
+
+/**
+ * Loads a model onto a device from a checkpoint in Hugging Face layout.
+ *
+ * @param reference a folder (a path in Node, or a URL) that holds config.json and safetensors, or a
+ *   name on the Hub, which Node downloads into the cache of huggingface_hub.
+ * @throws {CheckpointError} that names the file and the tensor or key; {DeviceError} `out-of-memory`.
+ * @example
+ * const model = await loadModel(device, "Qwen/Qwen2.5-Omni-3B", { storage: "f16s" });
+ */
+export async function loadModel(
+  device: Device,
+  reference: string,
+  options: LoadOptions = {},
+): Promise<Model> {
+  const { train, seed, storage, adapter, ...loading } = options;
+  const groups: TuningGroups = {
+    ...{ tune_mm_llm: false, tune_mm_vision: false, tune_mm_audio: false, tune_mm_mlp: false },
+    freeze: [],
+    ...train,
+  };
+  const training = {
+    trains: (name: string) => trains(name, groups),
+    ...(storage && { storage }),
+  };
+  const model =
+    seed === undefined
+      ? await Model.load(device, reference, training, loading)
+      : await Model.initialise(device, reference, seed, training, loading);
+  if (adapter === undefined) return model;
+  try {
+    // The revision is the model's, not the adapter's.
+    await model.addAdapters(await modelFolder(adapter, { ...loading.hub, revision: null }));
+    return model;
+  } catch (error) {
+    model.weights.destroy();
+    throw error;
+  }
+}

@@ -1,0 +1,210 @@
+import { modelFolder, type HubOptions } from "#hub";
+import { readText } from "#io";
+import { CheckpointError } from "../core/errors.ts";
+import type { Device } from "../gpu/device.ts";
+import type { Graph, Tensor } from "../graph/graph.ts";
+import { joinPath } from "../io/path.ts";
+import { openCheckpoint } from "../checkpoint/safetensors.ts";
+import { Scope, type Weights } from "../network/scope.ts";
+import { isAdapterFolder, readAdapterConfig, readAdapters } from "../checkpoint/adapter-folder.ts";
+import type { ModelConfig } from "../network/config.ts";
+import {
+  lossRows,
+  packedDecoder,
+  towers,
+  type Features,
+} from "../network/decoder/packed-decoder.ts";
+import { packedFeed, packTrees, type FeatureOffset, type Tree } from "../network/decoder/packed.ts";
+import { parseModelConfig } from "../families/registry.ts";
+import { mergeFeeds, type Feed } from "../network/feed.ts";
+import { initialWeights } from "../checkpoint/init.ts";
+import { matchTensors } from "../checkpoint/match-tensors.ts";
+import type { Sample } from "../prompt/sample.ts";
+import { audioFeed } from "../network/towers/audio.ts";
+import { visionFeed } from "../network/towers/vision.ts";
+import { arraySource, storedSource, type WeightSource } from "../checkpoint/weight-source.ts";
+import { ModelWeights, type Training, type WeightLoading } from "../checkpoint/weights.ts";
+
+/** How a model is loaded, and where its name is looked up. */
+export interface ModelLoading extends WeightLoading {
+  /** For a model, or the base of adapters, that is named as on the Hub. */
+  hub?: HubOptions | undefined;
+}
+
+/** What a tower pass needs of a sample. */
+export type Media = Pick<Sample, "patches" | "grids" | "mel">;
+
+/** A model of any family on a device. */
+export class Model {
+  readonly config: ModelConfig;
+  readonly weights: ModelWeights;
+  readonly device: Device;
+
+  /** Puts a model together from its parts. */
+  constructor(device: Device, config: ModelConfig, weights: ModelWeights) {
+    this.device = device;
+    this.config = config;
+    this.weights = weights;
+  }
+
+  /**
+   * Loads a checkpoint: `config.json` and safetensors, or the adapters that PEFT or a run of this
+   * program saved, which go on the model that they name.
+   *
+   * Weights are streamed: host memory is bounded, see {@link WeightStream}. What fails leaves
+   * nothing on the device.
+   *
+   * @param reference a folder (a path or a URL) or a name on the Hub.
+   * @throws {CheckpointError} that names the file and the tensor or key; `adapter-of-adapter` when
+   *   a model with adapters is to be trained; {DeviceError} `out-of-memory`.
+   */
+  static async load(
+    device: Device,
+    reference: string,
+    training?: Training,
+    loading: ModelLoading = {},
+  ): Promise<Model> {
+    const folder = await modelFolder(reference, loading.hub);
+    if (!(await isAdapterFolder(folder))) {
+      return Model.#loadWhole(device, folder, training, loading);
+    }
+    const { base, revision } = await readAdapterConfig(folder);
+    const hub = { ...loading.hub, revision };
+    const whole = await modelFolder(base, hub);
+    const model = await Model.#loadWhole(device, whole, training, loading);
+    try {
+      if (model.weights.trained.length > 0) {
+        throw new CheckpointError(
+          "adapter-of-adapter",
+          `${folder} holds adapters of ${base}; a training run starts from a whole model.`,
+          { hint: "Continue the run of the adapters with --resume, or start from the base." },
+        );
+      }
+      await model.addAdapters(folder);
+      return model;
+    } catch (error) {
+      model.weights.destroy();
+      throw error;
+    }
+  }
+
+  static async #loadWhole(
+    device: Device,
+    folder: string,
+    training: Training | undefined,
+    loading: ModelLoading,
+  ): Promise<Model> {
+    const config = await readConfig(folder);
+    const { names, tensors } = config.family;
+    const store = await openCheckpoint(folder, (name) => names.canonical(name) !== undefined);
+    try {
+      // A tied head names the embedding's tensor: one source, and so one parameter.
+      const byStored = new Map<string, WeightSource>();
+      const sources = new Map<string, WeightSource>();
+      const matched = matchTensors(names, tensors(config), store.tensors, folder);
+      for (const [name, stored] of matched) {
+        const source = byStored.get(stored) ?? storedSource(store, stored);
+        byStored.set(stored, source);
+        sources.set(name, source);
+      }
+      const weights = await ModelWeights.load(device, sources, training, loading);
+      return new Model(device, config, weights);
+    } finally {
+      await store.close();
+    }
+  }
+
+  /** A model with new random weights, for training from scratch; `reference` as in `load`. */
+  static async initialise(
+    device: Device,
+    reference: string,
+    seed: number,
+    training?: Training,
+    loading: ModelLoading = {},
+  ): Promise<Model> {
+    const config = await readConfig(await modelFolder(reference, loading.hub));
+    const sources = new Map<string, WeightSource>();
+    for (const [name, { shape, data }] of initialWeights(config, seed)) {
+      sources.set(name, arraySource(shape, data));
+    }
+    if (config.tieWordEmbeddings) {
+      sources.set("lm_head.weight", sources.get("model.embed_tokens.weight")!);
+    }
+    return new Model(device, config, await ModelWeights.load(device, sources, training, loading));
+  }
+
+  /**
+   * Puts the adapters of a folder on this model's layers; they do not train.
+   *
+   * @throws {CheckpointError} `bad-adapter` that names the file and the tensor.
+   */
+  async addAdapters(folder: string): Promise<void> {
+    const { r, scale, rslora } = await readAdapterConfig(folder);
+    for (const [layer, factors] of await readAdapters(folder, this, r)) {
+      this.weights.addAdapter(layer, { ...factors, scale, rslora }, false);
+    }
+  }
+
+  /** A scope that names this model's weights in a graph. */
+  scope(graph: Graph): Scope {
+    return new Scope(graph, this.weights);
+  }
+
+  /**
+   * Traces the decoder over packed trees up to the rows whose tokens are predicted.
+   *
+   * @param features where media features come from; the towers themselves when left out.
+   * @param weights in the place of the model's own, for a reference policy.
+   */
+  predictedRows(
+    graph: Graph,
+    features?: Features,
+    weights: Weights = this.weights,
+  ): { rows: Tensor; target: Tensor; head: Tensor } {
+    const scope = new Scope(graph, weights);
+    const media = features ?? towers(scope, this.config);
+    const hidden = packedDecoder(scope, this.config, media);
+    return { ...lossRows(graph, this.config, hidden), head: scope.weight("lm_head.weight") };
+  }
+
+  /** What the decoder is fed for packed trees. */
+  treeFeed(trees: readonly Tree[], offsets?: readonly FeatureOffset[]): Feed {
+    return packedFeed(this.config, packTrees(trees), offsets);
+  }
+
+  /** What the towers are fed for the media of samples, in their order. */
+  mediaFeed(samples: readonly Media[]): Feed {
+    const { vision, audio } = this.config;
+    const feeds: Feed[] = [];
+    if (vision !== undefined) {
+      const pictures = samples.flatMap(({ patches, grids }) => {
+        let at = 0;
+        return grids.map((grid) => {
+          const length = grid[0] * grid[1] * grid[2] * vision.patchDim;
+          at += length;
+          return { grid, patches: patches.subarray(at - length, at) };
+        });
+      });
+      feeds.push(visionFeed(vision, pictures));
+    }
+    if (audio !== undefined) {
+      const clips = samples.flatMap(({ mel }) =>
+        mel.map(({ data, frames }) => ({ mel: data, frames })),
+      );
+      feeds.push(audioFeed(audio, clips));
+    }
+    return mergeFeeds(...feeds);
+  }
+
+  /** True when any part before the decoder trains, so that features change with every update. */
+  get towersTrain(): boolean {
+    return this.weights.trained.some(({ name }) =>
+      /^(visual|audio_tower|multi_modal_projector)\./.test(name),
+    );
+  }
+}
+
+async function readConfig(folder: string): Promise<ModelConfig> {
+  const path = joinPath(folder, "config.json");
+  return parseModelConfig(await readText(path), path);
+}

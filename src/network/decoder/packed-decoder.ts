@@ -1,0 +1,111 @@
+import { Extent } from "../../graph/extent.ts";
+import type { Graph, Tensor } from "../../graph/graph.ts";
+import { embed, gatherRows, type Splice } from "../../graph/ops/rows.ts";
+import type { Storage } from "../../graph/storage.ts";
+import type { Scope } from "../scope.ts";
+import { segmentInputs } from "../segments.ts";
+import type { ModelConfig } from "../config.ts";
+import { audioExtents, audioInputs } from "../towers/audio.ts";
+import { visionCells, visionInputs } from "../towers/vision.ts";
+import { decoder, textRowBytes, treeAttention, type LayerCache } from "./text.ts";
+
+/** Feature rows of the towers that a model has. */
+export interface Features {
+  /** [cells, hiddenSize] f32. */
+  vision?: Tensor | undefined;
+  /** [audioFeatures, hiddenSize] f32. */
+  audio?: Tensor | undefined;
+}
+
+/** The extent of packed tokens. */
+export function tokenExtent(config: ModelConfig): Extent {
+  return new Extent("tokens", textRowBytes(config.text));
+}
+
+/** The model's towers, with their inputs declared; features go to the storages of `into` when given. */
+export function towers(scope: Scope, config: ModelConfig, into: Features = {}): Features {
+  const { graph } = scope;
+  const { vision, audio } = config;
+  const { towers: family } = config.family;
+  return {
+    vision: vision && family.vision!(scope, vision, visionInputs(graph, vision), into.vision),
+    audio: audio && family.audio!(scope, audio, audioInputs(graph, audio), into.audio),
+  };
+}
+
+/** Storages of features that were computed before; absent where a model has no such tower. */
+export type FeatureStorages = Partial<Record<keyof Features, Storage | undefined>>;
+
+/** Feature storages as tensors, for passes that take features computed before. */
+export function storedFeatures(
+  graph: Graph,
+  config: ModelConfig,
+  { vision, audio }: FeatureStorages,
+): Features {
+  return {
+    vision: vision && graph.stored(vision, visionCells(config.vision!)),
+    audio: audio && graph.stored(audio, audioExtents(config.audio!).features),
+  };
+}
+
+/**
+ * The decoder over packed trees: embeddings with spliced features, layers, final norm.
+ *
+ * Returns hidden states [tokens, hiddenSize] f32. Keys and values go to `caches` when given.
+ */
+export function packedDecoder(
+  scope: Scope,
+  config: ModelConfig,
+  features: Features,
+  caches?: readonly LayerCache[],
+): Tensor {
+  const { graph } = scope;
+  const tokens = tokenExtent(config);
+  const splices = (["vision", "audio"] as const).flatMap((name): Splice[] => {
+    const rows = features[name];
+    if (rows === undefined) return [];
+    const source = graph.input(`text.${name}Source`, tokens, 1, "u32");
+    const destination = graph.input(`text.${name}Rows`, rows.rows, 1, "u32");
+    return [{ features: rows, source, destination }];
+  });
+  const table = scope.weight("model.embed_tokens.weight");
+  const x = embed(
+    graph,
+    table,
+    graph.input("text.ids", tokens, 1, "u32"),
+    splices,
+    table.parameter?.gradient && {
+      // Any row may follow any other: an extent of narrow rows, so that the list stays in one chunk.
+      order: graph.input("text.buckets.order", new Extent("tokens", 4), 1, "u32"),
+      start: graph.input("text.buckets.start", new Extent("bucketEnds", 4), 1, "u32"),
+      token: graph.input("text.buckets.token", new Extent("buckets", 4), 1, "u32"),
+    },
+  );
+  graph.annotate("embeddings", x);
+  const inputs = {
+    table: graph.input("text.table", tokens, config.text.headDim),
+    segments: segmentInputs(graph, "text", tokens),
+    tokens,
+  };
+  return decoder(scope, config.text, x, treeAttention(graph, config.text, inputs, caches));
+}
+
+/** The extent of loss rows: completion tokens whose log-probability is wanted. */
+export function lossExtent(config: ModelConfig): Extent {
+  return new Extent("lossRows", 4 * Math.max(config.text.hiddenSize, 16));
+}
+
+/** Hidden states of the rows that predict completion tokens, and the tokens themselves. */
+export function lossRows(
+  graph: Graph,
+  config: ModelConfig,
+  hidden: Tensor,
+): { rows: Tensor; target: Tensor } {
+  const extent = lossExtent(config);
+  const index = graph.input("loss.index", extent, 1, "u32");
+  const rows = gatherRows(graph, hidden, index, {
+    order: graph.input("loss.order", new Extent("lossRows", 4), 1, "u32"),
+    start: graph.input("loss.start", new Extent("tokenEnds", 4), 1, "u32"),
+  });
+  return { rows, target: graph.input("loss.target", extent, 1, "u32") };
+}

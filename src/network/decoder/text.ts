@@ -1,0 +1,80 @@
+import { Extent } from "../../graph/extent.ts";
+import type { Graph, Tensor } from "../../graph/graph.ts";
+import { attention, type AttentionSegments } from "../../graph/ops/attention.ts";
+import { rope } from "../../graph/ops/rope.ts";
+import type { Storage } from "../../graph/storage.ts";
+import { gatedMlp, linear, rmsNorm } from "../layers.ts";
+import type { Scope } from "../scope.ts";
+import type { TextConfig } from "../config.ts";
+
+/** Keys and values of one layer. */
+export interface LayerCache {
+  k: Storage;
+  v: Storage;
+}
+
+/** How the decoder's layers reach other tokens: packed trees, or a cache one token at a time. */
+export interface Attend {
+  /** Rotates queries or keys by their positions; `into` sends the result to a cache. */
+  rotate(x: Tensor, into?: Tensor): Tensor;
+  /** Attention of one layer. */
+  mix(layer: number, q: Tensor, k: Tensor, v: Tensor): Tensor;
+  /** Where a layer's keys and values are to be kept, if anywhere. */
+  cache?(layer: number): { k: Tensor; v: Tensor };
+}
+
+/** The widest row that any tensor over tokens has, in bytes. */
+export function textRowBytes(config: TextConfig): number {
+  const { hiddenSize, intermediateSize, heads, headDim } = config;
+  return 4 * Math.max(hiddenSize, intermediateSize, heads * headDim);
+}
+
+/**
+ * The decoder over embedded tokens: pre-norm layers, then the final norm.
+ *
+ * x: [tokens, hiddenSize] f32, residual stream in f32. Returns the normed hidden states.
+ * Source: transformers 4.57.6 `Qwen2_5OmniThinkerTextModel`.
+ */
+export function decoder(scope: Scope, config: TextConfig, x: Tensor, attend: Attend): Tensor {
+  const { graph } = scope;
+  let hidden = x;
+  for (let layer = 0; layer < config.layers; layer++) {
+    const name = `model.layers.${layer}`;
+    const n = rmsNorm(scope, `${name}.input_layernorm`, hidden, config.rmsNormEps);
+    const cache = attend.cache?.(layer);
+    const q = attend.rotate(linear(scope, `${name}.self_attn.q_proj`, n));
+    const k = attend.rotate(linear(scope, `${name}.self_attn.k_proj`, n), cache?.k);
+    const v = linear(scope, `${name}.self_attn.v_proj`, n, { into: cache?.v });
+    const mixed = attend.mix(layer, q, k, v);
+    const attended = linear(scope, `${name}.self_attn.o_proj`, mixed, { residual: hidden });
+    const m = rmsNorm(scope, `${name}.post_attention_layernorm`, attended, config.rmsNormEps);
+    hidden = gatedMlp(scope, `${name}.mlp`, m, attended);
+    graph.annotate(`hidden.${layer}`, hidden);
+  }
+  return rmsNorm(scope, "model.norm", hidden, config.rmsNormEps);
+}
+
+/** Attention over packed prompt trees; keys and values go to `caches` when they are given. */
+export function treeAttention(
+  graph: Graph,
+  config: TextConfig,
+  inputs: { table: Tensor; segments: AttentionSegments; tokens: Extent },
+  caches?: readonly LayerCache[],
+): Attend {
+  const layout = {
+    heads: config.heads,
+    kvHeads: config.kvHeads,
+    headDim: config.headDim,
+    visible: "textPairs",
+  };
+  return {
+    rotate: (x, into) => rope(graph, x, inputs.table, config.headDim, into),
+    mix: (_layer, q, k, v) => attention(graph, { q, k, v }, inputs.segments, layout),
+    ...(caches && {
+      cache: (layer: number) => ({
+        k: graph.stored(caches[layer]!.k, inputs.tokens),
+        v: graph.stored(caches[layer]!.v, inputs.tokens),
+      }),
+    }),
+  };
+}

@@ -1,0 +1,148 @@
+import { Extent } from "../../graph/extent.ts";
+import type { Graph, Tensor } from "../../graph/graph.ts";
+import { attention, type AttentionSegments } from "../../graph/ops/attention.ts";
+import { rope } from "../../graph/ops/rope.ts";
+import { permuteRows } from "../../graph/ops/rows.ts";
+import { gatedMlp, geluMlp, linear, rmsNorm } from "../layers.ts";
+import { rotary2dTable } from "../rotary.ts";
+import type { Scope } from "../scope.ts";
+import { blockSegments, segmentInputs } from "../segments.ts";
+import type { VisionConfig } from "../config.ts";
+import type { Feed } from "../feed.ts";
+import type { Grid } from "../../prompt/layout.ts";
+import { layoutVision } from "./vision-layout.ts";
+
+const EPS = 1e-6;
+
+/** Inputs of the vision tower in a graph. */
+export interface VisionInputs {
+  /** [patches, patchDim] f32 in the processor's order. */
+  pixels: Tensor;
+  /** [cells, 1] u32: the cell at each place of the window order, and its inverse. */
+  order: Tensor;
+  inverse: Tensor;
+  /** [patches, headDim] f32 rotary table, in window order. */
+  table: Tensor;
+  windows: AttentionSegments;
+  slices: AttentionSegments;
+}
+
+/** The extent of merge cells, which are the rows of features; patches are four times as many. */
+export function visionCells(config: VisionConfig): Extent {
+  const { hiddenSize, intermediateSize, patchDim, outHiddenSize, mergeSize } = config;
+  const perCell = mergeSize ** 2;
+  // Queries, keys and values are one tensor where a family stores their layer fused.
+  const widest = perCell * Math.max(3 * hiddenSize, intermediateSize, patchDim);
+  return new Extent("cells", 4 * Math.max(widest, outHiddenSize));
+}
+
+/** Declares the inputs of the vision tower. */
+export function visionInputs(graph: Graph, config: VisionConfig): VisionInputs {
+  const cells = visionCells(config);
+  const patches = cells.times(config.mergeSize ** 2);
+  return {
+    pixels: graph.input("vision.pixels", patches, config.patchDim),
+    order: graph.input("vision.order", cells, 1, "u32"),
+    inverse: graph.input("vision.inverse", cells, 1, "u32"),
+    table: graph.input("vision.table", patches, config.headDim),
+    windows: segmentInputs(graph, "vision.windows", patches),
+    slices: segmentInputs(graph, "vision.slices", patches),
+  };
+}
+
+/** What the host feeds the tower for a list of pictures and videos, packed in their order. */
+export function visionFeed(
+  config: VisionConfig,
+  media: readonly { grid: Grid; patches: Float32Array }[],
+): Feed {
+  const layout = layoutVision(
+    media.map(({ grid }) => grid),
+    config,
+  );
+  const perCell = config.mergeSize ** 2;
+  const pixels = new Float32Array(layout.patches * config.patchDim);
+  let at = 0;
+  for (const { patches } of media) {
+    pixels.set(patches, at);
+    at += patches.length;
+  }
+  const coordinates = new Uint32Array(layout.patches * 2);
+  layout.order.forEach((cell, place) => {
+    const from = cell * perCell * 2;
+    coordinates.set(layout.coordinates.subarray(from, from + perCell * 2), place * perCell * 2);
+  });
+  const windows = blockSegments(layout.windows);
+  const slices = blockSegments(layout.slices);
+  return {
+    inputs: {
+      "vision.pixels": pixels,
+      "vision.order": layout.order,
+      "vision.inverse": layout.inverse,
+      "vision.table": rotary2dTable(coordinates, config.headDim),
+      "vision.windows.segments": windows.segments,
+      "vision.windows.keyRanges": windows.keyRanges,
+      "vision.slices.segments": slices.segments,
+      "vision.slices.keyRanges": slices.keyRanges,
+    },
+    sizes: { cells: layout.cells },
+    scalars: { windowPairs: windows.pairs, slicePairs: slices.pairs },
+  };
+}
+
+/** Queries, keys and values of a block's attention over the same rows. */
+export type Projections = Record<"q" | "k" | "v", Tensor>;
+
+/**
+ * The vision tower: patches of pictures and videos become feature rows, one per merge cell.
+ *
+ * Rows go into window order once; every attention is inside windows or temporal slices; the merger's
+ * rows go back to raster order. Returns [cells, outHiddenSize] f32, in the storage `into` when given.
+ *
+ * @param project the layers of a block's attention before its projection, by the name of the block's
+ *   attention: families store them apart or fused.
+ * Source: transformers 4.57.6 `Qwen2_5OmniVisionEncoder`.
+ */
+export function visionTower(
+  scope: Scope,
+  config: VisionConfig,
+  inputs: VisionInputs,
+  project: (name: string, x: Tensor) => Projections,
+  into?: Tensor,
+): Tensor {
+  const { graph } = scope;
+  const perCell = config.mergeSize ** 2;
+  const { heads, headDim, hiddenSize } = config;
+  const embedded = linear(scope, "visual.patch_embed.proj", inputs.pixels);
+  const cells = graph.reshape(embedded, hiddenSize * perCell);
+  const ordered = permuteRows(graph, cells, inputs.order, inputs.inverse);
+  let x = graph.reshape(ordered, hiddenSize);
+  for (let block = 0; block < config.depth; block++) {
+    const name = `visual.blocks.${block}`;
+    const full = config.fullAttentionBlocks.includes(block);
+    const n = rmsNorm(scope, `${name}.norm1`, x, EPS);
+    const projected = project(`${name}.attn`, n);
+    const q = rope(graph, projected.q, inputs.table, headDim);
+    const k = rope(graph, projected.k, inputs.table, headDim);
+    const mixed = attention(
+      graph,
+      { q, k, v: projected.v },
+      full ? inputs.slices : inputs.windows,
+      {
+        heads,
+        kvHeads: heads,
+        headDim,
+        visible: full ? "slicePairs" : "windowPairs",
+      },
+    );
+    const attended = linear(scope, `${name}.attn.proj`, mixed, { residual: x });
+    const m = rmsNorm(scope, `${name}.norm2`, attended, EPS);
+    x = gatedMlp(scope, `${name}.mlp`, m, attended);
+  }
+  const normed = rmsNorm(scope, "visual.merger.ln_q", x, EPS);
+  const merged = geluMlp(
+    scope,
+    ["visual.merger.mlp.0", "visual.merger.mlp.2"],
+    graph.reshape(normed, hiddenSize * perCell),
+  );
+  return permuteRows(graph, merged, inputs.inverse, inputs.order, into);
+}

@@ -1,0 +1,92 @@
+import type { MaskRules } from "../core/degenerate.ts";
+import type { DataConfig } from "../data/schema.ts";
+import type { DataRow } from "../data/row.ts";
+import type { EvalConfig } from "../eval/schema.ts";
+import type { DeviceConfig } from "../gpu/schema.ts";
+import type { ExportDType, ExportReport } from "../checkpoint/export.ts";
+import type { Model } from "../model/model.ts";
+import type { Processor } from "../model/processor.ts";
+import type { ModelConfig } from "../model/schema.ts";
+import type { AsyncReward, WeightedReward } from "../reward/reward.ts";
+import type { RewardConfig } from "../reward/schema.ts";
+import type { RolloutConfig } from "../rollout/schema.ts";
+import type { Events } from "../core/events.ts";
+import type { Scores } from "../core/run-events.ts";
+import type { SftConfig, TrainConfig } from "../train/schema.ts";
+import type { TrainerState } from "./state.ts";
+
+/** What a run does: the sections of a checked configuration that the engine reads. */
+export interface RunSettings {
+  task: "grpo" | "sft";
+  model: ModelConfig;
+  data: DataConfig;
+  rollout: RolloutConfig;
+  rewards: readonly RewardConfig[];
+  train: TrainConfig;
+  sft: SftConfig;
+  eval: EvalConfig;
+  /** Rules of the run's health that the trainer carries out itself. */
+  health: MaskRules;
+  device: DeviceConfig;
+  output: {
+    keep_last: number;
+    keep_best: string | null;
+    greater_is_better: boolean;
+    export_dtype: ExportDType | null;
+  };
+}
+
+/** Where the logs of a run stand, as far as the trainer must know them. */
+export interface RunLogKeeper {
+  /** Raises the first failure to write a log since the run began; asked after every step. */
+  check(): void;
+  /** Makes the logs durable and says where they stand, for the state of a checkpoint. */
+  position(): TrainerState["logs"];
+}
+
+/** What a run is given besides its configuration. */
+export interface TrainOptions {
+  /** Hears everything that happens; the kinds are those of `core/run-events.ts`. */
+  events: Events;
+  /** Aborted when the user wants the run to stop after its current step, with a checkpoint. */
+  stop: AbortSignal;
+  /** The run folder, which exists and can be written; nothing is saved when left out. */
+  runFolder?: string;
+  /** Who keeps the logs of the run; none when left out. */
+  logs?: RunLogKeeper;
+  /** Rewards besides those that the configuration names (GRPO). */
+  rewards?: readonly WeightedReward<DataRow, AsyncReward<DataRow>>[];
+  /** URL of the configuration's file, beside which modules of rewards are looked for. */
+  configUrl?: string;
+  /**
+   * Given the trained model before its device is closed, loaded from the run folder where the run
+   * has one; not called after a stop.
+   */
+  onTrained?: (model: Model, processor: Processor) => void | Promise<void>;
+  /** The checkpoint to continue from. */
+  resume?: { folder: string; state: TrainerState };
+}
+
+/** How a run ended. */
+export interface TrainResult {
+  /** Optimizer steps done, those of earlier sessions included. */
+  steps: number;
+  /** Seconds of work, those of earlier sessions included. */
+  seconds: number;
+  before: Scores | null;
+  /** Null when the run was stopped before its last step. */
+  after: Scores | null;
+  /** Scores after training under each control that the configuration asks for. */
+  controls: Partial<Record<"muted" | "blank", Scores>>;
+  /** Whether the user stopped the run before its last step. */
+  stopped: boolean;
+  /** The model that the run left, which its last evaluation loaded again; null when none was. */
+  exported: RunExport | null;
+}
+
+/** The model that a run leaves in its folder, and what its `export.json` says. */
+export interface RunExport extends ExportReport {
+  /** The model that training started from, as the configuration names it. */
+  base: string;
+  revision: string | null;
+}

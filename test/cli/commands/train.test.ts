@@ -1,0 +1,355 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { evalCommand } from "../../../src/cli/commands/eval.ts";
+import { parseRunOptions } from "../../../src/cli/options.ts";
+import type { RunSummary } from "../../../src/cli/run-report.ts";
+import { trainCommand, type TrainEngine } from "../../../src/cli/commands/train.ts";
+import { ConfigError } from "../../../src/core/errors.ts";
+import { report, reportSpan } from "../../../src/core/run-events.ts";
+import { saveCheckpoint } from "../../../src/run/checkpoint-folder.ts";
+import { STATE_VERSION, stateText, type TrainerState } from "../../../src/run/state.ts";
+
+let root: string;
+let out: string;
+let err: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "aubade-cli-"));
+  [out, err] = ["", ""];
+  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    out += String(text);
+    return true;
+  });
+  vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+    err += String(text);
+    return true;
+  });
+});
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await rm(root, { recursive: true, force: true });
+});
+
+/** Stands in for training: the reward of a step is a function of the step only. */
+function engine(interruptAt = Infinity, breakAt = Infinity): TrainEngine {
+  return async (config, { events, stop, resume, ...options }) => {
+    // The command always gives both; only the library may train without.
+    const [runFolder, logs] = [options.runFolder!, options.logs!];
+    const totalSteps = config.train.max_steps;
+    const before = resume ? resume.state.before : { overall: 0.5, see: 0.5, format: 1 };
+    let step = resume?.state.step ?? 0;
+    report(events, "device", { adapter: "none", tier: "T0" });
+    if (!resume) {
+      const scores = before as { overall: number; format: number };
+      const none = { failed: 0, rewards: {} };
+      report(events, "evaluation", {
+        step,
+        when: "before",
+        control: null,
+        questions: 8,
+        scores,
+        ...none,
+      });
+    }
+    const save = async (): Promise<void> => {
+      const state: TrainerState = {
+        version: STATE_VERSION,
+        task: config.task,
+        step,
+        stage: 0,
+        draw: step,
+        samplesConsumed: step,
+        entropyControl: null,
+        numTokens: step * 10,
+        seconds: step,
+        before,
+        logs: logs.position(),
+      };
+      await saveCheckpoint(runFolder, step, { last: config.output.keep_last }, async (folder) => {
+        await writeFile(join(folder, "state.json"), stateText(state));
+      });
+    };
+    while (step < totalSteps && !stop.aborted) {
+      step++;
+      await reportSpan(events, "rewards", step, () => {});
+      report(events, "rollout", { step, text: "A" });
+      report(events, "step", { step, totalSteps, metrics: { reward: step / 10, correct: 0.5 } });
+      logs.check();
+      if (step === interruptAt) process.emit("SIGINT");
+      if (step === breakAt) throw new Error("the device is gone");
+      if (step % config.train.save_steps === 0) await save();
+    }
+    if (stop.aborted) await save();
+    const done = step === totalSteps;
+    const after = done ? { overall: 0.9, see: 0.9, format: 1 } : null;
+    const common = {
+      steps: step,
+      seconds: step,
+      after,
+      controls: {},
+      exported: null,
+      stopped: !done,
+    };
+    return { ...common, before: before as { overall: number; format: number } };
+  };
+}
+
+function run(folder: string, which: TrainEngine, ...more: string[]): Promise<number> {
+  const dir = `output.run_dir=${join(root, folder)}`;
+  const fixed = ["train.max_steps=5", "train.save_steps=2", "train.logging_steps=2"];
+  return trainCommand(["configs/tiny.yaml", dir, ...fixed, ...more], which);
+}
+
+describe("train command", () => {
+  it("leaves a whole run folder and prints one object with --json", async () => {
+    expect(await run("a", engine(), "--json")).toBe(0);
+    expect(out.trim().split("\n")).toHaveLength(1);
+    const summary = JSON.parse(out) as RunSummary;
+    expect(summary).toEqual({
+      seed: 42,
+      steps: 5,
+      seconds: 5,
+      before: { overall: 0.5, see: 0.5, format: 1 },
+      after: { overall: 0.9, see: 0.9, format: 1 },
+      runDir: join(root, "a"),
+    });
+    expect(err).toContain("a: GRPO, 5 steps x 16 prompts x 8 completions; assets/tiny, seed 42");
+    expect(await readdir(join(root, "a"))).toEqual([
+      "README.md",
+      "answers.jsonl",
+      "checkpoint-00002",
+      "checkpoint-00004",
+      "config.yaml",
+      "curve.svg",
+      "events.jsonl",
+      "health.json",
+      "health.md",
+      "metrics.jsonl",
+      "rollouts.jsonl",
+      "run.json",
+      "tb",
+    ]);
+    const card = await readFile(join(root, "a", "README.md"), "utf8");
+    expect(card).toContain("| before training | 0.500 | 0.500 | 1.000 |");
+    expect(card).toContain("Device: adapter none, tier T0.");
+    const facts = JSON.parse(await readFile(join(root, "a", "run.json"), "utf8")) as object;
+    expect(facts).toMatchObject({ seed: 42, device: { tier: "T0" } });
+  });
+
+  it("writes completions, other programs' names and what trackers import, when asked", async () => {
+    const asked = [
+      "output.completions=true",
+      "output.metric_aliases=true",
+      "output.report_to=[wandb, trackio]",
+    ];
+    expect(await run("w", engine(), ...asked)).toBe(0);
+    expect(out).toContain(`--project aubade --id w ${join(root, "w", "tb")}\n`);
+    expect(out).toContain("trackio.import_tf_events(");
+    const files = await readdir(join(root, "w", "completions"));
+    expect(files).toEqual([2, 4, 5].map((step) => `completions_0000${step}.parquet`));
+    expect(await readFile(join(root, "w", "metrics.jsonl"), "utf8")).toContain(
+      '"grpo/total_reward":0.5',
+    );
+    expect(await readFile(join(root, "w", "health.md"), "utf8")).toContain("The run is healthy.");
+  });
+
+  it("a rule of the run's health that stops ends the run by its name", async () => {
+    const stop = "health.repetition.action=stop";
+    const loud: TrainEngine = (config, options) => {
+      for (let i = 0; i < 3; i++) {
+        report(options.events, "rollout", { step: 1, text: "system".repeat(30), sample: "r" });
+      }
+      return engine()(config, options);
+    };
+    await expect(run("l", loud, stop)).rejects.toMatchObject({ code: "health-stop" });
+    expect(out).toContain("health: repetition at step 1: 3 of 4 completions (75 %) repeat");
+    expect(await readFile(join(root, "l", "health.md"), "utf8")).toContain("The run was stopped.");
+  });
+
+  it("Ctrl-C saves and exits 0; the resumed run leaves the logs of one never stopped", async () => {
+    const listeners = process.listenerCount("SIGINT");
+    expect(await run("b", engine(3))).toBe(0);
+    expect(out).toContain("stopping after this step, with a checkpoint");
+    expect(out).toContain("stopped after 3 steps");
+    expect(process.listenerCount("SIGINT")).toBe(listeners);
+    expect(await run("b", engine(), "--resume")).toBe(0);
+    expect(out).toContain("5 steps x 16 prompts x 8 completions, from step 3");
+    expect(await run("c", engine())).toBe(0);
+    for (const log of ["metrics.jsonl", "rollouts.jsonl", "events.jsonl"]) {
+      expect(await readFile(join(root, "b", log), "utf8")).toBe(
+        await readFile(join(root, "c", log), "utf8"),
+      );
+    }
+  });
+
+  it("a crash loses nothing after the last checkpoint but the steps since", async () => {
+    await expect(run("d", engine(Infinity, 3))).rejects.toThrow("the device is gone");
+    await expect(run("d", engine())).rejects.toMatchObject({ code: "run-folder-used" });
+    await expect(run("d", engine(), "--resume", "train.beta=1")).rejects.toMatchObject({
+      code: "resume-changed",
+    });
+    expect(await run("d", engine(), "--resume")).toBe(0);
+    const rows = (await readFile(join(root, "d", "rollouts.jsonl"), "utf8")).trim().split("\n");
+    expect(rows.map((row) => (JSON.parse(row) as { step: number }).step)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it("a longer run under a falling learning rate says that it is another one", async () => {
+    const linear = ["train.lr_scheduler_type=linear"];
+    expect(await run("s", engine(3), ...linear)).toBe(0);
+    expect(await run("s", engine(), "--resume", ...linear, "train.max_steps=7")).toBe(0);
+    expect(out).toContain(
+      "warning: train.max_steps was 5 and is now 7: from here on the learning rate",
+    );
+  });
+
+  it("rows that are not those of the run's start are refused by the file's name", async () => {
+    const path = join(root, "rows.jsonl");
+    const rows = [`data={name: jsonl, path: ${path}}`, "eval.name=null"];
+    await writeFile(path, '{"id": 1}\n{"id": 2}\n');
+    expect(await run("j", engine(3), ...rows)).toBe(0);
+    await writeFile(path, '{"id": 1}\n');
+    await expect(run("j", engine(), "--resume", ...rows)).rejects.toThrow(
+      /j cannot be resumed: the rows of data.path .*rows.jsonl were 20 bytes \(sha256 [0-9a-f]{8}\) and are now 10 bytes/,
+    );
+    await writeFile(path, '{"id": 1}\n{"id": 2}\n');
+    expect(await run("j", engine(), "--resume", ...rows)).toBe(0);
+  });
+
+  it("says on resume that a program is another one than before", async () => {
+    expect(await run("v", engine(3))).toBe(0);
+    const file = join(root, "v", "run.json");
+    const facts = JSON.parse(await readFile(file, "utf8")) as { versions: Record<string, string> };
+    expect(await run("v", engine(4), "--resume")).toBe(0);
+    expect(out).not.toContain("webgpu was");
+    facts.versions["webgpu"] = "0.0.1";
+    await writeFile(file, JSON.stringify(facts));
+    expect(await run("v", engine(), "--resume")).toBe(0);
+    expect(out).toMatch(
+      /warning: webgpu was 0\.0\.1 and is now [\d.]+.*: the steps to come may not/,
+    );
+  });
+
+  it("a crash before the first checkpoint loses the steps, and the run starts again", async () => {
+    await expect(run("g", engine(Infinity, 1))).rejects.toThrow("the device is gone");
+    expect(await run("g", engine(), "--resume")).toBe(0);
+    expect(out).toContain("The run had no checkpoint yet: it starts again from the beginning.");
+    expect(await run("h", engine())).toBe(0);
+    for (const log of ["metrics.jsonl", "rollouts.jsonl", "events.jsonl", "health.json"]) {
+      expect(await readFile(join(root, "g", log), "utf8")).toBe(
+        await readFile(join(root, "h", log), "utf8"),
+      );
+    }
+  });
+
+  it("output.trace leaves a whole trace, also across a stop and a resume", async () => {
+    const traced = async (): Promise<unknown[]> => {
+      const text = await readFile(join(root, "t", "trace.json"), "utf8");
+      const events = JSON.parse(text) as { name: string; args: { step?: number } }[];
+      return events.map(({ name, args }) => (args.step === undefined ? name : [name, args.step]));
+    };
+    const spans = [1, 2, 3, 4, 5].map((step) => ["rewards", step]);
+    expect(await run("t", engine(3), "output.trace=true")).toBe(0);
+    expect(await traced()).toEqual(["thread_name", ...spans.slice(0, 3), "end"]);
+    expect(await run("t", engine(), "output.trace=true", "--resume")).toBe(0);
+    expect(await traced()).toEqual(["thread_name", ...spans, "end"]);
+  });
+
+  it("one process at a time runs in a folder; one that is dead hinders nobody", async () => {
+    let go = (): void => {};
+    const held = new Promise<void>((resolve) => (go = resolve));
+    const slow: TrainEngine = async (...given) => (await held, await engine(3)(...given));
+    const first = run("w", slow);
+    await vi.waitFor(() => readFile(join(root, "w", "config.yaml")));
+    const never: TrainEngine = () => Promise.reject(new Error("was called"));
+    await expect(run("w", never, "--resume")).rejects.toMatchObject({ code: "run-folder-busy" });
+    go();
+    expect(await first).toBe(0);
+    expect(await readdir(join(root, "w"))).not.toContain(".lock");
+    // No process has the number 0x7fffffff.
+    await writeFile(join(root, "w", ".lock"), `${hostname()} 2147483647 x`);
+    expect(await run("w", engine(), "--resume")).toBe(0);
+    expect(await readdir(join(root, "w"))).not.toContain(".lock");
+  });
+
+  it("refuses what cannot work before any work", async () => {
+    const never: TrainEngine = () => Promise.reject(new Error("was called"));
+    await writeFile(join(root, "file"), "");
+    await expect(run("file/run", never)).rejects.toMatchObject({ code: "run-folder-unwritable" });
+    await expect(run("e", never, "train.num_generations=1")).rejects.toBeInstanceOf(ConfigError);
+    await expect(run("e", never, "--resume")).rejects.toMatchObject({ code: "no-run" });
+    expect(await readdir(root)).toEqual(["file"]);
+  });
+
+  it("records the command so that a shell takes it again", async () => {
+    await run("f", engine(), "train.lora={r: 4}");
+    const facts = JSON.parse(await readFile(join(root, "f", "run.json"), "utf8")) as object;
+    expect(facts).toMatchObject({
+      command: expect.stringMatching(
+        /^node train\.js configs\/tiny\.yaml .* 'train\.lora=\{r: 4\}'$/,
+      ) as string,
+    });
+  });
+
+  it("prints the resolved configuration", async () => {
+    const never: TrainEngine = () => Promise.reject(new Error("was called"));
+    expect(await run("e", never, "--print-config")).toBe(0);
+    expect(out).toContain("max_steps: 5");
+    expect(await readdir(root)).toEqual([]);
+  });
+});
+
+describe("eval command", () => {
+  const scores = { overall: 0.5, see: 0.5, format: 1 };
+  const found = { questions: 8, failed: 1, seconds: 2, scores, controls: { muted: scores } };
+
+  it("prints one object with --json", async () => {
+    const code = await evalCommand(["configs/tiny.yaml", "--json"], async (config, { events }) => {
+      expect(config.eval.questions).toBe(300);
+      const detail = { step: 0, when: "after", control: null, questions: 8, scores } as const;
+      const none = { failed: 0, rewards: {} };
+      report(events, "evaluation", { ...detail, ...none });
+      return found;
+    });
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toEqual({ model: "assets/tiny", ...found });
+    expect(err).toContain("after   overall 0.500 | see 0.500 | format 1.000 (8 questions)");
+    expect(err).toContain("8 questions in 2s, 1 failed");
+  });
+
+  it("has no result after Ctrl-C, and no run to resume", async () => {
+    const engine = async () => {
+      process.emit("SIGINT");
+      return found;
+    };
+    expect(await evalCommand(["configs/tiny.yaml", "--json"], engine)).toBe(130);
+    expect(out).toBe("");
+    await expect(evalCommand(["configs/tiny.yaml", "--resume"], engine)).rejects.toMatchObject({
+      code: "usage",
+    });
+  });
+});
+
+describe("options", () => {
+  const info = { name: "train", summary: "Trains.", resumable: true, version: "1.2.3" } as const;
+  const parse = (...argv: string[]) => parseRunOptions(info, argv, (text) => (out += text));
+
+  it("take overrides and flags in any order", () => {
+    expect(parse("c.yaml", "a.b=1", "--json", "d=-1", "--resume")).toEqual({
+      config: "c.yaml",
+      overrides: ["a.b=1", "d=-1"],
+      json: true,
+      resume: true,
+      printConfig: false,
+    });
+  });
+
+  it("help and version end well; mistakes name themselves", () => {
+    expect(parse("--help")).toBeUndefined();
+    expect(out).toContain("Usage: node train.js [options] <config> [overrides...]");
+    expect(out).toContain("docs/configuration.md");
+    expect(parse("--version")).toBeUndefined();
+    expect(() => parse()).toThrow("missing required argument 'config'. Run node train.js --help.");
+    expect(() => parse("c.yaml", "--jsn")).toThrow(/unknown option '--jsn'.*--json/);
+  });
+});
