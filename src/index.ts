@@ -32,7 +32,7 @@ export {
   type RewardRow,
   type WeightedReward,
 } from "./reward/reward.ts";
-export { lenientAnswer } from "./reward/lenient-answer.ts";
+export { lenientAnswer } from "./reward/answer/lenient-answer.ts";
 export {
   generate,
   loadMedia,

@@ -244,7 +244,7 @@ export interface MaskRules {
  * A masked completion keeps its place in the group, so its reward still moves the group's mean; none
  * of its tokens counts in the loss, as of a truncated one under `mask_truncated_completions`.
  */
-export function judgeCompletions(
+export function maskedBy(
   completions: readonly MaskedCompletion[],
   rules: MaskRules,
 ): boolean[] {

@@ -1,3 +1,5 @@
+import { spreadOf } from "../core/spread.ts";
+
 /** What divides the centred reward: the deviation of its group, of the whole batch, or nothing. */
 export type RewardScaling = "group" | "batch" | "none";
 
@@ -24,7 +26,7 @@ export interface Advantages {
   groupMean: Float64Array;
   /** [groups] standard deviation (n - 1) of the rewards that apply; 0 with fewer than two. */
   groupStd: Float64Array;
-  /** Fraction of groups whose rewards are all equal: they teach nothing. */
+  /** Fraction of groups whose rewards are all equal but for rounding: they teach nothing. */
   zeroStdFraction: number;
   /** Advantages that the limit of `loo` cut; 0 for other estimators. */
   limited: number;
@@ -37,22 +39,19 @@ const LEAVE_ONE_OUT_OFFSET = 1e-6;
 /** Least variance that whitening over tokens divides by. */
 const WHITENING_FLOOR = 1e-8;
 
-interface Spread {
+/** Mean and deviation of the rewards that apply. */
+interface GroupSpread {
+  /** NaN without rewards. */
   mean: number;
+  /** 0 with fewer than two. */
   std: number;
-  /** True when no two rewards that apply differ. */
+  /** True when no two rewards that apply differ by more than rounding. */
   level: boolean;
 }
 
-function spreadOf(rewards: Float64Array): Spread {
-  const valid = rewards.filter((reward) => !Number.isNaN(reward));
-  const count = valid.length;
-  if (count === 0) return { mean: NaN, std: 0, level: true };
-  // Rounding must not turn equal rewards into advantages, so equality is asked before any sum.
-  if (valid.every((reward) => reward === valid[0])) return { mean: valid[0]!, std: 0, level: true };
-  const mean = valid.reduce((sum, reward) => sum + reward, 0) / count;
-  const squares = valid.reduce((sum, reward) => sum + (reward - mean) ** 2, 0);
-  return { mean, std: Math.sqrt(squares / (count - 1)), level: false };
+function groupSpread(rewards: Float64Array): GroupSpread {
+  const { mean, std, level } = spreadOf(rewards.filter((reward) => !Number.isNaN(reward)));
+  return { mean: mean ?? NaN, std: std ?? 0, level };
 }
 
 /** Where the completions of a group stand: from the first on, as many as its size. */
@@ -76,12 +75,12 @@ function groupsOf(count: number, sizes: number | readonly number[]): Group[] {
 function centred(
   rewards: Float64Array,
   groups: readonly Group[],
-  scale: (group: Spread) => number,
+  scale: (group: GroupSpread) => number,
 ): Float64Array {
   const result = new Float64Array(rewards.length);
   for (const [start, end] of groups) {
     const own = rewards.subarray(start, end);
-    const spread = spreadOf(own);
+    const spread = groupSpread(own);
     if (spread.level) continue;
     const divisor = scale(spread);
     own.forEach((reward, index) => {
@@ -104,11 +103,11 @@ function leaveOneOut(
   const result = new Float64Array(rewards.length);
   for (const [start, end] of groups) {
     const own = rewards.subarray(start, end);
-    if (spreadOf(own).level) continue;
+    if (groupSpread(own).level) continue;
     own.forEach((reward, index) => {
       if (Number.isNaN(reward)) return;
-      const others = spreadOf(own.filter((_, other) => other !== index));
-      const divisor = scaled && others.std > 0 ? others.std + LEAVE_ONE_OUT_OFFSET : 1;
+      const others = groupSpread(own.filter((_, other) => other !== index));
+      const divisor = scaled && !others.level ? others.std + LEAVE_ONE_OUT_OFFSET : 1;
       result[start + index] = (reward - others.mean) / divisor;
     });
   }
@@ -148,11 +147,11 @@ function gdpo(
       ? NaN
       : scaled.reduce((sum, part, k) => sum + weights[k]! * part[i]!, 0),
   );
-  const batch = spreadOf(sums);
+  const batch = groupSpread(sums);
   const result = new Float64Array(sums.length);
   for (const [start, end] of groups) {
-    const isLevel = (part: Float64Array) => spreadOf(part.subarray(start, end)).level;
-    // Every group's sums have mean 0, so the batch's mean is rounding and may not teach (F26).
+    const isLevel = (part: Float64Array) => groupSpread(part.subarray(start, end)).level;
+    // Every group's sums have mean 0, so the batch's mean is rounding and may not teach.
     if (parts.every(isLevel)) continue;
     for (let i = start; i < end; i++) {
       if (Number.isNaN(sums[i]!)) continue;
@@ -177,7 +176,7 @@ function estimate(
     case "group":
       return centred(rewards, groups, ({ std }) => std + DEVIATION_OFFSET);
     case "batch": {
-      const scale = spreadOf(rewards).std + DEVIATION_OFFSET;
+      const scale = groupSpread(rewards).std + DEVIATION_OFFSET;
       return centred(rewards, groups, () => scale);
     }
     case "none":
@@ -210,15 +209,16 @@ function estimate(
 /**
  * Turns rewards into advantages relative to their group.
  *
- * A group is neighbours: `sizes` of them, one number for all groups or one for each. A NaN reward says that no reward applied: the completion is
- * left out of mean and deviation and gets 0. Equal rewards of a group give exactly 0, but for
- * `reinforce++`, whose second centring is over the batch.
+ * A group is neighbours: `sizes` of them, one number for all groups or one for each. A NaN reward
+ * says that no reward applied: the completion is left out of mean and deviation and gets 0. Rewards
+ * of a group that are equal up to rounding (`spreadOf`) give exactly 0, except under `reinforce++`,
+ * whose second centring is over the batch.
  *
  * - `group`, `batch`: (r - group mean) / (std + 1e-4), std (n - 1) of the group or of the batch.
  * - `none`: r - group mean.
  * - `rloo`: r - mean of the others of the group.
- * - `loo`: the same divided by (std of the others + 1e-6) where that std is not 0. The others can be
- *   nearly equal: rewards [1, 0.2 x 6, 0.15] give 42.7 where `group` gives 2.47 (F27). So it is cut at
+ * - `loo`: the same divided by (std of the others + 1e-6) where the others differ. They can be
+ *   nearly equal: rewards [1, 0.2 x 6, 0.15] give 42.7 where `group` gives 2.47. So it is cut at
  *   `limit`, by default sqrt(G), the most that (r - mean of the others) / (std of the whole group)
  *   can be; Infinity gives NeMo's numbers.
  * - `reinforce++`: r - group mean, then less the mean and by the deviation (n) over all tokens.
@@ -243,7 +243,7 @@ export function computeAdvantages(
 ): Advantages {
   const all = Float64Array.from(rewards);
   const groups = groupsOf(all.length, sizes);
-  const spreads = groups.map(([start, end]) => spreadOf(all.subarray(start, end)));
+  const spreads = groups.map(([start, end]) => groupSpread(all.subarray(start, end)));
   const raw = estimate(all, groups, estimator, options);
   const advantages = raw.slice();
   if (estimator === "loo") {

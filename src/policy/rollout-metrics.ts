@@ -1,4 +1,4 @@
-import { spreadOf } from "../reward/summarise.ts";
+import { spreadOf } from "../core/spread.ts";
 
 /** What is known of a step's completions once they are rewarded: one entry each, group by group. */
 export interface RewardedCompletions {
@@ -55,8 +55,7 @@ export function rolloutMetrics(completions: RewardedCompletions): Record<string,
   const level: boolean[] = [];
   let start = 0;
   for (const size of sizes) {
-    const own = applying(Array.from(rewards).slice(start, start + size));
-    level.push(own.every((reward) => reward === own[0]));
+    level.push(spreadOf(applying(Array.from(rewards).slice(start, start + size))).level);
     start += size;
   }
   const all = measure(rewards);

@@ -3,29 +3,29 @@
  * docs/rewards.md is the same table with formulas; a test holds the two together.
  */
 import { z } from "zod";
-import { actionIouReward, actionMatchReward } from "./actions.ts";
-import { byTypeReward } from "./by-type.ts";
-import { exactAlnumReward } from "./exact-alnum.ts";
-import { formatAnswerReward } from "./format-answer.ts";
-import { formatContextReward } from "./format-context.ts";
-import { formatPartsReward } from "./format-parts.ts";
-import { formatTagsReward } from "./format-tags.ts";
-import { formatThinkAnswerReward } from "./format-think-answer.ts";
-import { formatReward } from "./format.ts";
-import { judgeReward, judgeSchema } from "./judge.ts";
-import { letterReward } from "./letter.ts";
-import { numericReward } from "./numeric.ts";
-import { ocrReward } from "./ocr.ts";
-import { optionLetterReward } from "./option-letter.ts";
-import { optionTextReward } from "./option-text.ts";
-import { randomReward } from "./random.ts";
-import { regressionReward } from "./regression.ts";
+import { actionIouReward, actionMatchReward } from "./rewards/actions.ts";
+import { byTypeReward } from "./rewards/by-type.ts";
+import { exactAlnumReward } from "./rewards/exact-alnum.ts";
+import { formatAnswerReward } from "./rewards/format-answer.ts";
+import { formatContextReward } from "./rewards/format-context.ts";
+import { formatPartsReward } from "./rewards/format-parts.ts";
+import { formatTagsReward } from "./rewards/format-tags.ts";
+import { formatThinkAnswerReward } from "./rewards/format-think-answer.ts";
+import { formatReward } from "./rewards/format.ts";
+import { judgeReward, judgeSchema } from "./judge/judge.ts";
+import { letterReward } from "./rewards/correct.ts";
+import { numericReward } from "./rewards/numeric.ts";
+import { ocrReward } from "./rewards/ocr.ts";
+import { optionLetterReward } from "./rewards/option-letter.ts";
+import { optionTextReward } from "./rewards/option-text.ts";
+import { randomReward } from "./rewards/random.ts";
+import { regressionReward } from "./rewards/regression.ts";
 import type { AsyncReward } from "./reward.ts";
-import { ROUGE_KINDS, rougeReward } from "./rouge.ts";
-import { setF1Reward } from "./set-f1.ts";
-import { softOverlongReward } from "./soft-overlong.ts";
-import { temporalIouReward } from "./temporal-iou.ts";
-import { yesNoReward } from "./yes-no.ts";
+import { ROUGE_KINDS, rougeReward } from "./rewards/rouge.ts";
+import { setF1Reward } from "./rewards/set-f1.ts";
+import { softOverlongReward } from "./rewards/soft-overlong.ts";
+import { temporalIouReward } from "./rewards/temporal-iou.ts";
+import { yesNoReward } from "./rewards/yes-no.ts";
 
 /** What a reward may need of the run besides its options. */
 export interface RewardSurroundings {

@@ -1,14 +1,5 @@
+import { type Spread, spreadOf } from "../core/spread.ts";
 import type { Score } from "./reward.ts";
-
-/** Mean and spread of some numbers. */
-export interface Spread {
-  /** How many numbers there are. */
-  count: number;
-  /** Null without numbers. */
-  mean: number | null;
-  /** Standard deviation with n - 1, exactly 0 of equal numbers; null for fewer than two. */
-  std: number | null;
-}
 
 /** One reward over many completions. */
 export interface ComponentSummary extends Spread {
@@ -46,15 +37,4 @@ export function summarise(scores: readonly Score[]): ScoreSummary {
     unscored: scores.length - totals.length,
     components,
   };
-}
-
-/** Mean and spread of numbers, in two passes. */
-export function spreadOf(values: readonly number[]): Spread {
-  const count = values.length;
-  if (count === 0) return { count, mean: null, std: null };
-  const mean = values.reduce((sum, value) => sum + value, 0) / count;
-  if (count === 1) return { count, mean, std: null };
-  if (values.every((value) => value === values[0])) return { count, mean, std: 0 };
-  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0);
-  return { count, mean, std: Math.sqrt(squares / (count - 1)) };
 }

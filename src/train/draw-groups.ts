@@ -1,3 +1,4 @@
+import { spreadOf } from "../core/spread.ts";
 import type { DataRow } from "../data/row.ts";
 import type { Sample } from "../prompt/sample.ts";
 import { rollOut, type RolloutGroup, type RolloutSetup } from "./rollout-batch.ts";
@@ -65,12 +66,14 @@ export function rowsToAsk(wanted: number, overSampling: number): number {
   return Math.ceil(wanted * overSampling - 1e-9);
 }
 
-/** Whether all completions of a group have one reward, or of each, so that it teaches nothing. */
-function isLevel({ scores }: RolloutGroup, byComponent: boolean): boolean {
-  const level = (values: readonly (number | null)[]) => {
-    const given = values.filter((value) => value !== null);
-    return given.every((value) => value === given[0]);
-  };
+/**
+ * Tells whether a group teaches nothing, since its completions' rewards are equal up to rounding.
+ *
+ * @param byComponent asks it of every reward by itself and not of their sum.
+ */
+export function isLevel({ scores }: Pick<RolloutGroup, "scores">, byComponent: boolean): boolean {
+  const level = (values: readonly (number | null)[]) =>
+    spreadOf(values.filter((value) => value !== null)).level;
   if (!byComponent) return level(scores.map(({ total }) => total));
   const names = Object.keys(scores[0]?.components ?? {});
   return names.every((name) => level(scores.map(({ components }) => components[name] ?? null)));

@@ -1,4 +1,4 @@
-import { judgeCompletions, type MaskRules } from "../core/degenerate.ts";
+import { maskedBy, type MaskRules } from "../core/degenerate.ts";
 import type { Events } from "../core/events.ts";
 import { reportSpan } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
@@ -23,7 +23,12 @@ import { MeanMeter } from "./mean-meter.ts";
 import { policyTree, lossBatch, type PolicyTree } from "../policy/trees.ts";
 import { PolicyUpdater } from "../policy/update.ts";
 import type { Reference } from "../policy/reference.ts";
-import { judge, recordGroups, type RolloutGroup, type RolloutSetup } from "./rollout-batch.ts";
+import {
+  checkGroups,
+  recordGroups,
+  type RolloutGroup,
+  type RolloutSetup,
+} from "./rollout-batch.ts";
 import type { TrainConfig } from "./schema.ts";
 
 /** What a GRPO trainer works with. */
@@ -131,7 +136,7 @@ export class GrpoTrainer {
     await this.#scoreReference(trees, step);
     const beta = betaAt(train.beta_schedule, train.beta, step - 1, train.max_steps);
     const advantages = this.#advantages(trees, rewards, flat, beta);
-    const verdicts = { ...judge(groups), masked: this.#mask(groups, trees) };
+    const verdicts = { ...checkGroups(groups), masked: this.#mask(groups, trees) };
     recordGroups(events, groups, step, { ...verdicts, advantages });
     const settings = { ...train, beta: train.kl_in_reward ? 0 : beta };
     const metrics = new MeanMeter();
@@ -214,7 +219,7 @@ export class GrpoTrainer {
     const completions = trees.flatMap((tree) => tree.completions);
     if (health === undefined) return completions.map(() => false);
     const said = groups.flatMap((group) => group.said);
-    const masked = judgeCompletions(
+    const masked = maskedBy(
       said.map(({ text, ids, finished }) => ({
         ...{ text, finished },
         ids: finished ? ids.slice(0, -1) : ids,

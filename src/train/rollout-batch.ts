@@ -5,8 +5,8 @@ import type { DataRow } from "../data/row.ts";
 import { asCompletion, completionRecord } from "../eval/evaluate.ts";
 import type { Processor } from "../model/processor.ts";
 import type { Sample } from "../prompt/sample.ts";
-import { formatReward } from "../reward/format.ts";
-import { accuracyReward } from "../reward/lenient-answer.ts";
+import { formatReward } from "../reward/rewards/format.ts";
+import { accuracyReward } from "../reward/answer/lenient-answer.ts";
 import type { Completion, Score } from "../reward/reward.ts";
 import type { RewardScorer } from "../reward/scorer.ts";
 import type { GeneratedCompletion, Generator } from "../rollout/generator.ts";
@@ -38,7 +38,7 @@ export interface RolloutGroup {
 }
 
 /**
- * Rolls out and judges one group for every row.
+ * Rolls out and rewards one group for every row.
  *
  * @param draw the batch's draw counter, which a row has that comes for the first time; each further
  *   time it is one more.
@@ -74,8 +74,8 @@ export async function rollOut(
       return { row, draw: draws[i]!, sample: samples[i]!, completions, said };
     });
   });
-  const judged = groups.map(({ row, said }) => ({ row, completions: said }));
-  const scores = await reportSpan(events, "rewards", step, () => scorer.scoreGroups(judged));
+  const asked = groups.map(({ row, said }) => ({ row, completions: said }));
+  const scores = await reportSpan(events, "rewards", step, () => scorer.scoreGroups(asked));
   return groups.map((group, i) => ({ ...group, scores: scores[i]! }));
 }
 
@@ -90,7 +90,7 @@ function drawsOf(rows: readonly DataRow[], first: number): number[] {
 }
 
 /** Correctness by the lenient parser and format, which are separate from the reward. */
-export function judge(groups: readonly RolloutGroup[]): {
+export function checkGroups(groups: readonly RolloutGroup[]): {
   correct: boolean[];
   formatted: boolean[];
 } {

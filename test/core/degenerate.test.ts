@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   commonestPiece,
   degenerationOf,
-  judgeCompletions,
+  maskedBy,
   longestLoop,
   phraseLength,
   repeatedGrams,
@@ -161,7 +161,7 @@ describe("masks", () => {
 
   it("take out what the rules that mask find, and nothing else", () => {
     const mask = (...actions: Parameters<typeof rules>) =>
-      judgeCompletions(completions, rules(...actions)).map(Number);
+      maskedBy(completions, rules(...actions)).map(Number);
     expect(mask("warn", "warn", "stop")).toEqual([0, 0, 0, 0]);
     expect(mask("mask", "warn", "warn")).toEqual([0, 1, 1, 0]);
     expect(mask("warn", "mask", "warn")).toEqual([0, 1, 0, 0]);

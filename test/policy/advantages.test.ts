@@ -35,6 +35,26 @@ describe("advantages", () => {
     }
   });
 
+  it.each(["group", "batch", "none", "loo", "rloo", "reinforce++", "gdpo"] as const)(
+    "gives exactly 0 for rewards that are equal but for rounding: %s",
+    (estimator) => {
+      const sum = 0.1 + 0.2;
+      const rewards = [sum, 0.3, 0.3, sum];
+      const all = computeAdvantages(rewards, 4, estimator, {
+        lengths: [3, 4, 5, 6],
+        components: [rewards],
+      });
+      expect([...all.advantages]).toEqual([0, 0, 0, 0]);
+      expect(all.zeroStdFraction).toBe(1);
+    },
+  );
+
+  it("does not divide by the rounding of the others' rewards", () => {
+    const sum = 0.1 + 0.2;
+    const { advantages } = computeAdvantages([1, 0.3, sum, 0.3], 4, "loo", { limit: Infinity });
+    expect(advantages[0]).toBeCloseTo(0.7, 12);
+  });
+
   it("leaves out rewards that do not apply", () => {
     const { advantages, groupMean } = computeAdvantages([1, NaN, 0, 0.5], 4, "none");
     expect([...advantages]).toEqual([0.5, 0, -0.5, 0]);

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { exactAlnumReward } from "../../src/reward/exact-alnum.ts";
-import { goldLetter, goldWords } from "../../src/reward/gold.ts";
-import { accuracyReward } from "../../src/reward/lenient-answer.ts";
-import { letterReward } from "../../src/reward/letter.ts";
-import { optionLetterReward } from "../../src/reward/option-letter.ts";
-import { optionTextReward } from "../../src/reward/option-text.ts";
+import { exactAlnumReward } from "../../src/reward/rewards/exact-alnum.ts";
+import { goldLetter, goldWords } from "../../src/reward/answer/gold.ts";
+import { accuracyReward } from "../../src/reward/answer/lenient-answer.ts";
+import { letterReward } from "../../src/reward/rewards/correct.ts";
+import { optionLetterReward } from "../../src/reward/rewards/option-letter.ts";
+import { optionTextReward } from "../../src/reward/rewards/option-text.ts";
 import type { Completion, RewardRow } from "../../src/reward/reward.ts";
-import { setF1Reward } from "../../src/reward/set-f1.ts";
+import { setF1Reward } from "../../src/reward/rewards/set-f1.ts";
 
 function completion(text: string): Completion {
   return { text, ids: [], finished: true, index: 0, draw: 0 };

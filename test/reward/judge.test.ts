@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { Events } from "../../src/core/events.ts";
-import { judgePrompt, JUDGE_PROMPTS, readJudgeReply } from "../../src/reward/judge-reply.ts";
-import { judgeReward, judgeSchema } from "../../src/reward/judge.ts";
+import { judgePrompt, JUDGE_PROMPTS, readJudgeReply } from "../../src/reward/judge/reply.ts";
+import { judgeReward, judgeSchema } from "../../src/reward/judge/judge.ts";
 import type { Completion } from "../../src/reward/reward.ts";
 import { RewardScorer } from "../../src/reward/scorer.ts";
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { PROMPTS } from "../../src/data/prompts/prompts.ts";
-import { judgeSchema } from "../../src/reward/judge.ts";
+import { judgeSchema } from "../../src/reward/judge/judge.ts";
 import { REGISTRY } from "../../src/reward/registry.ts";
 import { REWARD_DOCS, REWARDS } from "../../src/reward/schema.ts";
 

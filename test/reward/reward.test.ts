@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { formatReward } from "../../src/reward/format.ts";
-import { accuracyReward, lenientAnswer } from "../../src/reward/lenient-answer.ts";
-import { letterReward } from "../../src/reward/letter.ts";
-import { randomReward } from "../../src/reward/random.ts";
-import { softOverlongReward } from "../../src/reward/soft-overlong.ts";
+import { formatReward } from "../../src/reward/rewards/format.ts";
+import { accuracyReward, lenientAnswer } from "../../src/reward/answer/lenient-answer.ts";
+import { letterReward } from "../../src/reward/rewards/correct.ts";
+import { randomReward } from "../../src/reward/rewards/random.ts";
+import { softOverlongReward } from "../../src/reward/rewards/soft-overlong.ts";
 import {
   combineRewards,
   defineReward,

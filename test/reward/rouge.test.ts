@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { porterStem } from "../../src/reward/porter.ts";
-import { rougeReward, rougeScores } from "../../src/reward/rouge.ts";
+import { porterStem } from "../../src/reward/text/porter.ts";
+import { rougeReward, rougeScores } from "../../src/reward/rewards/rouge.ts";
 
 interface Golden {
   stems: Record<string, string>;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { Events } from "../../src/core/events.ts";
-import { byTypeReward, TYPE_REWARDS } from "../../src/reward/by-type.ts";
-import { exactAlnumReward } from "../../src/reward/exact-alnum.ts";
-import { formatTagsReward } from "../../src/reward/format-tags.ts";
+import { byTypeReward, TYPE_REWARDS } from "../../src/reward/rewards/by-type.ts";
+import { exactAlnumReward } from "../../src/reward/rewards/exact-alnum.ts";
+import { formatTagsReward } from "../../src/reward/rewards/format-tags.ts";
 import {
   combineRewards,
   defineReward,
@@ -13,7 +13,7 @@ import {
   type Score,
 } from "../../src/reward/reward.ts";
 import { RewardScorer } from "../../src/reward/scorer.ts";
-import { spreadOf, summarise } from "../../src/reward/summarise.ts";
+import { summarise } from "../../src/reward/summarise.ts";
 
 function completion(text: string, index = 0): Completion {
   return { text, ids: [], finished: true, index, draw: 0 };
@@ -198,7 +198,14 @@ describe("summarise", () => {
     expect(components["a"]).toMatchObject({ count: 3, failed: 1, failedShare: 0.2 });
     expect(components["a"]!.mean).toBeCloseTo(7 / 3, 14);
     expect(components["a"]!.std).toBeCloseTo(Math.sqrt(7 / 3), 14);
-    expect(components["b"]).toEqual({ count: 5, mean: 1, std: 0, failed: 0, failedShare: 0 });
+    expect(components["b"]).toEqual({
+      count: 5,
+      mean: 1,
+      std: 0,
+      level: true,
+      failed: 0,
+      failedShare: 0,
+    });
     expect(total).toMatchObject({ count: 4, mean: 2 });
     expect([unscored, completions]).toEqual([1, 5]);
   });
@@ -210,8 +217,6 @@ describe("summarise", () => {
   });
 
   test("has no mean of nothing and no spread of one", () => {
-    expect(spreadOf([])).toEqual({ count: 0, mean: null, std: null });
-    expect(spreadOf([3])).toEqual({ count: 1, mean: 3, std: null });
     expect(summarise([])).toMatchObject({ completions: 0, components: {} });
   });
 });

@@ -93,15 +93,15 @@ const GARBAGE_ADVICE =
 
 /** Rules on what the completions of one step are. */
 export const COMPLETION_RULES: readonly HealthRule[] = [
-  { name: "truncation", every: "step", judge: truncation },
+  { name: "truncation", every: "step", check: truncation },
   {
     name: "repetition",
     every: "step",
-    judge: degenerate("repetition", "repeat themselves", GARBAGE_ADVICE),
+    check: degenerate("repetition", "repeat themselves", GARBAGE_ADVICE),
   },
-  { name: "garbage", every: "step", judge: degenerate("garbage", "are garbage", GARBAGE_ADVICE) },
-  { name: "paid_garbage", every: "step", judge: paidGarbage },
-  { name: "banned_mass", every: "step", judge: bannedMass },
-  { name: "advantage_outlier", every: "step", judge: advantageOutlier },
-  { name: "over_budget", every: "step", judge: overBudget },
+  { name: "garbage", every: "step", check: degenerate("garbage", "are garbage", GARBAGE_ADVICE) },
+  { name: "paid_garbage", every: "step", check: paidGarbage },
+  { name: "banned_mass", every: "step", check: bannedMass },
+  { name: "advantage_outlier", every: "step", check: advantageOutlier },
+  { name: "over_budget", every: "step", check: overBudget },
 ];

@@ -123,11 +123,11 @@ function mismatch({ metrics }: HealthContext, threshold: number): Finding | unde
 
 /** Rules on loss, gradient, policy and groups. */
 export const LEARNING_RULES: readonly HealthRule[] = [
-  { name: "zero_variance", every: "row", judge: zeroVariance },
-  { name: "zero_loss", every: "step", judge: zeroLoss },
-  { name: "dead_gradient", every: "step", judge: deadGradient },
-  { name: "non_finite", every: "step", judge: nonFinite },
-  { name: "length_collapse", every: "row", judge: lengthCollapse },
-  { name: "kl_drift", every: "row", judge: klDrift },
-  { name: "mismatch", every: "step", judge: mismatch },
+  { name: "zero_variance", every: "row", check: zeroVariance },
+  { name: "zero_loss", every: "step", check: zeroLoss },
+  { name: "dead_gradient", every: "step", check: deadGradient },
+  { name: "non_finite", every: "step", check: nonFinite },
+  { name: "length_collapse", every: "row", check: lengthCollapse },
+  { name: "kl_drift", every: "row", check: klDrift },
+  { name: "mismatch", every: "step", check: mismatch },
 ];

@@ -39,10 +39,10 @@ export interface HealthOptions {
 const encoder = new TextEncoder();
 
 /**
- * Judges a run as it goes: numbers become a verdict in words.
+ * Watches a run as it goes: numbers become a verdict in words.
  *
  * A `health` event is emitted when the set of findings changes; the state of a resumed run follows
- * from its logs, so that it judges as one that was never stopped.
+ * from its logs, so that it finds the same as one that was never stopped.
  */
 export class HealthMonitor {
   readonly #options: HealthOptions;
@@ -75,7 +75,7 @@ export class HealthMonitor {
     this.#findings = this.#findings.map((finding) => {
       const rule = HEALTH_RULES.find(({ name }) => name === finding.rule);
       if (rule?.every !== "row") return finding;
-      return { ...finding, ...rule.judge(last, rules[rule.name].threshold) };
+      return { ...finding, ...rule.check(last, rules[rule.name].threshold) };
     });
   }
 
@@ -85,7 +85,7 @@ export class HealthMonitor {
   }
 
   /**
-   * Judges a step; called once for each, in order.
+   * Looks at a step; called once for each, in order.
    *
    * @param row - the row of the log that ends with this step, where one does.
    */
@@ -103,7 +103,7 @@ export class HealthMonitor {
       if (action === "off") return [];
       const before = this.#findings.filter((one) => one.rule === rule.name);
       if (rule.every === "row" && row === undefined) return before;
-      const found = rule.judge(context, threshold);
+      const found = rule.check(context, threshold);
       const level = action === "mask" ? "warn" : action;
       return found === undefined ? [] : [{ rule: rule.name, level, ...found }];
     });
@@ -180,7 +180,7 @@ export class HealthMonitor {
   }
 }
 
-/** Whether a finding is a note that is judged anew at every step. */
+/** Whether a finding is a note that is made anew at every step. */
 function isPassing({ rule, level }: HealthFinding): boolean {
   return (
     level === "note" && HEALTH_RULES.some(({ name, every }) => name === rule && every === "step")

@@ -62,6 +62,6 @@ function rewardFailure({ completions }: HealthContext, threshold: number): Findi
 
 /** Rules on what the rewards pay for. */
 export const REWARD_RULES: readonly HealthRule[] = [
-  { name: "reward_farming", every: "row", judge: rewardFarming },
-  { name: "reward_failure", every: "step", judge: rewardFailure },
+  { name: "reward_farming", every: "row", check: rewardFarming },
+  { name: "reward_failure", every: "step", check: rewardFailure },
 ];

@@ -33,10 +33,10 @@ export interface Finding {
 /** A rule of a run's health. */
 export interface HealthRule {
   name: RuleName;
-  /** Whether it judges every step, or the history at every row of the log. */
+  /** Whether it looks at every step, or the history at every row of the log. */
   every: "step" | "row";
   /** Undefined where nothing is wrong, or where it cannot be told. */
-  judge: (context: HealthContext, threshold: number) => Finding | undefined;
+  check: (context: HealthContext, threshold: number) => Finding | undefined;
 }
 
 /** A share as whole percent. */

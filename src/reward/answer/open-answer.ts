@@ -1,5 +1,5 @@
 /** Whether a completion says an answer that is no option of a choice, however it says so. */
-import { readWide } from "./numeric.ts";
+import { readWide } from "../rewards/numeric.ts";
 
 /** A number as texts write it, perhaps with a sign, groups, a fraction or a percent sign. */
 const NUMBER = /[+-]?(?:\d[\d,]*(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?(?:\/\d+)?%?/gi;

@@ -1,5 +1,5 @@
-import { defineReward, type Reward } from "./reward.ts";
-import { firstBlock, goldOf } from "./tags.ts";
+import { defineReward, type Reward } from "../reward.ts";
+import { firstBlock, goldOf } from "../text/tags.ts";
 
 /** What changes which words count. */
 export interface YesNoOptions {

@@ -1,5 +1,5 @@
-import { defineReward, type Reward } from "./reward.ts";
-import { emptyGold, firstBlock, widestBlock } from "./tags.ts";
+import { defineReward, type Reward } from "../reward.ts";
+import { emptyGold, firstBlock, widestBlock } from "../text/tags.ts";
 
 /** What changes which text is compared. */
 export interface ExactAlnumOptions {

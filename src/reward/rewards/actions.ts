@@ -1,6 +1,6 @@
-import { strip } from "./python.ts";
-import { defineReward, type Reward } from "./reward.ts";
-import { firstBlock, goldOf } from "./tags.ts";
+import { strip } from "../text/python.ts";
+import { defineReward, type Reward } from "../reward.ts";
+import { firstBlock, goldOf } from "../text/tags.ts";
 
 /** The actions that a text names by numbers in brackets, `\((\d+)\)`, in its order. */
 function* actionsOf(text: string): Generator<string> {

@@ -2,9 +2,9 @@
  * Searches for tags as the regular expressions of the sources do, in time linear in the text: the
  * same expressions in a backtracking engine take minutes on a megabyte of opening tags.
  */
-import { DataError } from "../core/errors.ts";
+import { DataError } from "../../core/errors.ts";
 import { skipSpace, strip } from "./python.ts";
-import type { RewardRow } from "./reward.ts";
+import type { RewardRow } from "../reward.ts";
 
 /** What stands in the first `<tag>`, up to the nearest `</tag>`: `<tag>(.*?)</tag>`, dots match all. */
 export function firstBlock(text: string, tag: string): string | undefined {

@@ -1,4 +1,4 @@
-import { DataError } from "../core/errors.ts";
+import { DataError } from "../../core/errors.ts";
 
 /** How a judge is reached. */
 export interface JudgeEndpoint {

@@ -1,7 +1,7 @@
-import { goldWords } from "./gold.ts";
-import { strip } from "./python.ts";
-import { defineReward, type Reward } from "./reward.ts";
-import { firstLineBlock, goldText } from "./tags.ts";
+import { goldWords } from "../answer/gold.ts";
+import { strip } from "../text/python.ts";
+import { defineReward, type Reward } from "../reward.ts";
+import { firstLineBlock, goldText } from "../text/tags.ts";
 
 /**
  * 1 where the answer is exactly the words of the right option, 0 otherwise. The answer is what the

@@ -1,6 +1,6 @@
 import { goldNumber, readPlain } from "./numeric.ts";
-import { defineReward, type Reward } from "./reward.ts";
-import { firstBlock, goldOf } from "./tags.ts";
+import { defineReward, type Reward } from "../reward.ts";
+import { firstBlock, goldOf } from "../text/tags.ts";
 
 /**
  * 1 minus the relative error, 0 to 1: error = (|answer - right| + 1e-9) / (|right| + 1e-9), at most

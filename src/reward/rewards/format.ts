@@ -1,5 +1,5 @@
-import { OPTION_LETTERS } from "../text/option-letters.ts";
-import { defineReward, type Completion, type RewardRow } from "./reward.ts";
+import { OPTION_LETTERS } from "../../text/option-letters.ts";
+import { defineReward, type Completion, type RewardRow } from "../reward.ts";
 
 /** The parts of a well-formed completion. */
 export interface StrictParts {

@@ -1,6 +1,6 @@
-import { strip } from "./python.ts";
-import { defineReward, type Reward } from "./reward.ts";
-import { firstBlock, goldText } from "./tags.ts";
+import { strip } from "../text/python.ts";
+import { defineReward, type Reward } from "../reward.ts";
+import { firstBlock, goldText } from "../text/tags.ts";
 
 /** What changes which items are equal. */
 export interface SetF1Options {

@@ -1,9 +1,9 @@
-import { DataError } from "../core/errors.ts";
+import { DataError } from "../../core/errors.ts";
 import { numericReward } from "./numeric.ts";
 import { ocrReward } from "./ocr.ts";
 import { optionLetterReward } from "./option-letter.ts";
 import { regressionReward } from "./regression.ts";
-import { defineReward, type Reward } from "./reward.ts";
+import { defineReward, type Reward } from "../reward.ts";
 import { rougeReward } from "./rouge.ts";
 import { setF1Reward } from "./set-f1.ts";
 import { temporalIouReward } from "./temporal-iou.ts";

@@ -1,5 +1,5 @@
-import { ConfigError } from "../core/errors.ts";
-import { defineReward, type Reward } from "./reward.ts";
+import { ConfigError } from "../../core/errors.ts";
+import { defineReward, type Reward } from "../reward.ts";
 
 /**
  * A penalty that grows over the last tokens before a length: 0 up to `max - cache` tokens, then

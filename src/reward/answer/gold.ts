@@ -1,9 +1,9 @@
 /** What the right answer of a choice is, in the forms that data sets write it. */
-import { OPTION_LETTERS, unlettered } from "../text/option-letters.ts";
-import { lettersOf } from "./format.ts";
-import { strip } from "./python.ts";
-import type { RewardRow } from "./reward.ts";
-import { goldOf } from "./tags.ts";
+import { OPTION_LETTERS, unlettered } from "../../text/option-letters.ts";
+import { lettersOf } from "../rewards/format.ts";
+import { strip } from "../text/python.ts";
+import type { RewardRow } from "../reward.ts";
+import { goldOf } from "../text/tags.ts";
 
 /**
  * The letter of the right option: the row's answer where it is a letter of one, else that of the

@@ -1,6 +1,6 @@
-import { strip } from "./python.ts";
-import { defineReward, type Reward } from "./reward.ts";
-import { firstBlock, goldText } from "./tags.ts";
+import { strip } from "../text/python.ts";
+import { defineReward, type Reward } from "../reward.ts";
+import { firstBlock, goldText } from "../text/tags.ts";
 
 /**
  * 1 where the first `<answer>(.*?)</answer>`, dots matching line feeds, holds exactly the row's

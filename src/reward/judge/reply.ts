@@ -1,4 +1,4 @@
-import { DataError } from "../core/errors.ts";
+import { DataError } from "../../core/errors.ts";
 
 /** Scales on which a judge answers. */
 export const JUDGE_SCALES = ["yes-no", "0-10"] as const;

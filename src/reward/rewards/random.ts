@@ -1,5 +1,5 @@
-import { hash32, Random } from "../core/random.ts";
-import { defineReward, type Reward } from "./reward.ts";
+import { hash32, Random } from "../../core/random.ts";
+import { defineReward, type Reward } from "../reward.ts";
 
 /**
  * A fair coin for each completion: the control that shows what training does without a signal.

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { appendLine, exists, readText } from "#io";
-import { ConfigError, DataError } from "../core/errors.ts";
-import { JudgeClient } from "./judge-client.ts";
-import { JUDGE_PROMPTS, JUDGE_SCALES, judgePrompt, readJudgeReply } from "./judge-reply.ts";
-import { type AsyncReward, defineReward, type RewardRow } from "./reward.ts";
-import { firstBlock, goldOf } from "./tags.ts";
+import { ConfigError, DataError } from "../../core/errors.ts";
+import { JudgeClient } from "./client.ts";
+import { JUDGE_PROMPTS, JUDGE_SCALES, judgePrompt, readJudgeReply } from "./reply.ts";
+import { type AsyncReward, defineReward, type RewardRow } from "../reward.ts";
+import { firstBlock, goldOf } from "../text/tags.ts";
 
 /** How a judge is reached and asked. */
 export const judgeSchema = z.strictObject({

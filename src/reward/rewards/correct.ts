@@ -1,7 +1,7 @@
-import { DataError } from "../core/errors.ts";
+import { DataError } from "../../core/errors.ts";
 import { lettersOf, strictLetter } from "./format.ts";
-import { goldLetter } from "./gold.ts";
-import { defineReward } from "./reward.ts";
+import { goldLetter } from "../answer/gold.ts";
+import { defineReward } from "../reward.ts";
 
 /**
  * 1 for the right letter in the whole pattern of `formatReward`, 0 otherwise.

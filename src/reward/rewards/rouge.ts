@@ -1,6 +1,6 @@
-import { porterStem } from "./porter.ts";
-import { defineReward, type Reward } from "./reward.ts";
-import { firstBlock, goldOf } from "./tags.ts";
+import { porterStem } from "../text/porter.ts";
+import { defineReward, type Reward } from "../reward.ts";
+import { firstBlock, goldOf } from "../text/tags.ts";
 
 /** Kinds of overlap: single words, pairs of words, the longest common subsequence, their mean. */
 export const ROUGE_KINDS = ["1", "2", "L", "mean"] as const;

@@ -2,12 +2,12 @@
  * Which option a completion chooses, however it says so. Accuracy is measured with it, so that a
  * run cannot look better at the task for having learnt the format.
  */
-import { unlettered } from "../text/option-letters.ts";
-import { lettersOf } from "./format.ts";
+import { unlettered } from "../../text/option-letters.ts";
+import { lettersOf } from "../rewards/format.ts";
 import { goldLetter } from "./gold.ts";
 import { endsWithAnswer } from "./open-answer.ts";
-import { defineReward, type RewardRow } from "./reward.ts";
-import { goldOf } from "./tags.ts";
+import { defineReward, type RewardRow } from "../reward.ts";
+import { goldOf } from "../text/tags.ts";
 
 /** The problem type of choices that may have several right options, one of them all the same. */
 const SEVERAL = "emer_ov_mc";

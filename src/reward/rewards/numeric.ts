@@ -1,7 +1,7 @@
-import { DataError } from "../core/errors.ts";
-import { LONGEST_NUMBER, readFloat, roundHundredths, strip } from "./python.ts";
-import { defineReward, type Reward, type RewardRow } from "./reward.ts";
-import { firstBlock, goldOf } from "./tags.ts";
+import { DataError } from "../../core/errors.ts";
+import { LONGEST_NUMBER, readFloat, roundHundredths, strip } from "../text/python.ts";
+import { defineReward, type Reward, type RewardRow } from "../reward.ts";
+import { firstBlock, goldOf } from "../text/tags.ts";
 
 /** What changes when two numbers are equal. */
 export interface NumericOptions {
