@@ -244,10 +244,7 @@ export interface MaskRules {
  * A masked completion keeps its place in the group, so its reward still moves the group's mean; none
  * of its tokens counts in the loss, as of a truncated one under `mask_truncated_completions`.
  */
-export function maskedBy(
-  completions: readonly MaskedCompletion[],
-  rules: MaskRules,
-): boolean[] {
+export function maskedBy(completions: readonly MaskedCompletion[], rules: MaskRules): boolean[] {
   const masks = (rule: keyof MaskRules): boolean => rules[rule].action === "mask";
   const degenerate = masks("repetition") || masks("garbage");
   return completions.map(({ text, ids, finished }) => {
