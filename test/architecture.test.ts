@@ -51,10 +51,13 @@ const sources = filesUnder("src", ".ts");
 const demo = existsSync(join(ROOT, "demo"))
   ? filesUnder("demo").filter((path) => /\.(js|tsx?)$/.test(path))
   : [];
-const kernelFiles = filesUnder("src/kernels", ".ts").filter((path) =>
-  textOf(path).includes("defineKernel("),
+
+/** Every kernel: the file that declares it, the export, and the name of its shader. */
+const kernels = filesUnder("src/kernels", ".ts").flatMap((path) =>
+  [...textOf(path).matchAll(/^export const (\w+) = defineKernel\(\{\n *name: "([\w-]+)"/gm)].map(
+    ([, binding, name]) => ({ path, binding: binding!, name: name! }),
+  ),
 );
-const nameOf = (path: string) => path.replace(/^.*\//, "").replace(/\.\w+$/, "");
 
 /** The two files behind each name that begins with #. */
 const switches = Object.entries(
@@ -150,29 +153,38 @@ describe("exports", () => {
 });
 
 describe("a kernel", () => {
-  const tests = filesUnder("test/kernels", ".test.ts").map(importsOf);
+  const tests = filesUnder("test/kernels", ".test.ts").map((path) => ({
+    imports: importsOf(path),
+    text: textOf(path),
+  }));
 
   it("has a shader, and a shader has a kernel", () => {
     const shaders = filesUnder("shaders", ".wgsl")
       .filter((path) => !path.startsWith("shaders/lib/"))
       .map((path) => path.replace(/^.*\//, "").replace(/(\.t2)?\.wgsl$/, ""));
-    expect([...new Set(shaders)].sort()).toEqual(kernelFiles.map(nameOf).sort());
+    expect([...new Set(shaders)].sort()).toEqual(kernels.map(({ name }) => name).sort());
   });
 
   it("is compared with a float64 reference by a test in test/kernels/", () => {
-    const untested = kernelFiles.filter(
-      (path) =>
+    const untested = kernels.filter(
+      ({ path, binding }) =>
         !tests.some(
-          (imports) =>
-            imports.includes(path) && imports.some((other) => other.startsWith("src/reference/")),
+          ({ imports, text }) =>
+            imports.includes(path) &&
+            new RegExp(`\\b${binding}\\b`).test(text) &&
+            imports.some((other) => other.startsWith("src/reference/")),
         ),
     );
     expect(untested).toEqual([]);
   });
 
   it("finds its reference in a test: none of them is idle", () => {
-    const used = new Set([...tests, ...filesUnder("src/reference", ".ts").map(importsOf)].flat());
-    const idle = filesUnder("src/reference", ".ts").filter((path) => !used.has(path));
+    const references = filesUnder("src/reference", ".ts");
+    const used = new Set([
+      ...tests.flatMap(({ imports }) => imports),
+      ...references.flatMap(importsOf),
+    ]);
+    const idle = references.filter((path) => !used.has(path));
     expect(idle).toEqual([]);
   });
 });

@@ -1,9 +1,8 @@
 import { openProvider, whileWaiting, type GpuProvider } from "#gpu";
 import { DeviceError } from "../core/errors.ts";
-import { chooseTier, TIER_FEATURES } from "./capabilities.ts";
+import { chooseTier, isSoftware, TIER_FEATURES } from "./capabilities.ts";
 import type { Capabilities, Tier } from "./capabilities.ts";
-import { PipelineCache } from "./pipelines.ts";
-import { isSoftware } from "./software.ts";
+import { PipelineCache, type PipelineCounters } from "./pipelines.ts";
 import { Pacer } from "./pacer.ts";
 
 /** How to open a device. */
@@ -17,11 +16,9 @@ export interface DeviceOptions {
 }
 
 /** Exact counts of what was made and sent since the device was opened. */
-export interface Counters {
+export interface Counters extends PipelineCounters {
   buffers: number;
   bufferBytes: number;
-  bindGroups: number;
-  pipelines: number;
   dispatches: number;
   submits: number;
   readBacks: number;
@@ -146,7 +143,7 @@ export class Device {
       workgroupBytes: raw.limits.maxComputeWorkgroupStorageSize,
       invocations: raw.limits.maxComputeInvocationsPerWorkgroup,
     };
-    this.pipelines = new PipelineCache(this);
+    this.pipelines = new PipelineCache(raw, tier, this.counters);
     this.pacer = new Pacer(this.capabilities.software ? 2e6 : 1e9);
     raw.addEventListener("uncapturederror", (event) => {
       event.preventDefault();

@@ -2,7 +2,6 @@ import { DeviceError } from "../core/errors.ts";
 import type { GpuProvider, ProviderFlags } from "./provider.ts";
 
 export type { GpuProvider, ProviderFlags } from "./provider.ts";
-export { isSoftware } from "./software.ts";
 
 /**
  * What Dawn is asked for: experimental features such as subgroup matrices, f16 on NVIDIA (which

@@ -1,5 +1,5 @@
 import { DeviceError } from "../core/errors.ts";
-import type { Device } from "./device.ts";
+import type { Tier } from "./capabilities.ts";
 import { kernelConsts, paramsBytes, type Kernel } from "./kernel.ts";
 import { buildShader, locateLine, specialisationKey, type Specialisation } from "./shader.ts";
 
@@ -18,14 +18,25 @@ export interface Binding {
   size?: number;
 }
 
+/** Counts of what a pipeline cache has made. */
+export interface PipelineCounters {
+  pipelines: number;
+  bindGroups: number;
+}
+
 /** Compiles each (kernel, specialisation) once per device. */
 export class PipelineCache {
-  readonly #device: Device;
+  readonly #raw: GPUDevice;
+  readonly #tier: Tier;
+  readonly #counters: PipelineCounters;
   readonly #pipelines = new Map<string, Promise<Pipeline>>();
   readonly #layouts = new Map<string, GPUBindGroupLayout>();
 
-  constructor(device: Device) {
-    this.#device = device;
+  /** @param counters counted up with every pipeline and bind group. */
+  constructor(raw: GPUDevice, tier: Tier, counters: PipelineCounters) {
+    this.#raw = raw;
+    this.#tier = tier;
+    this.#counters = counters;
   }
 
   /**
@@ -57,8 +68,8 @@ export class PipelineCache {
       binding: names.length,
       resource: { buffer: arena, offset: 0, size: paramsBytes(pipeline.kernel) },
     });
-    this.#device.counters.bindGroups++;
-    return this.#device.raw.createBindGroup({
+    this.#counters.bindGroups++;
+    return this.#raw.createBindGroup({
       label: pipeline.kernel.name,
       layout: pipeline.layout,
       entries,
@@ -80,15 +91,15 @@ export class PipelineCache {
         visibility: 4,
         buffer: { type: "uniform", hasDynamicOffset: true, minBindingSize: paramsBytes(kernel) },
       });
-      layout = this.#device.raw.createBindGroupLayout({ label: key, entries });
+      layout = this.#raw.createBindGroupLayout({ label: key, entries });
       this.#layouts.set(key, layout);
     }
     return layout;
   }
 
   async #compile(kernel: Kernel, specialisation: Specialisation, key: string): Promise<Pipeline> {
-    const { raw, capabilities, counters } = this.#device;
-    const code = await buildShader(kernel.shader, capabilities.tier, specialisation);
+    const raw = this.#raw;
+    const code = await buildShader(kernel.shader, this.#tier, specialisation);
     // A shader that fails is this call's error; without the scope it would also end the device.
     raw.pushErrorScope("validation");
     const module = raw.createShaderModule({ label: key, code });
@@ -100,7 +111,7 @@ export class PipelineCache {
         layout: raw.createPipelineLayout({ bindGroupLayouts: [layout] }),
         compute: { module, entryPoint: "main" },
       });
-      counters.pipelines++;
+      this.#counters.pipelines++;
       return { kernel, consts: kernelConsts(kernel, specialisation.consts), raw: pipeline, layout };
     } catch (cause) {
       const { messages } = await module.getCompilationInfo();

@@ -2,7 +2,6 @@ import { DeviceError } from "../core/errors.ts";
 import type { GpuProvider, ProviderFlags } from "./provider.ts";
 
 export type { GpuProvider, ProviderFlags } from "./provider.ts";
-export { isSoftware } from "./software.ts";
 
 /**
  * Opens WebGPU as this browser offers it.

@@ -3,7 +3,7 @@ import type { Device } from "../gpu/device.ts";
 import { writeParams, type Grid } from "../gpu/kernel.ts";
 import type { Pipeline } from "../gpu/pipelines.ts";
 import { capacityRows, chunksOf, rowBytesOf, type Capacity } from "./chunks.ts";
-import { tunablesFor } from "../kernels/tunables.ts";
+import { tunablesFor } from "../kernels/choose.ts";
 import { evaluate, type Environment } from "./extent.ts";
 import {
   rootOf,

@@ -1,7 +1,7 @@
 import { DataError } from "../core/errors.ts";
 import { Plan } from "../graph/plan.ts";
 import { GrowingPlan } from "../graph/growing-plan.ts";
-import { sampleParams } from "../kernels/sample-draw.ts";
+import { sampleParams } from "../kernels/sample.ts";
 import {
   decodeGraph,
   DecodeBuffers,

@@ -3,7 +3,7 @@ import { adamw, clipCoefficient } from "../graph/ops/optimizer.ts";
 import { Plan } from "../graph/plan.ts";
 import { Storage, type Parameter } from "../graph/storage.ts";
 import type { Device } from "../gpu/device.ts";
-import { adamwParams } from "../kernels/adamw.ts";
+import { adamwParams } from "../kernels/optimizer.ts";
 
 /** AdamW's settings, under TRL's names. */
 export interface AdamWSettings {

@@ -5,10 +5,12 @@
  */
 import { openDevice, type Device } from "../../src/gpu/device.ts";
 import { paramsBytes, writeParams, type Kernel } from "../../src/gpu/kernel.ts";
-import { attentionBackwardKvKernel } from "../../src/kernels/attention-backward-kv.ts";
-import { attentionBackwardQKernel } from "../../src/kernels/attention-backward-q.ts";
-import { attentionDeltaKernel } from "../../src/kernels/attention-delta.ts";
-import { attentionKernel } from "../../src/kernels/attention.ts";
+import {
+  attentionBackwardKvKernel,
+  attentionBackwardQKernel,
+  attentionDeltaKernel,
+  attentionKernel,
+} from "../../src/kernels/attention.ts";
 import { packTables, type Packed } from "../helpers/prompt-trees.ts";
 import { randomF32 } from "../helpers/random-data.ts";
 

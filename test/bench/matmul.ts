@@ -5,8 +5,9 @@
  * submits of at least 100 dispatches, and on a processor GFLOP per second of processor time too,
  * which other work on the machine disturbs less (a pending promise adds up to one core to it).
  */
-import { colSumKernel } from "../../src/kernels/col-sum.ts";
-import { chooseMatmul, splitRows, type MatmulLayout } from "../../src/kernels/matmul-tiles.ts";
+import { colSumKernel } from "../../src/kernels/rows.ts";
+import { splitRows } from "../../src/kernels/matmul.ts";
+import { chooseMatmul, type MatmulLayout } from "../../src/kernels/choose.ts";
 import { TIERS, type Tier } from "../../src/gpu/capabilities.ts";
 import { BUFFER_USAGE, openDevice, type Device } from "../../src/gpu/device.ts";
 import { kernelConsts, paramsBytes, writeParams, type Kernel } from "../../src/gpu/kernel.ts";

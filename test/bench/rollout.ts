@@ -5,12 +5,10 @@
  */
 import { openDevice, type Device } from "../../src/gpu/device.ts";
 import { paramsBytes, writeParams, type Kernel } from "../../src/gpu/kernel.ts";
-import { adamwKernel, adamwParams } from "../../src/kernels/adamw.ts";
-import { attentionTile } from "../../src/kernels/attention-tiles.ts";
-import { logitBackwardKernel } from "../../src/kernels/logit-backward.ts";
-import { logitStatsKernel } from "../../src/kernels/logit-stats.ts";
-import { sampleDrawKernel, sampleParams } from "../../src/kernels/sample-draw.ts";
-import { sampleScoresKernel } from "../../src/kernels/sample-scores.ts";
+import { adamwKernel, adamwParams } from "../../src/kernels/optimizer.ts";
+import { attentionTile } from "../../src/kernels/choose.ts";
+import { logitBackwardKernel, logitStatsKernel } from "../../src/kernels/logits.ts";
+import { sampleDrawKernel, sampleParams, sampleScoresKernel } from "../../src/kernels/sample.ts";
 import { randomF32 } from "../helpers/random-data.ts";
 
 type Consts = Record<string, number | boolean>;

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-
+import { isSoftware } from "../../src/gpu/capabilities.ts";
 import * as node from "../../src/gpu/node.ts";
 import * as web from "../../src/gpu/web.ts";
 
@@ -13,7 +13,7 @@ describe("isSoftware", () => {
     [{ vendor: "intel", description: "Intel(R) UHD Graphics 770 (Warpaint)" }, false],
     [{}, false],
   ])("%o: %s", (info, expected) => {
-    expect(node.isSoftware(info)).toBe(expected);
+    expect(isSoftware(info)).toBe(expected);
   });
 });
 

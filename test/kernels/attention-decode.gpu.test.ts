@@ -1,9 +1,11 @@
 import { describe, it } from "vitest";
-import { attentionDecodeKernel } from "../../src/kernels/attention-decode.ts";
-import { attentionDecodeWideKernel } from "../../src/kernels/attention-decode-wide.ts";
-import { attentionTile, type AttentionTile } from "../../src/kernels/attention-tiles.ts";
-import { attentionKernel } from "../../src/kernels/attention.ts";
-import { kvAppendKernel } from "../../src/kernels/kv-append.ts";
+import {
+  attentionDecodeKernel,
+  attentionDecodeWideKernel,
+  attentionKernel,
+  kvAppendKernel,
+} from "../../src/kernels/attention.ts";
+import { attentionTile, type AttentionTile } from "../../src/kernels/choose.ts";
 import { attentionDecode } from "../../src/reference/attention-decode.ts";
 import { f64, periodicF32, zeros } from "../helpers/cases.ts";
 import { checkKernel, compare, runKernel } from "../helpers/check-kernel.ts";

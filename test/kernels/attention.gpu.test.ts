@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { attentionBackwardKvKernel } from "../../src/kernels/attention-backward-kv.ts";
-import { attentionBackwardQKernel } from "../../src/kernels/attention-backward-q.ts";
-import { attentionDeltaKernel } from "../../src/kernels/attention-delta.ts";
-import { attentionTile, type AttentionTile } from "../../src/kernels/attention-tiles.ts";
-import { attentionKernel } from "../../src/kernels/attention.ts";
+import {
+  attentionBackwardKvKernel,
+  attentionBackwardQKernel,
+  attentionDeltaKernel,
+  attentionKernel,
+} from "../../src/kernels/attention.ts";
+import { attentionTile, type AttentionTile } from "../../src/kernels/choose.ts";
 import { attention, attentionBackward, type AttentionCase } from "../../src/reference/attention.ts";
 import { f64, periodicF32, zeros } from "../helpers/cases.ts";
 import { checkKernel, compare, differences, runKernel } from "../helpers/check-kernel.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { colSumKernel } from "../../src/kernels/col-sum.ts";
+import { colSumKernel } from "../../src/kernels/rows.ts";
 import { colSum } from "../../src/reference/col-sum.ts";
 import { combinations, f64, fuzz, periodicF32, zeros } from "../helpers/cases.ts";
 import { checkKernel, compare, runKernel } from "../helpers/check-kernel.ts";

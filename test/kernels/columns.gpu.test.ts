@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { copyColumnsKernel } from "../../src/kernels/copy-columns.ts";
+import { copyColumnsKernel } from "../../src/kernels/rows.ts";
 import { copyColumns } from "../../src/reference/columns.ts";
 import { combinations, f64, fuzz, periodicF32 } from "../helpers/cases.ts";
 import { checkKernel } from "../helpers/check-kernel.ts";

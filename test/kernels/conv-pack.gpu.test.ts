@@ -1,6 +1,5 @@
 import { describe, it } from "vitest";
-import { convPackBackwardKernel } from "../../src/kernels/conv-pack-backward.ts";
-import { convPackKernel } from "../../src/kernels/conv-pack.ts";
+import { convPackBackwardKernel, convPackKernel } from "../../src/kernels/conv.ts";
 import { convPack, convPackBackward, invertConvIndex } from "../../src/reference/conv-pack.ts";
 import { NO_ROW } from "../../src/reference/rows.ts";
 import { combinations, f64, fuzz, periodicF32, zeros } from "../helpers/cases.ts";

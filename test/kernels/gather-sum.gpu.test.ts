@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { gatherSumKernel } from "../../src/kernels/gather-sum.ts";
+import { gatherSumKernel } from "../../src/kernels/rows.ts";
 import { gatherSum } from "../../src/reference/gather-sum.ts";
 import { checkKernel, differences, runKernel } from "../helpers/check-kernel.ts";
 import { useDevice } from "../helpers/device.ts";

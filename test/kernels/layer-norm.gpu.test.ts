@@ -1,6 +1,5 @@
 import { describe, it } from "vitest";
-import { layerNormBackwardKernel } from "../../src/kernels/layer-norm-backward.ts";
-import { layerNormKernel } from "../../src/kernels/layer-norm.ts";
+import { layerNormBackwardKernel, layerNormKernel } from "../../src/kernels/norm.ts";
 import { layerNorm, layerNormBackward } from "../../src/reference/layer-norm.ts";
 import { normWeightGrad } from "../../src/reference/norm-weight-grad.ts";
 import { combinations, f64, fuzz, periodicF32, zeros } from "../helpers/cases.ts";

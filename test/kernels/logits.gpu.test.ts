@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { logitBackwardKernel } from "../../src/kernels/logit-backward.ts";
-import { logitFinishKernel } from "../../src/kernels/logit-finish.ts";
-import { logitStatsKernel } from "../../src/kernels/logit-stats.ts";
+import {
+  logitBackwardKernel,
+  logitFinishKernel,
+  logitStatsKernel,
+} from "../../src/kernels/logits.ts";
 import { logitBackward, logitStats } from "../../src/reference/logit-stats.ts";
 import { combinations, f64, fuzz, periodicF32, zeros } from "../helpers/cases.ts";
 import { checkKernel, compare, differences, runKernel } from "../helpers/check-kernel.ts";

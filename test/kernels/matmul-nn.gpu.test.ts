@@ -1,7 +1,6 @@
 import { describe, it } from "vitest";
 import type { Kernel } from "../../src/gpu/kernel.ts";
-import { matmulNnTiledKernel } from "../../src/kernels/matmul-nn-tiled.ts";
-import { matmulNnKernel } from "../../src/kernels/matmul-nn.ts";
+import { matmulNnKernel, matmulNnTiledKernel } from "../../src/kernels/matmul.ts";
 import { matmulNn } from "../../src/reference/matmul.ts";
 import { combinations, f64, periodicF32 } from "../helpers/cases.ts";
 import { checkKernel } from "../helpers/check-kernel.ts";

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Kernel } from "../../src/gpu/kernel.ts";
-import { matmulNtTiledKernel } from "../../src/kernels/matmul-nt-tiled.ts";
-import { matmulNtKernel } from "../../src/kernels/matmul-nt.ts";
-import { matmulSkinnyKernel } from "../../src/kernels/matmul-skinny.ts";
+import {
+  matmulNtKernel,
+  matmulNtTiledKernel,
+  matmulSkinnyKernel,
+} from "../../src/kernels/matmul.ts";
 import { matmulNn, matmulNt, matmulTn } from "../../src/reference/matmul.ts";
 import { combinations, f64, fuzz, periodicF32 } from "../helpers/cases.ts";
 import { checkKernel, compare, differences } from "../helpers/check-kernel.ts";

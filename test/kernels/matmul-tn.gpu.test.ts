@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { Kernel } from "../../src/gpu/kernel.ts";
-import { colSumKernel } from "../../src/kernels/col-sum.ts";
-import { splitRows } from "../../src/kernels/matmul-tiles.ts";
-import { matmulTnTiledKernel } from "../../src/kernels/matmul-tn-tiled.ts";
-import { matmulTnKernel } from "../../src/kernels/matmul-tn.ts";
+import { colSumKernel } from "../../src/kernels/rows.ts";
+import { splitRows } from "../../src/kernels/matmul.ts";
+import { matmulTnKernel, matmulTnTiledKernel } from "../../src/kernels/matmul.ts";
 import { matmulTn } from "../../src/reference/matmul.ts";
 import { combinations, f64, periodicF32, zeros } from "../helpers/cases.ts";
 import { checkKernel, compare, runKernel } from "../helpers/check-kernel.ts";

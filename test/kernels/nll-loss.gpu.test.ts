@@ -1,5 +1,5 @@
 import { describe, it } from "vitest";
-import { nllLossKernel } from "../../src/kernels/nll-loss.ts";
+import { nllLossKernel } from "../../src/kernels/logits.ts";
 import { nllLoss } from "../../src/reference/nll-loss.ts";
 import { f64, periodicF32, zeros } from "../helpers/cases.ts";
 import { checkKernel, compare, differences } from "../helpers/check-kernel.ts";

@@ -1,8 +1,11 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { adamwKernel, adamwParams } from "../../src/kernels/adamw.ts";
-import { clipCoefficientKernel } from "../../src/kernels/clip-coefficient.ts";
-import { gradNormKernel } from "../../src/kernels/grad-norm.ts";
+import {
+  adamwKernel,
+  adamwParams,
+  clipCoefficientKernel,
+  gradNormKernel,
+} from "../../src/kernels/optimizer.ts";
 import { adamw, clipCoefficient } from "../../src/reference/adamw.ts";
 import { combinations, f64, periodicF32, zeros } from "../helpers/cases.ts";
 import { checkKernel, compare, runKernel } from "../helpers/check-kernel.ts";

@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { addKernel } from "../../src/kernels/add.ts";
-import { geluBackwardKernel } from "../../src/kernels/gelu-backward.ts";
-import { geluKernel } from "../../src/kernels/gelu.ts";
-import { swigluBackwardKernel } from "../../src/kernels/swiglu-backward.ts";
-import { swigluKernel } from "../../src/kernels/swiglu.ts";
+import {
+  addKernel,
+  geluBackwardKernel,
+  geluKernel,
+  swigluBackwardKernel,
+  swigluKernel,
+} from "../../src/kernels/pointwise.ts";
 import { erf, gelu, geluBackward } from "../../src/reference/gelu.ts";
 import { swiglu, swigluBackward } from "../../src/reference/swiglu.ts";
 import { combinations, f64, fuzz, OVERFLOW, periodicF32, zeros } from "../helpers/cases.ts";

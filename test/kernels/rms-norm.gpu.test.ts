@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { normWeightGradKernel } from "../../src/kernels/norm-weight-grad.ts";
-import { rmsNormBackwardKernel } from "../../src/kernels/rms-norm-backward.ts";
-import { rmsNormKernel } from "../../src/kernels/rms-norm.ts";
+import {
+  normWeightGradKernel,
+  rmsNormBackwardKernel,
+  rmsNormKernel,
+} from "../../src/kernels/norm.ts";
 import { normWeightGrad } from "../../src/reference/norm-weight-grad.ts";
 import { rmsNorm, rmsNormBackward } from "../../src/reference/rms-norm.ts";
 import { combinations, f64, fuzz, periodicF32, zeros } from "../helpers/cases.ts";

@@ -1,6 +1,5 @@
 import { describe, it } from "vitest";
-import { ropeDecodeKernel } from "../../src/kernels/rope-decode.ts";
-import { ropeKernel } from "../../src/kernels/rope.ts";
+import { ropeDecodeKernel, ropeKernel } from "../../src/kernels/attention.ts";
 import { rope } from "../../src/reference/rope.ts";
 import { combinations, f64, fuzz, periodicF32, zeros } from "../helpers/cases.ts";
 import { checkKernel, compare, differences } from "../helpers/check-kernel.ts";

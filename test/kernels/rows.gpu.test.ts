@@ -1,8 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { addRowsKernel } from "../../src/kernels/add-rows.ts";
-import { bucketSumKernel } from "../../src/kernels/bucket-sum.ts";
-import { gatherRowsKernel } from "../../src/kernels/gather-rows.ts";
-import { poolRowsKernel } from "../../src/kernels/pool-rows.ts";
+import { addRowsKernel, bucketSumKernel, gatherRowsKernel } from "../../src/kernels/rows.ts";
+import { poolRowsKernel } from "../../src/kernels/conv.ts";
 import {
   addRows,
   embeddingBackward,

@@ -1,15 +1,14 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { advanceKernel } from "../../src/kernels/advance.ts";
-import { sampleCommitKernel } from "../../src/kernels/sample-commit.ts";
-import { logitFinishKernel } from "../../src/kernels/logit-finish.ts";
-import { logitStatsKernel } from "../../src/kernels/logit-stats.ts";
 import {
+  advanceKernel,
+  sampleCommitKernel,
   sampleDrawKernel,
-  sampleParams,
   type SampleOptions,
-} from "../../src/kernels/sample-draw.ts";
-import { sampleScoresKernel } from "../../src/kernels/sample-scores.ts";
+  sampleParams,
+  sampleScoresKernel,
+} from "../../src/kernels/sample.ts";
+import { logitFinishKernel, logitStatsKernel } from "../../src/kernels/logits.ts";
 import { logitStats } from "../../src/reference/logit-stats.ts";
 import { sampleScores, sampleToken } from "../../src/reference/sampler.ts";
 import { f64, zeros } from "../helpers/cases.ts";

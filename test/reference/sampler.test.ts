@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { sampleParams, type SampleOptions } from "../../src/kernels/sample-draw.ts";
+import { type SampleOptions, sampleParams } from "../../src/kernels/sample.ts";
 import { fixedExp } from "../../src/reference/fixed-exp.ts";
 import { sampleScores, sampleSupport } from "../../src/reference/sampler.ts";
 import { randomF32 } from "../helpers/random-data.ts";

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-import { isSoftware } from "../../gpu/software.ts";
+import { isSoftware } from "../../gpu/capabilities.ts";
 
 /** What a program printed and how it ended. */
 export interface Finished {

@@ -1,7 +1,9 @@
-import { geluBackwardKernel } from "../../kernels/gelu-backward.ts";
-import { geluKernel } from "../../kernels/gelu.ts";
-import { swigluBackwardKernel } from "../../kernels/swiglu-backward.ts";
-import { swigluKernel } from "../../kernels/swiglu.ts";
+import {
+  geluBackwardKernel,
+  geluKernel,
+  swigluBackwardKernel,
+  swigluKernel,
+} from "../../kernels/pointwise.ts";
 import type { Graph, Op, Tensor } from "../graph.ts";
 import { lowerElementwise } from "./rowwise.ts";
 

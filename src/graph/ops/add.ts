@@ -1,5 +1,5 @@
 import { ShapeError } from "../../core/errors.ts";
-import { addKernel } from "../../kernels/add.ts";
+import { addKernel } from "../../kernels/pointwise.ts";
 import type { Graph, Op, Tensor } from "../graph.ts";
 import { lowerElementwise } from "./rowwise.ts";
 

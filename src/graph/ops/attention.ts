@@ -1,8 +1,10 @@
-import { attentionBackwardKvKernel } from "../../kernels/attention-backward-kv.ts";
-import { attentionBackwardQKernel } from "../../kernels/attention-backward-q.ts";
-import { attentionDeltaKernel } from "../../kernels/attention-delta.ts";
-import { attentionTile } from "../../kernels/attention-tiles.ts";
-import { attentionKernel } from "../../kernels/attention.ts";
+import {
+  attentionBackwardKvKernel,
+  attentionBackwardQKernel,
+  attentionDeltaKernel,
+  attentionKernel,
+} from "../../kernels/attention.ts";
+import { attentionTile } from "../../kernels/choose.ts";
 import { evaluate, type Environment } from "../extent.ts";
 import type { Graph, Lowering, Op, Tensor } from "../graph.ts";
 import { at } from "./rowwise.ts";

@@ -1,5 +1,5 @@
 import { assert } from "../../core/errors.ts";
-import { copyColumnsKernel } from "../../kernels/copy-columns.ts";
+import { copyColumnsKernel } from "../../kernels/rows.ts";
 import type { Chunk, Graph, Lowering, Op, Tensor } from "../graph.ts";
 import { at } from "./rowwise.ts";
 

@@ -1,6 +1,6 @@
-import { advanceKernel } from "../../kernels/advance.ts";
-import { attentionTile } from "../../kernels/attention-tiles.ts";
-import { kvAppendKernel } from "../../kernels/kv-append.ts";
+import { advanceKernel } from "../../kernels/sample.ts";
+import { attentionTile } from "../../kernels/choose.ts";
+import { kvAppendKernel } from "../../kernels/attention.ts";
 import { ShapeError } from "../../core/errors.ts";
 import type { Graph, Lowering, Op, Tensor } from "../graph.ts";
 import type { Value } from "../extent.ts";

@@ -1,7 +1,5 @@
 import { assert } from "../../core/errors.ts";
-import { logitBackwardKernel } from "../../kernels/logit-backward.ts";
-import { logitFinishKernel } from "../../kernels/logit-finish.ts";
-import { logitStatsKernel } from "../../kernels/logit-stats.ts";
+import { logitBackwardKernel, logitFinishKernel, logitStatsKernel } from "../../kernels/logits.ts";
 import { evaluate, type Environment, type Value } from "../extent.ts";
 import { matmul } from "./matmul.ts";
 import type { Chunk, ChunkBinding, Graph, Lowering, Op, Tensor } from "../graph.ts";

@@ -1,6 +1,6 @@
 import { ShapeError } from "../../core/errors.ts";
-import { colSumKernel } from "../../kernels/col-sum.ts";
-import { splitRows } from "../../kernels/matmul-tiles.ts";
+import { colSumKernel } from "../../kernels/rows.ts";
+import { splitRows } from "../../kernels/matmul.ts";
 import { evaluate, type Environment, type Value } from "../extent.ts";
 import type { Chunk, Graph, Op, Tensor } from "../graph.ts";
 import { matmul } from "./matmul.ts";

@@ -1,4 +1,4 @@
-import { nllLossKernel } from "../../kernels/nll-loss.ts";
+import { nllLossKernel } from "../../kernels/logits.ts";
 import type { Graph, Op, Tensor } from "../graph.ts";
 import { at } from "./rowwise.ts";
 

@@ -1,5 +1,5 @@
 import type { Kernel } from "../../gpu/kernel.ts";
-import { chooseMatmul, type MatmulLayout } from "../../kernels/matmul-tiles.ts";
+import { chooseMatmul, type MatmulLayout } from "../../kernels/choose.ts";
 import type { Lowering } from "../graph.ts";
 
 /**

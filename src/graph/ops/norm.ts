@@ -1,9 +1,11 @@
-import { colSumKernel } from "../../kernels/col-sum.ts";
-import { layerNormBackwardKernel } from "../../kernels/layer-norm-backward.ts";
-import { layerNormKernel } from "../../kernels/layer-norm.ts";
-import { normWeightGradKernel } from "../../kernels/norm-weight-grad.ts";
-import { rmsNormBackwardKernel } from "../../kernels/rms-norm-backward.ts";
-import { rmsNormKernel } from "../../kernels/rms-norm.ts";
+import { colSumKernel } from "../../kernels/rows.ts";
+import {
+  layerNormBackwardKernel,
+  layerNormKernel,
+  normWeightGradKernel,
+  rmsNormBackwardKernel,
+  rmsNormKernel,
+} from "../../kernels/norm.ts";
 import type { Kernel } from "../../gpu/kernel.ts";
 import type { Graph, Op, Tape, Tensor } from "../graph.ts";
 import { accumulateColumns, partCount, PARTS, rowsPerPart } from "./reduce.ts";

@@ -1,6 +1,4 @@
-import { adamwKernel } from "../../kernels/adamw.ts";
-import { clipCoefficientKernel } from "../../kernels/clip-coefficient.ts";
-import { gradNormKernel } from "../../kernels/grad-norm.ts";
+import { adamwKernel, clipCoefficientKernel, gradNormKernel } from "../../kernels/optimizer.ts";
 import { scalar } from "../extent.ts";
 import type { Graph, Op, Tensor } from "../graph.ts";
 import { at } from "./rowwise.ts";

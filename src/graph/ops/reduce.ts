@@ -1,4 +1,4 @@
-import { colSumKernel } from "../../kernels/col-sum.ts";
+import { colSumKernel } from "../../kernels/rows.ts";
 import { evaluate, type Value } from "../extent.ts";
 import type { Graph, Op, Tensor } from "../graph.ts";
 import { at } from "./rowwise.ts";

@@ -1,5 +1,4 @@
-import { ropeDecodeKernel } from "../../kernels/rope-decode.ts";
-import { ropeKernel } from "../../kernels/rope.ts";
+import { ropeDecodeKernel, ropeKernel } from "../../kernels/attention.ts";
 import type { Graph, Op, Tensor } from "../graph.ts";
 import { at } from "./rowwise.ts";
 

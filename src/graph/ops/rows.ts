@@ -1,11 +1,11 @@
 import { assert, ShapeError } from "../../core/errors.ts";
-import { addRowsKernel } from "../../kernels/add-rows.ts";
-import { bucketSumKernel } from "../../kernels/bucket-sum.ts";
-import { convPackBackwardKernel } from "../../kernels/conv-pack-backward.ts";
-import { convPackKernel } from "../../kernels/conv-pack.ts";
-import { gatherRowsKernel } from "../../kernels/gather-rows.ts";
-import { gatherSumKernel } from "../../kernels/gather-sum.ts";
-import { poolRowsKernel } from "../../kernels/pool-rows.ts";
+import {
+  addRowsKernel,
+  bucketSumKernel,
+  gatherRowsKernel,
+  gatherSumKernel,
+} from "../../kernels/rows.ts";
+import { convPackBackwardKernel, convPackKernel, poolRowsKernel } from "../../kernels/conv.ts";
 import type { Dim, Value } from "../extent.ts";
 import type { Graph, Lowering, Op, Tensor } from "../graph.ts";
 import { at } from "./rowwise.ts";

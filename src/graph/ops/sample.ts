@@ -1,6 +1,4 @@
-import { sampleCommitKernel } from "../../kernels/sample-commit.ts";
-import { sampleDrawKernel } from "../../kernels/sample-draw.ts";
-import { sampleScoresKernel } from "../../kernels/sample-scores.ts";
+import { sampleCommitKernel, sampleDrawKernel, sampleScoresKernel } from "../../kernels/sample.ts";
 import { scalar } from "../extent.ts";
 import type { Graph, Op, Tensor } from "../graph.ts";
 import { wholeRows } from "./decode.ts";

@@ -1,5 +1,38 @@
 import { defineKernel, grid1d } from "../gpu/kernel.ts";
 
+/**
+ * First kernel of the sampler: statistics of the full softmax, and the scores to sample from.
+ *
+ * logits, scores: [rows, vocab]; info: u32 [rows, 4] = (sample id, completion, draw, flags; flag 1 =
+ * greedy); bans: u32 [ceil(vocab / 32)] bits; presence: u32 [rows, ceil(vocab / 32)] bits of the
+ * prompt's and completion's tokens; done: u32 [rows]; stats: [rows, 8] for `sampleDrawKernel`.
+ * The numbers among the parameters come from `sampleParams`.
+ */
+export const sampleScoresKernel = defineKernel({
+  name: "sample-scores",
+  shader: new URL("../../shaders/sample-scores.wgsl", import.meta.url),
+  buffers: {
+    logits: "read",
+    info: "read",
+    bans: "read",
+    presence: "read",
+    done: "read",
+    scores: "write",
+    stats: "write",
+  },
+  params: {
+    rows: "u32",
+    vocab: "u32",
+    invTemperature: "f32",
+    positiveFactor: "f32",
+    negativeFactor: "f32",
+    greedyPenalty: "f32",
+    greedyInverse: "f32",
+  },
+  tunables: { WG: [64, 8, 256] },
+  grid: ({ rows }) => grid1d(rows),
+});
+
 /** How tokens are chosen; the same words as in transformers' `GenerationConfig`. */
 export interface SampleOptions {
   /** Above 0; rows whose info flag says greedy do not use it. */
@@ -74,4 +107,40 @@ export const sampleDrawKernel = defineKernel({
   },
   tunables: { WG: [64, 8, 256] },
   grid: ({ rows }) => grid1d(rows),
+});
+
+/**
+ * Third kernel of the sampler: records each row's choice at the current step.
+ *
+ * choice: u32 [rows, 8] of `sampleDrawKernel`; state: u32, [0] = step; eos: u32 [eosCount];
+ * presence: u32 [rows, ceil(vocab / 32)] bits, the token's is set; done: u32 [rows] = 0 running,
+ * 1 ended, 2 all tokens banned, 3 logits NaN or +inf; lengths: u32 [rows], tokens with the end;
+ * tokens: u32 [rows, capacity]; logps: [rows, capacity, 4] = (log p of the full softmax at the
+ * temperature, log p of the distribution sampled from, entropy, banned mass).
+ */
+export const sampleCommitKernel = defineKernel({
+  name: "sample-commit",
+  shader: new URL("../../shaders/sample-commit.wgsl", import.meta.url),
+  buffers: {
+    choice: "read",
+    state: "read",
+    eos: "read",
+    presence: "update",
+    done: "update",
+    lengths: "update",
+    tokens: "update",
+    logps: "update",
+  },
+  params: { rows: "u32", vocab: "u32", capacity: "u32", eosCount: "u32" },
+  tunables: { WG: [64] },
+  grid: ({ rows }, consts) => grid1d(Math.ceil(rows / Number(consts["WG"]))),
+});
+
+/** Moves the decode state one step on: state[0] += 1. Parameter `unused` is 0. */
+export const advanceKernel = defineKernel({
+  name: "advance",
+  shader: new URL("../../shaders/advance.wgsl", import.meta.url),
+  buffers: { state: "update" },
+  params: { unused: "u32" },
+  grid: () => [1, 1, 1],
 });

@@ -1,5 +1,34 @@
+/// <reference types="vite/client" />
 import { describe, expect, it } from "vitest";
-import { chooseMatmul, splitRows, type MatmulLayout } from "../../src/kernels/matmul-tiles.ts";
+import type { Kernel } from "../../src/gpu/kernel.ts";
+import { chooseMatmul, tunablesFor, TUNED, type MatmulLayout } from "../../src/kernels/choose.ts";
+import { splitRows } from "../../src/kernels/matmul.ts";
+
+const modules = import.meta.glob<Record<string, unknown>>("../../src/kernels/*.ts", {
+  eager: true,
+});
+const kernels = Object.values(modules)
+  .flatMap((module) => Object.values(module))
+  .filter(
+    (value): value is Kernel => typeof value === "object" && value !== null && "shader" in value,
+  );
+
+describe("the table of tunables", () => {
+  it("names kernels that exist", () => {
+    const names = kernels.map((kernel) => kernel.name);
+    for (const name of TUNED) expect(names).toContain(name);
+  });
+
+  it("selects only values that the kernel lists and the tests cover", () => {
+    for (const kernel of kernels) {
+      for (const software of [true, false]) {
+        for (const [name, value] of Object.entries(tunablesFor(kernel, software))) {
+          expect(kernel.tunables[name], `${kernel.name}.${name}`).toContain(value);
+        }
+      }
+    }
+  });
+});
 
 const LAYOUTS: MatmulLayout[] = ["nt", "nn", "tn"];
 const SIZES = [1, 2, 3, 7, 16, 17, 33, 48, 64, 192, 1176, 6000];
