@@ -17,14 +17,18 @@ export interface Completion {
 /** What rewards need to know of a row. */
 export interface RewardRow {
   readonly id: string;
-  /** The right answer: for a choice its letter. */
+  /** The right answer: for a choice the letter or the words of an option; empty without one. */
   readonly answer: string;
+  /** Place of the right option from 0, where the data set gives that instead of an `answer`. */
+  readonly answer_index?: number;
   /** The options of a choice, in the order of their letters. */
   readonly options?: readonly string[];
   /** The question without its options, which a judge is told. */
   readonly question?: string;
   /** What kind of answer is asked for, as data sets name it: "multiple choice", "numerical", ... */
   readonly problem_type?: string;
+  /** Every key of the row as its data set has it. */
+  readonly columns?: Readonly<Record<string, unknown>>;
 }
 
 /** A named judgement of a completion, at once: a pure function of the completion and its row. */
