@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Runs benchmarks by a configuration: node eval.js CONFIG [key=value ...]
+// Evaluates by a configuration: node eval.js CONFIG [key=value ...]
 import { launch } from "./src/cli/launch.js";
 
-await launch("eval");
+await launch(["eval", ...process.argv.slice(2)]);

@@ -2,4 +2,4 @@
 // Trains by a configuration: node train.js CONFIG [key=value ...]
 import { launch } from "./src/cli/launch.js";
 
-await launch("train");
+await launch(["train", ...process.argv.slice(2)]);

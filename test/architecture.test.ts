@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ROOT } from "../src/cli/driver/cache.ts";
+import { ROOT } from "../src/cli/package.ts";
 import { exportsOf, filesUnder, importsOf, lineCount, textOf } from "./helpers/source-tree.ts";
 
 /** What each folder of src/ may import directly; what those may import, it may import too. */

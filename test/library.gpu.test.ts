@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { ROOT } from "../src/cli/driver/cache.ts";
+import { ROOT } from "../src/cli/package.ts";
 import type { RunInput } from "../src/config/schema.ts";
 import { defineReward, evaluate, train } from "../src/index.ts";
 

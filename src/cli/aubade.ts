@@ -1,39 +1,41 @@
 import { Command } from "commander";
 import { ConfigError } from "../core/errors.ts";
-import { reportError, runCommand } from "./run-command.ts";
+import { type CommandModule, reportError, runCommand } from "./run-command.ts";
 import { parseCommandLine } from "./usage.ts";
 import { ownVersion } from "./versions.ts";
 
-/** One command of `aubade`. */
+/** A command of `aubade`. */
 export interface CommandEntry {
-  /** File in `commands/` without its ending; it exports `main(argv)`. */
-  file: string;
   summary: string;
-  /** False for a command that uses no GPU. */
-  adapter: boolean;
+  /** Imports the command's module. */
+  load: () => Promise<CommandModule>;
 }
 
-/** Every command by the word that the user types. */
+/** The commands by the word that the user types. */
 export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
   train: {
-    ...{ file: "train", adapter: true },
     summary: "train a model as a configuration says",
+    load: () => import("./commands/train.ts"),
   },
   eval: {
-    ...{ file: "eval", adapter: true },
     summary: "evaluate a model on held-out questions",
+    load: () => import("./commands/eval.ts"),
   },
   export: {
-    ...{ file: "export", adapter: false },
     summary: "write a trained model as a folder that transformers and peft load",
+    load: () => import("./commands/export.ts"),
   },
   dump: {
-    ...{ file: "dump", adapter: true },
     summary: "write a model's inputs, hidden states, logits and gradients to a file",
+    load: () => import("./commands/dump.ts"),
   },
   verify: {
-    ...{ file: "verify", adapter: true },
     summary: "print what a model computes of fixed prompts, and compare with transformers",
+    load: () => import("./commands/verify.ts"),
+  },
+  node: {
+    summary: "run a program of your own under a node that has a WebGPU adapter",
+    load: () => import("./commands/node.ts"),
   },
 };
 
@@ -43,12 +45,13 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
  * @returns the exit code: the command's own, 0 after help, 2 for a word that is no command.
  */
 export async function runAubade(argv: readonly string[]): Promise<number> {
-  const [word, ...rest] = argv;
+  const asks = argv[0] === "help" && argv[1] !== undefined;
+  const [word, ...rest] = asks ? [argv[1]!, "--help"] : argv;
   const entry = word !== undefined && Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
-  if (entry !== undefined) return runCommand(entry.file, rest, entry.adapter);
+  if (entry !== undefined) return runCommand(entry.load, rest);
   const program = new Command("aubade")
     .description("Trains audio-visual language models through WebGPU.")
-    .version(ownVersion())
+    .version(ownVersion(), "-v, --version")
     .addHelpText("after", "\nEach command explains itself: aubade COMMAND --help");
   for (const [name, { summary }] of Object.entries(COMMANDS)) {
     program.command(name).description(summary).helpOption(false).argument("[arguments...]");

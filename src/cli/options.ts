@@ -49,7 +49,7 @@ export function parseRunOptions(
     .option("--json", "print one JSON object at the end", false)
     .option("--print-config", "print the resolved configuration and stop", false)
     .option("--debug", "print the stack of errors", false)
-    .version(info.version)
+    .version(info.version, "-v, --version")
     .addHelpText("after", HELP);
   if (info.resumable)
     program.option("--resume", "continue from the newest whole checkpoint", false);

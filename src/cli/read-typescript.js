@@ -1,10 +1,6 @@
-/**
- * Teaches this process to import TypeScript where Node cannot strip types by itself
- * (below 22.18, or below 23.6) or will not (in an installed package).
- */
+/** Teaches this process to import TypeScript where Node cannot (below 22.18, or below 23.6). */
 export async function readTypeScript() {
-  const installed = import.meta.url.includes("/node_modules/");
-  if (process.features.typescript && !installed) return;
+  if (process.features.typescript) return;
   const { register } = await import("tsx/esm/api");
   register();
 }

@@ -1,36 +1,46 @@
 import { AubadeError, ConfigError } from "../core/errors.ts";
-import { ensureAdapter } from "./driver/adapter.ts";
 import { endWithParent, runInPlace } from "./child.ts";
-
-/** What each file of a command exports. */
-export interface CommandModule {
-  /** Does the command and returns its exit code. */
-  main(argv: string[]): Promise<number>;
-}
-
-/** Asks that print something and need no adapter. */
-const ASKS = ["-h", "--help", "-V", "--version"];
+import { ensureAdapter } from "./driver/adapter.ts";
 
 /**
- * Runs one command in a process that has an adapter: this one, or a child under the private driver.
+ * Does work that needs a WebGPU adapter and returns its exit code: in this process where it has
+ * one, else by running the whole command again in a child under the private driver.
  *
- * @param command the name of its file in `commands/`; `argv` what the user typed after it.
- * @param adapter false for a command that needs none.
+ * A command checks what the user typed before it asks for an adapter, so that a wrong word costs no
+ * download, and prints nothing before it.
+ */
+export type WithAdapter = (work: () => Promise<number>) => Promise<number>;
+
+/** For a process that has an adapter already. */
+export const inThisProcess: WithAdapter = (work) => work();
+
+/** The module of a command. */
+export interface CommandModule {
+  /** Does the command with what the user typed after its name and returns its exit code. */
+  main(argv: string[], withAdapter: WithAdapter): Promise<number>;
+}
+
+const withAdapter: WithAdapter = async (work) => {
+  const { here, node, env } = await ensureAdapter();
+  if (here) return await work();
+  const args = [...process.execArgv, ...process.argv.slice(1)];
+  return await runInPlace(node, args, { ...process.env, ...env });
+};
+
+/**
+ * Runs one command.
+ *
+ * @param load imports the module of the command.
  * @returns the exit code: the command's own, 2 for a wrong configuration, 1 for other errors.
  */
-export async function runCommand(command: string, argv: string[], adapter = true): Promise<number> {
+export async function runCommand(
+  load: () => Promise<CommandModule>,
+  argv: string[],
+): Promise<number> {
   endWithParent();
   try {
-    if (adapter && argv.length > 0 && !argv.some((word) => ASKS.includes(word))) {
-      const { here, node, env } = await ensureAdapter();
-      if (!here) {
-        const args = [...process.execArgv, ...process.argv.slice(1)];
-        return await runInPlace(node, args, { ...process.env, ...env });
-      }
-    }
-    const url = new URL(`./commands/${command}.ts`, import.meta.url);
-    const module = (await import(url.href)) as CommandModule;
-    return await module.main(argv);
+    const { main } = await load();
+    return await main(argv, withAdapter);
   } catch (error) {
     return reportError(error);
   }

@@ -1,18 +1,17 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import type { RunFacts } from "../run/folder.ts";
+import { ROOT } from "./package.ts";
 
-const root = new URL("../../", import.meta.url);
-
-function packageVersion(url: URL | string): string {
-  return (JSON.parse(readFileSync(url, "utf8")) as { version: string }).version;
+function packageVersion(path: string): string {
+  return (JSON.parse(readFileSync(path, "utf8")) as { version: string }).version;
 }
 
 /** The version of aubade. */
 export function ownVersion(): string {
-  return packageVersion(new URL("package.json", root));
+  return packageVersion(join(ROOT, "package.json"));
 }
 
 /** Versions of the programs whose numbers a run depends on, by name. */
@@ -30,9 +29,11 @@ export function programVersions(): Record<string, string> {
 
 /** The commit of the sources, where they are a git checkout; `+` marks changes that are not in it. */
 export function sourceCommit(): string | null {
+  // An installed package may lie in a checkout of somebody else.
+  if (!existsSync(join(ROOT, ".git"))) return null;
   const git = (...args: string[]): string =>
     execFileSync("git", args, {
-      cwd: fileURLToPath(root),
+      cwd: ROOT,
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
     }).trim();

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ROOT } from "../../src/cli/driver/cache.ts";
+import { ROOT } from "../../src/cli/package.ts";
 import { clipFileName } from "../../src/data/tiny/dataset.ts";
 import { prepareClips } from "../../src/data/tiny/node.ts";
 import { haveBrowser, openBrowser, serve } from "../helpers/browser.ts";

@@ -6,7 +6,7 @@ import type { Browser, Page } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { inlineShaders } from "../../scripts/build.ts";
-import { ROOT } from "../../src/cli/driver/cache.ts";
+import { ROOT } from "../../src/cli/package.ts";
 import { clipFileName } from "../../src/data/tiny/dataset.ts";
 import { prepareClips } from "../../src/data/tiny/node.ts";
 import { haveBrowser, openBrowser, serve } from "../helpers/browser.ts";

@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { COMMANDS, runAubade } from "../../src/cli/aubade.ts";
 
@@ -26,6 +29,39 @@ describe("aubade", () => {
     expect(await runAubade([name, "--help"])).toBe(0);
     expect(out).toMatch(/^Usage: /);
     expect(err).toBe("");
+  });
+
+  it.each([
+    ["help", "export"],
+    ["export", "--help"],
+  ])("explains a command: %s %s", async (...argv) => {
+    expect(await runAubade(argv)).toBe(0);
+    expect(out).toContain("--merge");
+  });
+
+  it.each(["-v", "--version"])("prints its version: %s", async (flag) => {
+    expect(await runAubade([flag])).toBe(0);
+    expect(out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it.each([
+    ["train", "configs/tiny.yaml", "--print-config"],
+    ["eval", "configs/tiny.yaml", "--print-config"],
+    ["train", "configs/tiny.yaml", "train.max_step=1"],
+    ["eval", "no-such.yaml"],
+    ["dump", "--model", "assets/tiny", "--out", "x"],
+    ["verify", "assets/tiny", "--against", "no-such.json"],
+  ])("%s %s %s asks for no adapter, and so fetches no driver", async (...argv) => {
+    const cache = mkdtempSync(join(tmpdir(), "aubade-no-driver-"));
+    vi.stubEnv("XDG_CACHE_HOME", cache);
+    try {
+      const code = await runAubade(argv);
+      expect(code).toBe(argv.includes("--print-config") ? 0 : argv[0] === "verify" ? 1 : 2);
+      expect(readdirSync(cache)).toEqual([]);
+    } finally {
+      vi.unstubAllEnvs();
+      rmSync(cache, { recursive: true });
+    }
   });
 
   it("ends with 2 for a word that is no command", async () => {

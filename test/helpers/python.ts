@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { ROOT } from "../../src/cli/driver/cache.ts";
+import { ROOT } from "../../src/cli/package.ts";
 
 const run = promisify(execFile);
 

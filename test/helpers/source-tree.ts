@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { join, posix } from "node:path";
 import ts from "typescript";
-import { ROOT } from "../../src/cli/driver/cache.ts";
+import { ROOT } from "../../src/cli/package.ts";
 
 const SKIPPED = new Set(["node_modules", "dist", "runs"]);
 

@@ -24,7 +24,7 @@ import { AubadeError, CheckpointError } from "../../src/core/errors.ts";
 import { placeBlob } from "../../src/io/hub/cache/node.ts";
 import { type HubOptions, type HubProgress, modelFolder } from "../../src/io/hub/node.ts";
 import * as web from "../../src/io/hub/web.ts";
-import { ROOT } from "../../src/cli/driver/cache.ts";
+import { ROOT } from "../../src/cli/package.ts";
 import { type Fault, type HubServer, etagOf, startHub } from "../helpers/hub-server.ts";
 
 const NAME = "org/tiny-Model.1";

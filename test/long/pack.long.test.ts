@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { build } from "vite";
 import { buildAll } from "../../scripts/build.ts";
-import { ROOT } from "../../src/cli/driver/cache.ts";
+import { ROOT } from "../../src/cli/package.ts";
 import { haveBrowser, openBrowser, serve } from "../helpers/browser.ts";
 
 const run = promisify(execFile);

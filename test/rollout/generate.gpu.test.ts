@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { ROOT } from "../../src/cli/driver/cache.ts";
+import { ROOT } from "../../src/cli/package.ts";
 import { clipFileName } from "../../src/data/tiny/dataset.ts";
 import { prepareClips } from "../../src/data/tiny/node.ts";
 import { openDevice, type Device } from "../../src/gpu/device.ts";

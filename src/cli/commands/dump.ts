@@ -6,6 +6,7 @@ import { deviceSchema } from "../../gpu/schema.ts";
 import { dumpModel, type DumpResult } from "../../inspect/dump.ts";
 import { storageOption, tierOption } from "../model-options.ts";
 import { terminalLine } from "../terminal.ts";
+import { inThisProcess, type WithAdapter } from "../run-command.ts";
 import { parseCommandLine } from "../usage.ts";
 import { ownVersion } from "../versions.ts";
 
@@ -34,9 +35,13 @@ interface DumpFlags {
  * The `dump` command: one forward pass, and a backward pass where asked, into a safetensors file.
  *
  * @param argv - what the user typed after `dump`.
+ * @param withAdapter - finds an adapter for it.
  * @returns the exit code 0; errors are raised.
  */
-export async function main(argv: string[]): Promise<number> {
+export async function main(
+  argv: string[],
+  withAdapter: WithAdapter = inThisProcess,
+): Promise<number> {
   const program = new Command("aubade dump")
     .description("Writes a model's inputs, towers, hidden states, logits and gradients to a file.")
     .requiredOption("--model <folder>", "checkpoint folder, or its name on the Hub")
@@ -48,7 +53,7 @@ export async function main(argv: string[]): Promise<number> {
     .addOption(storageOption())
     .addOption(tierOption())
     .option("--debug", "print the stack of errors", false)
-    .version(ownVersion())
+    .version(ownVersion(), "-v, --version")
     .addHelpText("after", HELP);
   if (!parseCommandLine(program, argv, (text) => process.stdout.write(text))) return 0;
   const flags = program.opts<DumpFlags>();
@@ -58,6 +63,10 @@ export async function main(argv: string[]): Promise<number> {
       hint: "Run aubade dump --help.",
     });
   }
+  return await withAdapter(() => dump(flags));
+}
+
+async function dump(flags: DumpFlags): Promise<number> {
   const line = terminalLine(process.stderr);
   const events = new Events();
   events.listen(line.listen);

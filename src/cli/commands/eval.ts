@@ -6,7 +6,8 @@ import { Events } from "../../core/events.ts";
 import type { EvalOptions, EvalResult } from "../../eval/run-interface.ts";
 import { clockText } from "../../observe/console-line.ts";
 import { listenForInterrupt } from "../interrupt.ts";
-import { parseRunOptions } from "../options.ts";
+import { parseRunOptions, type RunOptions } from "../options.ts";
+import { type CommandModule, inThisProcess, type WithAdapter } from "../run-command.ts";
 import { terminalLine } from "../terminal.ts";
 import { ownVersion } from "../versions.ts";
 
@@ -18,9 +19,14 @@ export type EvalEngine = (config: RunConfig, options: EvalOptions) => Promise<Ev
  *
  * @param argv - what the user typed after `eval.js`.
  * @param engine - does the evaluation.
+ * @param withAdapter - finds an adapter for it.
  * @returns the exit code: 0, or 130 after a stop by Ctrl-C, since there is no result then.
  */
-export async function evalCommand(argv: string[], engine: EvalEngine): Promise<number> {
+export async function evalCommand(
+  argv: string[],
+  engine: EvalEngine,
+  withAdapter: WithAdapter = inThisProcess,
+): Promise<number> {
   const info = {
     name: "eval" as const,
     summary: "Evaluates a model greedily on held-out questions as a configuration says.",
@@ -34,6 +40,14 @@ export async function evalCommand(argv: string[], engine: EvalEngine): Promise<n
     process.stdout.write(resolvedYaml(config));
     return 0;
   }
+  return await withAdapter(() => evaluateWith(config, options, engine));
+}
+
+async function evaluateWith(
+  config: RunConfig,
+  options: RunOptions,
+  engine: EvalEngine,
+): Promise<number> {
   const stream = options.json ? process.stderr : process.stdout;
   const line = terminalLine(stream);
   const events = new Events();
@@ -66,4 +80,5 @@ export async function evalCommand(argv: string[], engine: EvalEngine): Promise<n
 }
 
 /** The `eval` command: `node eval.js CONFIG [key=value ...]`. */
-export const main = (argv: string[]): Promise<number> => evalCommand(argv, evaluateRun);
+export const main: CommandModule["main"] = (argv, withAdapter) =>
+  evalCommand(argv, evaluateRun, withAdapter);

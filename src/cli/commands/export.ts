@@ -119,7 +119,7 @@ export async function main(argv: string[]): Promise<number> {
     .option("--max-shard-size <size>", "largest file, unless one tensor has more", parseSize, 5e9)
     .option("--base <model>", "model that training started from, where the folder does not say it")
     .option("--json", "print export.json instead of a summary", false)
-    .version(ownVersion());
+    .version(ownVersion(), "-v, --version");
   if (!parseCommandLine(program, argv, (text) => process.stdout.write(text))) return 0;
   const flags = program.opts<Flags>();
   const source = await weightsOf(resolve(program.args[0]!));

@@ -35,6 +35,7 @@ import { checkDataFile, dataFacts } from "../data-file.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import { withLock } from "../lock.ts";
 import { parseRunOptions, type RunOptions } from "../options.ts";
+import { type CommandModule, inThisProcess, type WithAdapter } from "../run-command.ts";
 import { runSummary, writeRunReport } from "../run-report.ts";
 import { terminalLine } from "../terminal.ts";
 import { ownVersion, programChange, programVersions, sourceCommit } from "../versions.ts";
@@ -124,9 +125,14 @@ function closing(result: TrainResult, folder: string): string {
  *
  * @param argv - what the user typed after `train.js`.
  * @param engine - does the training.
+ * @param withAdapter - finds an adapter for it.
  * @returns the exit code 0, also after a stop by Ctrl-C; errors are raised.
  */
-export async function trainCommand(argv: string[], engine: TrainEngine): Promise<number> {
+export async function trainCommand(
+  argv: string[],
+  engine: TrainEngine,
+  withAdapter: WithAdapter = inThisProcess,
+): Promise<number> {
   const info = {
     name: "train" as const,
     summary: "Trains an audio-visual language model as a configuration says.",
@@ -140,9 +146,14 @@ export async function trainCommand(argv: string[], engine: TrainEngine): Promise
     process.stdout.write(resolvedYaml(config));
     return 0;
   }
+  return await withAdapter(() => trainIn({ config, options, argv, engine }));
+}
+
+async function trainIn(start: Start): Promise<number> {
+  const { config, options } = start;
   const folder = await chooseFolder(config, options);
   await prepareRunFolder(folder, options.resume);
-  const work = () => runIn(folder, { config, options, argv, engine });
+  const work = () => runIn(folder, start);
   return await withLock(joinPath(folder, RUN_FILES.lock), work, {
     staleMs: STALE_MS,
     onWait() {
@@ -260,4 +271,5 @@ async function runIn(folder: string, { config, options, argv, engine }: Start): 
 }
 
 /** The `train` command: `node train.js CONFIG [key=value ...]`. */
-export const main = (argv: string[]): Promise<number> => trainCommand(argv, trainRun);
+export const main: CommandModule["main"] = (argv, withAdapter) =>
+  trainCommand(argv, trainRun, withAdapter);

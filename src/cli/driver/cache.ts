@@ -2,12 +2,9 @@ import { randomUUID } from "node:crypto";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 
 import { DeviceError } from "../../core/errors.ts";
-
-/** The repository's root, which holds `node_modules`. */
-export const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+import { ROOT } from "../package.ts";
 
 /** The folders that may hold aubade's cache, best first. Source: XDG base directories. */
 export function cacheCandidates(env: NodeJS.ProcessEnv, home: string, root: string): string[] {
