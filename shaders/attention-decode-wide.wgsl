@@ -2,7 +2,8 @@
 // few (branch, head) pairs and many keys. One workgroup owns a (branch, head); WG keys at a time,
 // each thread takes the score of one, then the threads take vec4s of the head, each for every
 // PARTS-th key. Online softmax in f32; keys in ascending order of (prefix, suffix) within a part.
-// uses: reduce
+// A row with a score of NaN or +inf, or with none above -inf, gets NaN.
+// uses: reduce, nan
 
 const HEAD_DIM: u32 = 32u;   // D, multiple of 4, up to 4 * WG
 const WG: u32 = 128u;
@@ -54,6 +55,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
   workgroupBarrier();
   var top = NONE;
   var total = 0.0;
+  var broken = false;
   var sum = vec4<f32>(0.0);
   for (var first = 0u; first < count; first = first + WG) {
     let key = first + lane;
@@ -70,7 +72,9 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
       }
     }
     let seen = key < count;
-    let score = select(NONE, (product.x + product.y) + (product.z + product.w), seen);
+    let product_sum = (product.x + product.y) + (product.z + product.w);
+    broken = broken || (seen && breaks_softmax(product_sum));
+    let score = select(NONE, product_sum, seen);
     let highest = max(top, workgroup_max(score, lane));
     let keep = exp(max(top - highest, -100.0));
     top = highest;
@@ -90,6 +94,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
     workgroupBarrier();
   }
   total = workgroup_sum(total, lane);
+  broken = workgroup_max(select(0.0, 1.0, broken), lane) > 0.0 || !(top > NONE);
   sums[lane] = sum;
   workgroupBarrier();
   if (lane < VECS) {
@@ -97,6 +102,10 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
     for (var p = 0u; p < PARTS; p = p + 1u) {
       result = result + sums[p * VECS + lane];
     }
-    o[slot * VECS + lane] = result / total;
+    if (broken) {
+      o[slot * VECS + lane] = vec4<f32>(nan_if(true, total));
+    } else {
+      o[slot * VECS + lane] = result / total;
+    }
   }
 }

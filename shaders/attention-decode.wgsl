@@ -3,6 +3,8 @@
 //
 // One thread owns one (branch, head). Branches of one prompt lie side by side, so the workgroup
 // walks the union of its prefixes once with uniform addresses; the suffix is each thread's own.
+// A row with a score of NaN or +inf, or with none above -inf, gets NaN.
+// uses: nan
 
 const HEAD_DIM: u32 = 32u;   // D, multiple of 4, up to 128
 const WG: u32 = 8u;
@@ -53,6 +55,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
   var sum: array<vec4<f32>, VECS>;
   var top = NONE;
   var total = 0.0;
+  var broken = false;
   for (var i = 0u; i < VECS; i = i + 1u) {
     query[i] = q[slot * VECS + i] * params.scale;
     sum[i] = vec4<f32>(0.0);
@@ -66,7 +69,9 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
         product = product + query[i] * prefixK[at + i];
       }
       let seen = first + j - prefix.x < prefix.y - prefix.x;
-      score[j] = select(NONE, (product.x + product.y) + (product.z + product.w), seen);
+      score[j] = (product.x + product.y) + (product.z + product.w);
+      broken = broken || (seen && breaks_softmax(score[j]));
+      score[j] = select(NONE, score[j], seen);
     }
     var highest = top;
     for (var j = 0u; j < KEYS; j = j + 1u) {
@@ -98,6 +103,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
       product = product + query[i] * suffixK[at + i];
     }
     let score = (product.x + product.y) + (product.z + product.w);
+    broken = broken || breaks_softmax(score);
     let highest = max(top, score);
     let keep = exp(max(top - highest, -100.0));
     let weight = exp(max(score - highest, -100.0));
@@ -108,6 +114,12 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
     }
   }
   if (first_item + lane > last_item) {
+    return;
+  }
+  if (broken || !(top > NONE)) {
+    for (var i = 0u; i < VECS; i = i + 1u) {
+      o[slot * VECS + i] = vec4<f32>(nan_if(true, total));
+    }
     return;
   }
   for (var i = 0u; i < VECS; i = i + 1u) {

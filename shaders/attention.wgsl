@@ -6,7 +6,8 @@
 // list is the union over its rows, uniform, hence keys are read once for all threads. All sums in
 // f32, keys in ascending order of (first range, second range).
 // MERGE: o and lse hold the result over earlier keys, which is combined with this binding's.
-// uses: segments
+// A row with a score of NaN or +inf gets NaN, as does one whose scores are all -inf (its lse is -inf).
+// uses: segments, nan
 
 const HEAD_DIM: u32 = 32u;   // D, multiple of 4 * SPLIT, up to 128
 const WG: u32 = 8u;          // threads
@@ -68,15 +69,19 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
   var sum: array<vec4<f32>, PART>;
   var top = NONE;
   var total = 0.0;
+  var broken = false;
+  var saw = sees_any(segment, params.keyFirst, params.keyFirst + params.keyCount);
   for (var i = 0u; i < PART; i = i + 1u) {
     query[i] = q[slot * VECS + i * SPLIT + part] * params.scale;
     sum[i] = vec4<f32>(0.0);
   }
   if (MERGE) {
     top = lse[slot];
+    broken = is_nan(top);
+    saw = saw || bitcast<u32>(top) == 0xff800000u;
     total = select(0.0, 1.0, top > NONE);
     for (var i = 0u; i < PART; i = i + 1u) {
-      sum[i] = o[slot * VECS + i * SPLIT + part] * total;
+      sum[i] = select(vec4<f32>(0.0), o[slot * VECS + i * SPLIT + part], top > NONE);
     }
   }
   for (var range = 0u; range < 2u; range = range + 1u) {
@@ -120,6 +125,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
       var highest = top;
       for (var j = 0u; j < KEYS; j = j + 1u) {
         let seen = first + j < bounds.y && sees(segment, first + j);
+        broken = broken || (seen && breaks_softmax(score[j]));
         score[j] = select(NONE, score[j], seen);
         highest = max(highest, score[j]);
       }
@@ -153,10 +159,17 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
     return;
   }
   let scale = select(0.0, 1.0 / total, total > 0.0);
+  let empty = saw && !(total > 0.0);
   for (var i = 0u; i < PART; i = i + 1u) {
-    o[slot * VECS + i * SPLIT + part] = sum[i] * scale;
+    let value = sum[i] * scale;
+    if (broken || empty) {
+      o[slot * VECS + i * SPLIT + part] = vec4<f32>(nan_if(true, value.x));
+    } else {
+      o[slot * VECS + i * SPLIT + part] = value;
+    }
   }
   if (part == 0u) {
-    lse[slot] = select(NONE, top + log(total), total > 0.0);
+    let value = select(NONE, top + log(total), total > 0.0);
+    lse[slot] = nan_if(broken, minus_inf_if(empty, value));
   }
 }

@@ -1,6 +1,6 @@
 // GELU, gradient: dx = dy * (Phi(x) + x * phi(x)), Phi and phi being the normal distribution and
 // density. A thread takes PER elements, WG apart.
-// uses: erf
+// uses: erf, nan
 
 const WG: u32 = 64u;
 const PER: u32 = 8u;

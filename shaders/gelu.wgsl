@@ -1,6 +1,6 @@
 // GELU with the error function (Hendrycks and Gimpel 2016): y = x * (1 + erf(x / sqrt(2))) / 2.
 // A thread takes PER elements, WG apart.
-// uses: erf
+// uses: erf, nan
 
 const WG: u32 = 64u;
 const PER: u32 = 8u;

@@ -1,6 +1,7 @@
 // Gradient of a tile of logits, in place: with z = logit * invTemperature, p = exp(z - lse),
 // d logit = invTemperature * (dlogp * (onehot - p) - dentropy * p * (log p + H)).
 // A workgroup takes WG * PER columns of one row.
+// uses: nan
 
 const WG: u32 = 64u;
 const PER: u32 = 8u;   // columns a thread
@@ -36,7 +37,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
   let g = grad[row];
   let base = row * params.cols;
   for (var col = begin + lane; col < end; col = col + WG) {
-    let log_p = max(logits[base + col] * params.invTemperature - lse, -1000.0);
+    let log_p = at_least(logits[base + col] * params.invTemperature - lse, -1000.0);
     let p = exp(log_p);
     let hit = select(0.0, 1.0, col == column);
     logits[base + col] =

@@ -1,7 +1,8 @@
 // Softmax statistics of rows of logits, one tile of the vocabulary after another, with
 // z = logit * invTemperature. One workgroup a row; sums in f32, tiles merged in the order of calls.
 // The third number is relative to the maximum, which keeps the entropy exact for large logits.
-// uses: reduce
+// A logit of NaN or +inf makes the second number NaN, and with it all that logit-finish writes.
+// uses: reduce, nan
 
 const WG: u32 = 64u;
 const UNROLL: u32 = 4u; // logits between two updates of a thread's maximum
@@ -30,6 +31,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
   var own = -3e38;
   var sum = 0.0;
   var weighted = 0.0;
+  var broken = false;
   for (var first = lane; first < params.cols; first = first + WG * UNROLL) {
     var z: array<f32, UNROLL>;
     var highest = own;
@@ -38,6 +40,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
       z[i] = -3e38;
       if (col < params.cols) {
         z[i] = logits[base + col] * params.invTemperature;
+        broken = broken || breaks_softmax(z[i]);
       }
       highest = max(highest, z[i]);
     }
@@ -61,6 +64,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
   sum = sum * keep_own;
   sum = workgroup_sum(sum, lane);
   weighted = workgroup_sum(weighted, lane);
+  sum = nan_if(workgroup_max(select(0.0, 1.0, broken), lane) > 0.0, sum);
   if (lane != 0u) {
     return;
   }

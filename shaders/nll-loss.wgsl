@@ -1,4 +1,5 @@
 // Negative log-likelihood per token, weight * -logp, and its gradient. One thread a token.
+// uses: nan
 
 const WG: u32 = 64u;
 
@@ -20,7 +21,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
     return;
   }
   let share = weight[row];
-  let counted = share != 0.0;
+  let counted = share != 0.0 || is_nan(share);
   grad[row] = vec2<f32>(-share, 0.0);
   terms[row] = vec2<f32>(select(0.0, -share * out[row * 3u], counted), select(0.0, 1.0, counted));
 }

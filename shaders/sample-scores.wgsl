@@ -5,7 +5,7 @@
 // A score is one f32 product of the raw logit: by `invTemperature`, or for a token that is present by
 // `positiveFactor` (1 / penalty / temperature) or `negativeFactor` (penalty / temperature). A greedy
 // row's statistics are at temperature 1 and its scores too. A banned or -inf token scores NONE.
-// uses: reduce
+// uses: reduce, nan
 
 const WG: u32 = 64u;
 const NONE: f32 = -3.4e38;
@@ -51,15 +51,14 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
   var broken = 0.0;
   for (var i = lane; i < params.vocab; i = i + WG) {
     let raw = logits[base + i];
-    // NaN and +inf by their bits, since WGSL may assume that there are none.
-    let bits = bitcast<u32>(raw);
-    if ((bits & 0x7f800000u) == 0x7f800000u && bits != 0xff800000u) {
-      broken = 1.0;
-    }
     highest = max(highest, raw * factor);
     let present = bit(presence[row * words + i / 32u], i);
     let scale = select(factor, select(negative, positive, raw > 0.0), present);
-    let banned = bit(bans[i / 32u], i) || bits == 0xff800000u;
+    // A finite logit may overflow at a low temperature: its score is what counts.
+    if (breaks_softmax(raw) || breaks_softmax(raw * factor) || breaks_softmax(raw * scale)) {
+      broken = 1.0;
+    }
+    let banned = bit(bans[i / 32u], i) || bitcast<u32>(raw) == 0xff800000u;
     let score = select(max(raw * scale, NONE), NONE, banned);
     scores[base + i] = score;
     best = max(best, score);
@@ -82,7 +81,7 @@ fn main(@builtin(workgroup_id) wg: vec3<u32>, @builtin(num_workgroups) grid: vec
   banned_sum = workgroup_sum(banned_sum, lane);
   if (lane == 0u) {
     let log_sum = log(sum);
-    // (max z, log sum exp(z - max), entropy, banned mass), (highest score, 1 if a logit is NaN or +inf)
+    // (max z, log sum exp(z - max), entropy, banned mass), (highest score, 1 if a logit or score is NaN or +inf)
     stats[row * 2u] = vec4<f32>(top, log_sum, log_sum - weighted / sum, banned_sum / sum);
     stats[row * 2u + 1u] = vec4<f32>(best, broken, factor, 0.0);
   }

@@ -1,6 +1,6 @@
 // SwiGLU's pointwise part, gradients: dup = dy * silu(gate), dgate = dy * up * silu'(gate).
 // A thread takes PER elements, WG apart.
-// uses: sigmoid
+// uses: sigmoid, nan
 
 const WG: u32 = 64u;
 const PER: u32 = 8u;

@@ -1,6 +1,6 @@
 // SwiGLU's pointwise part (Shazeer 2020, eq. 5): y = silu(gate) * up. A thread takes PER elements,
 // WG apart.
-// uses: sigmoid
+// uses: sigmoid, nan
 
 const WG: u32 = 64u;
 const PER: u32 = 8u;

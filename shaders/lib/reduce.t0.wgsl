@@ -17,6 +17,7 @@ fn workgroup_sum(value: f32, lane: u32) -> f32 {
   return result;
 }
 
+// May leave NaN out: a kernel that takes maxima keeps count of NaN itself.
 fn workgroup_max(value: f32, lane: u32) -> f32 {
   reduce_scratch[lane] = value;
   workgroupBarrier();

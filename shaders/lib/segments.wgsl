@@ -27,6 +27,11 @@ fn united_keys(first_row: u32, last_row: u32, first: u32, last: u32) -> vec4<u32
   return vec4<u32>(a, b);
 }
 
+// True when the row sees one of the keys [first, last).
+fn sees_any(segment: vec4<u32>, first: u32, last: u32) -> bool {
+  return max(segment.x, first) < min(segment.y, last) || max(segment.z, first) < min(segment.w, last);
+}
+
 // Unsigned wrap makes one comparison of two: key - first < last - first.
 fn sees(segment: vec4<u32>, key: u32) -> bool {
   return key - segment.x < segment.y - segment.x || key - segment.z < segment.w - segment.z;

@@ -8,6 +8,7 @@ export const SHADER_LIBRARY: Record<string, Record<string, URL>> = {
     f32: new URL("../../shaders/lib/weight.f32.wgsl", import.meta.url),
     f16s: new URL("../../shaders/lib/weight.f16s.wgsl", import.meta.url),
   },
+  nan: { all: new URL("../../shaders/lib/nan.wgsl", import.meta.url) },
   philox: { all: new URL("../../shaders/lib/philox.wgsl", import.meta.url) },
   sigmoid: { all: new URL("../../shaders/lib/sigmoid.wgsl", import.meta.url) },
   segments: { all: new URL("../../shaders/lib/segments.wgsl", import.meta.url) },

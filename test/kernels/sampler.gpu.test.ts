@@ -317,7 +317,7 @@ describe("the sampler on the GPU", () => {
     }
   });
 
-  it("reports a row whose tokens are all banned, and one with NaN or +inf", async () => {
+  it("reports a row whose tokens are all banned, and one with NaN, +inf or a score that overflows", async () => {
     const logits = Float32Array.of(1, 2, 3, 1, NaN, 0, 1, Infinity, 0, 0, -Infinity, 1);
     const some = { vocab: 3, options: PLAIN, info: infoOf(4) };
     const broken = await runStep({ logits, ...some });
@@ -325,6 +325,9 @@ describe("the sampler on the GPU", () => {
     expect([...broken["next"]!].slice(1, 3)).toEqual([PAD, PAD]);
     expect(broken["logps"]!.every(Number.isFinite)).toBe(true);
     expect(broken["next"]![3]).not.toBe(1);
+    const cold = { ...some, options: { ...PLAIN, temperature: 0.1 } };
+    const overflow = Float32Array.of(1, 2, 3, 1, 3e38, 0, 1, -3e38, 0, 0, 9, 1);
+    expect([...(await runStep({ logits: overflow, ...cold }))["done"]!]).toEqual([0, 3, 0, 0]);
     const banned = await runStep({ logits: zeros(12), ...some, banned: [0, 1, 2] });
     expect([...banned["done"]!]).toEqual([2, 2, 2, 2]);
     expect([...banned["next"]!]).toEqual([PAD, PAD, PAD, PAD]);
