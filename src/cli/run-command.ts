@@ -39,8 +39,8 @@ export async function runCommand(
 ): Promise<number> {
   endWithParent();
   try {
-    const { main } = await load();
-    return await main(argv, withAdapter);
+    const command = await load();
+    return await command.main(argv, withAdapter);
   } catch (error) {
     return reportError(error);
   }
