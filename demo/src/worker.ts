@@ -103,7 +103,7 @@ async function ask(question: Ask): Promise<void> {
   running = new AbortController();
   const { signal } = running;
   const request = { id: "demo", ...(await decode(question.clip, question.prompt, processor)) };
-  const sample = processor.process({ row: "demo", ...request });
+  const sample = processor.process(request);
   post({ type: "stage", text: "answering" });
   const shared = { maxNewTokens: ANSWER_TOKENS, stepsBetweenLooks: 1, signal };
   const started = performance.now();

@@ -23,7 +23,7 @@ export interface DataRow {
   /** The group of rows that it is counted under. */
   readonly kind: string;
   /** The media of the conversation, as records name them. */
-  readonly media: string;
+  readonly mediaNames: string;
 }
 
 /** Prompts by index. */

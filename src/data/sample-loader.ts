@@ -37,7 +37,7 @@ export class SampleLoader {
   async load(row: SampleRow): Promise<Sample> {
     const media = await Promise.all(mediaParts(row.conversation).map((part) => this.#medium(part)));
     return this.#processor.process(
-      { row: row.id, conversation: row.conversation, media },
+      { id: row.id, conversation: row.conversation, media },
       this.#options,
     );
   }
@@ -55,7 +55,7 @@ export class SampleLoader {
   }
 
   #medium(part: MediaPart): Promise<LoadedMedium> {
-    const load = () => loadMedium(part, this.#processor.media, this.#options);
+    const load = () => loadMedium(part, this.#processor.preprocessing, this.#options);
     // Bytes have no name that tells them apart; only files and addresses are kept.
     return isNamed(part) ? this.#media.get(JSON.stringify(part), load) : load();
   }

@@ -60,7 +60,7 @@ export function asCompletion(
 
 /** What the records of runs say of a completion, its row and what its rewards made of it. */
 export function completionRecord(
-  { media, kind, question, options, answer }: DataRow,
+  { mediaNames: media, kind, question, options, answer }: DataRow,
   { text, finished }: Completion,
   score: Score | undefined,
 ): Record<string, unknown> {

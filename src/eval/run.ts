@@ -3,13 +3,13 @@ import type { DeviceConfig } from "../gpu/schema.ts";
 import { Model } from "../model/model.ts";
 import { Processor } from "../model/processor.ts";
 import { fetchModel, reportedLoading, reportModel } from "../model/run-model.ts";
-import type { ModelConfig } from "../model/schema.ts";
+import type { BaseModelConfig } from "../model/schema.ts";
 import { HeldOut, type HeldOutSettings } from "./held-out.ts";
 import type { EvalOptions, EvalResult } from "./run-interface.ts";
 
 /** What is evaluated: the sections of a checked configuration that matter. */
 export interface EvalSettings extends HeldOutSettings {
-  model: ModelConfig;
+  model: BaseModelConfig;
   device: DeviceConfig;
 }
 

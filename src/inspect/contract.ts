@@ -1,14 +1,14 @@
 import { DataError } from "../core/errors.ts";
 import type { ModelConfig } from "../network/config.ts";
 import { audioTokens } from "../network/towers/audio-layout.ts";
-import { type Grid, type MediumShape, visionTokens } from "../prompt/layout.ts";
+import { type PatchGrid, type MediumShape, visionTokens } from "../prompt/layout.ts";
 
 type Kind = MediumShape["kind"];
 
 /** Media that prepared prompts take from, in order. */
 export interface PreparedMedia {
-  image: readonly Grid[];
-  video: readonly Grid[];
+  image: readonly PatchGrid[];
+  video: readonly PatchGrid[];
   /** Of every video. */
   secondsPerGrid: readonly number[];
   /** Mel frames of every sound and soundtrack. */

@@ -64,13 +64,13 @@ export async function inspectConversation(
     });
   }
   const media = await loadMedia(processor, conversation);
-  const request: ProcessRequest = { row: name, conversation, media };
+  const request: ProcessRequest = { id: name, conversation, media };
   const sample = processor.process(request, { addGenerationPrompt: !answered });
   let prompt = sample;
   if (answered && (options.labels || options.prompt)) {
     const asked = conversation.slice(0, -1);
     const heard = media.slice(0, mediaParts(asked).length);
-    prompt = processor.process({ row: name, conversation: asked, media: heard });
+    prompt = processor.process({ id: name, conversation: asked, media: heard });
   }
   const length = sample.inputIds.length;
   const batch: PromptBatch = {
@@ -84,7 +84,11 @@ export async function inspectConversation(
 }
 
 /** [S] the ids of the last message with its closing token, -100 elsewhere. */
-function answerLabels(processor: Processor, { row, inputIds }: Sample, prompt: Sample): Int32Array {
+function answerLabels(
+  processor: Processor,
+  { id: row, inputIds }: Sample,
+  prompt: Sample,
+): Int32Array {
   const start = prompt.inputIds.length;
   if (prompt.inputIds.some((id, i) => inputIds[i] !== id)) {
     throw new DataError(
@@ -103,7 +107,10 @@ function answerLabels(processor: Processor, { row, inputIds }: Sample, prompt: S
   return Int32Array.from(inputIds, (id, i) => (i >= start && i <= end ? id : IGNORE));
 }
 
-function secondsOf({ config, media: limits }: Processor, request: ProcessRequest): number[] {
+function secondsOf(
+  { config, preprocessing: limits }: Processor,
+  request: ProcessRequest,
+): number[] {
   return mediaParts(request.conversation).flatMap((part, i) => {
     const { shape } = planMedium(part, request.media[i]!, config, limits);
     return shape.kind === "video" ? [shape.secondsPerGrid] : [];
@@ -116,7 +123,7 @@ function soundsOf(
   media: readonly LoadedMedium[],
   sample: Sample,
 ): PaddedSound[] {
-  const { maxSamples } = processor.media;
+  const { maxSamples } = processor.preprocessing;
   const columns = Math.floor(maxSamples / HOP_SAMPLES);
   const heard = sample.ledger.filter(({ kind }) => kind === "audio");
   return heard.map(({ medium, frames }) => {

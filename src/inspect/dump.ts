@@ -97,7 +97,7 @@ export async function dumpModel(
       ...{ storage: options.storage, dtype: "f32", tier: device.capabilities.tier },
       adapter: device.capabilities.adapter,
       seconds: ((performance.now() - started) / 1000).toFixed(3),
-      ledger: JSON.stringify(batch.samples.map(({ row, ledger }) => ({ row, ledger }))),
+      ledger: JSON.stringify(batch.samples.map(({ id: row, ledger }) => ({ row, ledger }))),
       prompt_length: JSON.stringify(prompts.map(({ inputIds }) => inputIds.length)),
       without_gradient: JSON.stringify(gradients.unused),
     };

@@ -10,7 +10,12 @@ import type { TensorStore } from "../checkpoint/safetensors.ts";
 import type { ModelConfig } from "../network/config.ts";
 import { audioTokens, checkAudioFrames, melColumns } from "../network/towers/audio-layout.ts";
 import { contractRow, type PreparedMedia } from "./contract.ts";
-import { type Grid, type MediumShape, type PromptLayout, visionTokens } from "../prompt/layout.ts";
+import {
+  type PatchGrid,
+  type MediumShape,
+  type PromptLayout,
+  visionTokens,
+} from "../prompt/layout.ts";
 import type { PaddedSound, PromptBatch } from "./prompt-batch.ts";
 import { checkLedger, type LedgerEntry, type Sample } from "../prompt/sample.ts";
 import { sealOf } from "../prompt/seal.ts";
@@ -18,7 +23,7 @@ import { TensorFile } from "./tensor-file.ts";
 
 /** A picture or video of a file: its grid and the first of its patches. */
 interface Pictures {
-  grids: Grid[];
+  grids: PatchGrid[];
   /** [patches, patchDim] f32 of all of them. */
   pixels: Float32Array;
 }
@@ -166,9 +171,9 @@ async function readPictures(
   }
   const values = await file.integers(gridName);
   const { mergeSize, patchDim } = vision!;
-  const grids: Grid[] = [];
+  const grids: PatchGrid[] = [];
   for (let i = 0; i + 2 < values.length; i += 3) {
-    const grid: Grid = [values[i]!, values[i + 1]!, values[i + 2]!];
+    const grid: PatchGrid = [values[i]!, values[i + 1]!, values[i + 2]!];
     if (grid.some((n) => n < 1) || grid[1] % mergeSize !== 0 || grid[2] % mergeSize !== 0) {
       const what = `row ${i / 3} is [${grid.join(", ")}]`;
       throw file.error(gridName, `${what}; rows and columns must be multiples of ${mergeSize}`);
@@ -272,7 +277,7 @@ function makeSample(
 ): Sample {
   const parts: Float32Array[] = [];
   const sample: Sample = {
-    ...{ row, ...layout, grids: [], mel: [], ledger: [], warnings: [] },
+    ...{ id: row, ...layout, grids: [], mel: [], ledger: [], warnings: [] },
     patches: new Float32Array(),
   };
   const note = (medium: number, entry: Omit<LedgerEntry, "medium" | "seconds">) =>

@@ -78,12 +78,12 @@ export function spreadRows(batch: PromptBatch, rows: Float32Array, width: number
  */
 export function shiftedLabels({ samples, length, starts, labels }: PromptBatch): Int32Array[] {
   if (labels === undefined || labels.every((label) => label === -100)) {
-    const rows = samples.map(({ row }) => row).join(", ");
+    const rows = samples.map(({ id: row }) => row).join(", ");
     throw new DataError("bad-labels", `${rows}: there is no label, and so no loss.`, {
       hint: "Give labels beside input_ids: the ids that are to be predicted, -100 elsewhere.",
     });
   }
-  return samples.map(({ row, inputIds }, i) => {
+  return samples.map(({ id: row, inputIds }, i) => {
     const first = starts[i]!;
     const given = labels.subarray(i * length, (i + 1) * length);
     const bad = given.findIndex(

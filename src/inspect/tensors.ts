@@ -4,7 +4,7 @@ import type { ModelConfig } from "../network/config.ts";
 import { matchTensors } from "../checkpoint/match-tensors.ts";
 import type { Model } from "../model/model.ts";
 import { attentionMask, batchPositions, type PromptBatch, spreadRows } from "./prompt-batch.ts";
-import { type Grid, visionTokens } from "../prompt/layout.ts";
+import { type PatchGrid, visionTokens } from "../prompt/layout.ts";
 import type { ForwardPass } from "./forward.ts";
 
 type PictureKind = "image" | "video";
@@ -53,7 +53,7 @@ function* picturesOf({ samples }: PromptBatch, kind: PictureKind, mergeSize: num
   }
 }
 
-const patchCount = ([t, h, w]: Grid): number => t * h * w;
+const patchCount = ([t, h, w]: PatchGrid): number => t * h * w;
 
 function pictureTensors(
   { vision }: ModelConfig,
@@ -138,7 +138,7 @@ function pictureEmbeds(
 ): Lazy[] {
   const pictures = vision === undefined ? [] : [...picturesOf(batch, kind, vision.mergeSize)];
   if (pictures.length === 0) return [];
-  const rowsOf = (grid: Grid) => visionTokens(grid, vision!.mergeSize);
+  const rowsOf = (grid: PatchGrid) => visionTokens(grid, vision!.mergeSize);
   const rows = pictures.reduce((sum, { grid }) => sum + rowsOf(grid), 0);
   const width = text.hiddenSize;
   const data = async () => {

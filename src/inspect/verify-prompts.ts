@@ -3,7 +3,7 @@ import { openSafetensors } from "../checkpoint/safetensors.ts";
 import { encodeSafetensors, type TensorToWrite } from "../checkpoint/safetensors-writer.ts";
 import type { AudioConfig, ModelConfig, VisionConfig } from "../network/config.ts";
 import { readPrepared } from "./prepared.ts";
-import type { Grid, MediumShape } from "../prompt/layout.ts";
+import type { PatchGrid, MediumShape } from "../prompt/layout.ts";
 import type { Sample } from "../prompt/sample.ts";
 import { audioTokens } from "../network/towers/audio-layout.ts";
 
@@ -11,8 +11,8 @@ import { audioTokens } from "../network/towers/audio-layout.ts";
  * The prompts of `aubade verify`, made of whole numbers only so that another program makes the same
  * bits: scripts/verify.py has the same formulas.
  */
-const IMAGE: Grid = [1, 8, 12];
-const VIDEO: Grid = [2, 8, 8];
+const IMAGE: PatchGrid = [1, 8, 12];
+const VIDEO: PatchGrid = [2, 8, 8];
 /** Mel frames of a sound alone and of one that belongs to a video. */
 const SOUND = 200;
 const SOUNDTRACK = 100;
@@ -98,7 +98,7 @@ function integers(name: string, shape: number[], values: Iterable<number>): Tens
 }
 
 /** Patches of a moving pattern: eighths of 256 levels, as (level - 128) / 64. */
-function pictureTensors(kind: "image" | "video", grid: Grid, vision: VisionConfig): Tensor[] {
+function pictureTensors(kind: "image" | "video", grid: PatchGrid, vision: VisionConfig): Tensor[] {
   const { inChannels, temporalPatchSize, patchSize, mergeSize, patchDim } = vision;
   const [slices, rows, columns] = grid;
   const patches = slices * rows * columns;

@@ -32,7 +32,7 @@ export interface ModelLoading extends WeightLoading {
 }
 
 /** What a tower pass needs of a sample. */
-export type Media = Pick<Sample, "patches" | "grids" | "mel">;
+export type MediaTensors = Pick<Sample, "patches" | "grids" | "mel">;
 
 /** A model of any family on a device. */
 export class Model {
@@ -173,7 +173,7 @@ export class Model {
   }
 
   /** What the towers are fed for the media of samples, in their order. */
-  mediaFeed(samples: readonly Media[]): Feed {
+  mediaFeed(samples: readonly MediaTensors[]): Feed {
     const { vision, audio } = this.config;
     const feeds: Feed[] = [];
     if (vision !== undefined) {

@@ -32,7 +32,7 @@ import { sealOf } from "../prompt/seal.ts";
 /** A row: what is said, and the decoded media in the order of the conversation's parts. */
 export interface ProcessRequest {
   /** The row's id, for messages. */
-  row: string;
+  id: string;
   conversation: Conversation;
   media: readonly LoadedMedium[];
 }
@@ -45,7 +45,7 @@ export interface ProcessorParts {
   config: ModelConfig;
   tokenizer: Tokenizer;
   template: ChatTemplate;
-  media: ProcessorConfig;
+  preprocessing: ProcessorConfig;
   /** What the checkpoint recommends for its answers; default: nothing. */
   generation?: GenerationDefaults;
 }
@@ -61,7 +61,7 @@ export class Processor {
   readonly config: ModelConfig;
   readonly tokenizer: Tokenizer;
   readonly template: ChatTemplate;
-  readonly media: ProcessorConfig;
+  readonly preprocessing: ProcessorConfig;
   /** Ids of placeholders and of the tokens around media. */
   readonly tokens: MediaTokens;
   /**
@@ -111,7 +111,7 @@ export class Processor {
       config,
       tokenizer: Tokenizer.fromJson(await readText(tokenizerPath), tokenizerConfig, tokenizerPath),
       template: new ChatTemplate(template, `the chat template of ${folder}`),
-      media: config.family.processor.parseConfig({
+      preprocessing: config.family.processor.parseConfig({
         preprocessor: await read("preprocessor_config.json"),
         video: await read("video_preprocessor_config.json"),
       }),
@@ -127,11 +127,17 @@ export class Processor {
    *
    * @throws {CheckpointError} `token-mismatch` when tokenizer and configuration disagree.
    */
-  constructor({ config, tokenizer, template, media, generation = {} }: ProcessorParts) {
+  constructor({
+    config,
+    tokenizer,
+    template,
+    preprocessing: media,
+    generation = {},
+  }: ProcessorParts) {
     this.config = config;
     this.tokenizer = tokenizer;
     this.template = template;
-    this.media = media;
+    this.preprocessing = media;
     this.tokens = Object.fromEntries(
       Object.entries(config.family.processor.spellings).map(([use, token]) => [
         use,
@@ -170,12 +176,12 @@ export class Processor {
    *   file.
    */
   process(request: ProcessRequest, options: ProcessOptions = {}): Sample {
-    const { row, media } = request;
+    const { id: row, media } = request;
     const { layout, planned } = this.#lay(request, options);
-    const features = makeFeatures(media, planned, this.config, this.media, options);
+    const features = makeFeatures(media, planned, this.config, this.preprocessing, options);
     const { mergeSize } = this.config.vision ?? { mergeSize: 1 };
     const sample: Sample = {
-      row,
+      id: row,
       ...layout,
       ...features,
       grids: planned.flatMap(({ shape }) => (shape.kind === "audio" ? [] : [shape.grid])),
@@ -192,7 +198,7 @@ export class Processor {
     return sealed;
   }
 
-  #lay({ row, conversation, media }: ProcessRequest, options: ProcessOptions) {
+  #lay({ id: row, conversation, media }: ProcessRequest, options: ProcessOptions) {
     const parts = mediaParts(conversation);
     if (parts.length !== media.length) {
       throw new DataError(
@@ -203,7 +209,7 @@ export class Processor {
     }
     const planned = parts.map((part, i) => {
       try {
-        return planMedium(part, media[i]!, this.config, this.media, options);
+        return planMedium(part, media[i]!, this.config, this.preprocessing, options);
       } catch (error) {
         throw error instanceof DataError ? named(row, error) : error;
       }
@@ -219,7 +225,7 @@ export class Processor {
       layout.visionRows.length,
       layout.audioRows.length,
     ];
-    const measure = { row, tokens, text: tokens - vision - audio, vision, audio };
+    const measure = { id: row, tokens, text: tokens - vision - audio, vision, audio };
     checkBudget(measure, planned, this.config.vision, options);
     return { layout, planned, measure };
   }

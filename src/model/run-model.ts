@@ -2,7 +2,7 @@ import { modelFolder, type HubOptions } from "#hub";
 import type { Events } from "../core/events.ts";
 import { report } from "../core/run-events.ts";
 import type { Model, ModelLoading } from "./model.ts";
-import type { ModelConfig } from "./schema.ts";
+import type { BaseModelConfig } from "./schema.ts";
 import { ModelWeights } from "../checkpoint/weights.ts";
 
 /** A checkpoint that a run starts from. */
@@ -33,7 +33,7 @@ function reportingHub(revision: string | null, events: Events): HubOptions {
  * @throws {CheckpointError | ConfigError} as `modelFolder`.
  */
 export async function fetchModel(
-  { path, revision }: ModelConfig,
+  { path, revision }: BaseModelConfig,
   events: Events,
 ): Promise<BaseModel> {
   const folder = await modelFolder(path, reportingHub(revision, events));

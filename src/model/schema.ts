@@ -26,4 +26,4 @@ export const modelSchema = z.strictObject({
 });
 
 /** Which weights a run starts from, checked. */
-export type ModelConfig = z.output<typeof modelSchema>;
+export type BaseModelConfig = z.output<typeof modelSchema>;

@@ -50,7 +50,7 @@ export class Parity {
       const first = this.#completions.get(sample) ?? 0;
       this.#completions.set(sample, first + completions.length);
       for (const [number, { ids }] of completions.entries()) {
-        const said = `${sample.row} (${name}), completion ${first + number}`;
+        const said = `${sample.id} (${name}), completion ${first + number}`;
         let total = 0;
         for (let token = 0; token < ids.length; token++, at++) {
           const [now, then] = [logp[at]!, old[at]!];

@@ -89,7 +89,7 @@ function splitTree(tree: PolicyTree, budget: number): PolicyTree[] {
     if (tokens > budget) {
       throw new ConfigError(
         "completion-over-budget",
-        `${tree.sample.row} takes ${tokens} tokens with one completion; train.max_tokens_per_pass is ${budget}.`,
+        `${tree.sample.id} takes ${tokens} tokens with one completion; train.max_tokens_per_pass is ${budget}.`,
         { hint: `Set train.max_tokens_per_pass to at least ${tokens}.` },
       );
     }

@@ -5,7 +5,7 @@ import { visionTokens } from "./layout.ts";
 
 /** How many tokens a prompt has, and for what. */
 export interface PromptMeasure {
-  row: string;
+  id: string;
   /** All tokens of the prompt. */
   tokens: number;
   /** Tokens that are no placeholders. */
@@ -35,7 +35,7 @@ export function checkBudget(
   vision: VisionConfig | undefined,
   { maxPromptTokens = Infinity, raiseBudget = raise }: BudgetOptions,
 ): void {
-  const { row, tokens, text, audio } = measure;
+  const { id: row, tokens, text, audio } = measure;
   if (tokens <= maxPromptTokens) return;
   const media = planned.map(({ shape, frames, sizes }) => {
     if (shape.kind === "audio") return `${shape.file} ${shape.audioTokens} for sound`;

@@ -1,15 +1,15 @@
 import { DataError } from "../core/errors.ts";
 
 /** Temporal slices, rows and columns of a picture or video, in patches before merging. */
-export type Grid = readonly [t: number, h: number, w: number];
+export type PatchGrid = readonly [t: number, h: number, w: number];
 
 /** What the layout needs to know of one medium, in the order of the conversation. */
 export type MediumShape = { file: string } & (
   | { kind: "audio"; audioTokens: number }
-  | { kind: "image"; grid: Grid }
+  | { kind: "image"; grid: PatchGrid }
   | {
       kind: "video";
-      grid: Grid;
+      grid: PatchGrid;
       /** Seconds between the starts of two temporal slices. */
       secondsPerGrid: number;
       /** Tokens of the video's own soundtrack; left out for a silent video. */
@@ -67,7 +67,7 @@ export interface PromptLayout {
 }
 
 /** Feature rows of a picture or video: one per merge cell. */
-export function visionTokens(grid: Grid, mergeSize: number): number {
+export function visionTokens(grid: PatchGrid, mergeSize: number): number {
   return (grid[0] * grid[1] * grid[2]) / mergeSize ** 2;
 }
 

@@ -18,7 +18,7 @@ import {
   HOP_SAMPLES,
   melFrames,
 } from "../network/towers/audio-layout.ts";
-import type { Grid, MediumShape } from "./layout.ts";
+import type { PatchGrid, MediumShape } from "./layout.ts";
 import type { ProcessorConfig } from "./processor-config.ts";
 import {
   askedImageSize,
@@ -217,7 +217,7 @@ function sizeOf({ width, height }: Size): Size {
   return { width, height };
 }
 
-function gridOf(size: Size, slices: number, { patchSize }: VisionConfig): Grid {
+function gridOf(size: Size, slices: number, { patchSize }: VisionConfig): PatchGrid {
   return [slices, size.height / patchSize, size.width / patchSize];
 }
 

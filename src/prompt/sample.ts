@@ -2,7 +2,7 @@ import { DataError } from "../core/errors.ts";
 import type { ModelConfig } from "../network/config.ts";
 import { audioTokens, melColumns } from "../network/towers/audio-layout.ts";
 import type { LoadedMedium, MediumWarning, PlannedMedium } from "./media.ts";
-import { type Grid, type PromptLayout, visionTokens } from "./layout.ts";
+import { type PatchGrid, type PromptLayout, visionTokens } from "./layout.ts";
 import { brokenSeal, type Seal, type Sealed } from "./seal.ts";
 
 /** What became of one medium; a video with sound has two entries, its pictures first. */
@@ -21,7 +21,7 @@ export interface LedgerEntry {
   /** Placeholder tokens that it has in the prompt. */
   placeholders: number;
   /** Temporal slices, rows and columns in patches; only for pictures. */
-  gridThw?: Grid;
+  gridThw?: PatchGrid;
 }
 
 /** A log-mel spectrogram of one clip. */
@@ -38,11 +38,11 @@ export interface MelClip {
 /** A row as the model takes it: S tokens, N patches. */
 export interface Sample extends PromptLayout {
   /** The row's id. */
-  row: string;
+  id: string;
   /** [N, patchDim] f32: all pictures and videos in the order of the conversation. */
   patches: Float32Array;
   /** One grid per picture or video, in the same order. */
-  grids: Grid[];
+  grids: PatchGrid[];
   /** One clip per sound or soundtrack, in the order of the conversation. */
   mel: MelClip[];
   /** One entry per medium. */
@@ -97,7 +97,7 @@ export type LedgerSubject = Sealed & Pick<Sample, "seal">;
  * @throws {DataError} `ledger-mismatch` that names the row and, where it is about one, the file.
  */
 export function checkLedger(sample: LedgerSubject, config: ModelConfig): void {
-  const { row, ledger, grids, mel } = sample;
+  const { id: row, ledger, grids, mel } = sample;
   const { mergeSize, patchDim } = config.vision ?? { mergeSize: 1, patchDim: 0 };
   const pictures = ledger.filter((entry) => entry.kind !== "audio");
   const sounds = ledger.filter((entry) => entry.kind === "audio");
@@ -143,7 +143,7 @@ export function checkLedger(sample: LedgerSubject, config: ModelConfig): void {
 
 const hint = "Process the row again from its files; if that does not help, report a defect.";
 
-function rowsOf(grid: Grid | undefined, mergeSize: number): number {
+function rowsOf(grid: PatchGrid | undefined, mergeSize: number): number {
   return grid === undefined ? 0 : visionTokens(grid, mergeSize);
 }
 

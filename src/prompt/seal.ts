@@ -17,7 +17,7 @@ export interface Seal {
 /** What of a sample is sealed. */
 export type Sealed = Pick<
   Sample,
-  | "row"
+  | "id"
   | "inputIds"
   | "positions"
   | "nextPos"
@@ -34,7 +34,7 @@ const MOST_VALUES = 65_536;
 
 /** Seals a sample. */
 export function sealOf(sample: Sealed): Seal {
-  const { row, inputIds, positions, nextPos, visionRows, audioRows } = sample;
+  const { id: row, inputIds, positions, nextPos, visionRows, audioRows } = sample;
   let prompt = hash32(row);
   for (const list of [inputIds, positions, [nextPos], visionRows, audioRows]) {
     prompt = sum(prompt, list, 1);

@@ -63,7 +63,7 @@ export async function loadMedia(
 ): Promise<LoadedMedium[]> {
   const media: LoadedMedium[] = [];
   for (const part of mediaParts(conversation)) {
-    media.push(await loadMedium(part, processor.media, options));
+    media.push(await loadMedium(part, processor.preprocessing, options));
   }
   return media;
 }
@@ -91,7 +91,7 @@ export async function generate(
   const { generations = 1, draw = 0, process = {}, onText, signal } = options;
   const { stepsBetweenLooks: every = 4, temperature = generations > 1 ? 1 : 0 } = options;
   const media = request.media ?? (await loadMedia(processor, conversation, process));
-  const sample = processor.process({ row: id, conversation, media }, process);
+  const sample = processor.process({ id: id, conversation, media }, process);
   for (const warning of sample.warnings) processor.onWarning?.(warning);
   const room = model.config.text.maxPositions - sample.nextPos;
   if (room < 1) {

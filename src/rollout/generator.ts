@@ -312,7 +312,7 @@ function words(values: Float32Array): Uint32Array {
 function checkChoice(flag: number, sample: Sample): void {
   if (flag < 2) return;
   const why = flag === 2 ? "every token is banned" : "the logits are not finite";
-  throw new DataError("cannot-sample", `${sample.row}: no token can be chosen: ${why}.`, {
+  throw new DataError("cannot-sample", `${sample.id}: no token can be chosen: ${why}.`, {
     hint: "Check the weights: a training run that diverged leaves such logits.",
   });
 }

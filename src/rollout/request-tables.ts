@@ -36,7 +36,7 @@ export function requestTables(
   requests.forEach(({ sample, generations, draw }, i) => {
     const bits = new Uint32Array(words);
     for (const id of sample.inputIds) bits[id >>> 5]! |= 1 << (id & 31);
-    const key = hash32(sample.row);
+    const key = hash32(sample.id);
     for (let completion = 0; completion < generations; completion++, row++) {
       info.set([key, completion, draw, greedy ? 1 : 0], row * 4);
       range.set([starts[i]!, starts[i]! + sample.inputIds.length], row * 2);

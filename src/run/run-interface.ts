@@ -6,7 +6,7 @@ import type { DeviceConfig } from "../gpu/schema.ts";
 import type { ExportDType, ExportReport } from "../checkpoint/export.ts";
 import type { Model } from "../model/model.ts";
 import type { Processor } from "../model/processor.ts";
-import type { ModelConfig } from "../model/schema.ts";
+import type { BaseModelConfig } from "../model/schema.ts";
 import type { AsyncReward, WeightedReward } from "../reward/reward.ts";
 import type { RewardConfig } from "../reward/schema.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
@@ -18,7 +18,7 @@ import type { TrainerState } from "./state.ts";
 /** What a run does: the sections of a checked configuration that the engine reads. */
 export interface RunSettings {
   task: "grpo" | "sft";
-  model: ModelConfig;
+  model: BaseModelConfig;
   data: DataConfig;
   rollout: RolloutConfig;
   rewards: readonly RewardConfig[];

@@ -110,7 +110,7 @@ async function misfitOf(
   settings: RunSettings,
 ): Promise<AubadeError | undefined> {
   try {
-    const { row, nextPos } = await loader.load(dataset.row(index));
+    const { id: row, nextPos } = await loader.load(dataset.row(index));
     checkContext(row, nextPos, processor, settings);
     return undefined;
   } catch (error) {

@@ -133,7 +133,7 @@ export function cutPasses<T extends { tree: Tree; sample?: Sample }>(
   for (const { tree, sample } of trees) {
     const tokens = tokensOf(tree);
     if (tokens <= budget) continue;
-    const row = sample?.row ?? "a sequence without a clip";
+    const row = sample?.id ?? "a sequence without a clip";
     throw new ConfigError(
       "group-over-budget",
       `${row} takes ${tokens} tokens with its answers; train.max_tokens_per_pass is ${budget}.`,

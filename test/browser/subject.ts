@@ -127,7 +127,7 @@ export async function greedy(folder: string, clip: MediaSource) {
     { maxNewTokens: TOKENS, stepsBetweenLooks: 2, onText: (text) => streamed.push(text) },
   );
   const { ids, text, logProbs } = answer!;
-  const sample = processor.process({ row: "clip", conversation, media });
+  const sample = processor.process({ id: "clip", conversation, media });
   const plan = new GrowingPlan(device, "margins", () => {
     const graph = new Graph();
     const { rows, head } = model.predictedRows(graph);

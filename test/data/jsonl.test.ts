@@ -32,10 +32,10 @@ describe("prompts of a JSON Lines file", () => {
     expect(set.length).toBe(2);
     expect(set.row(0)).toMatchObject({
       ...{ id: "first", answer: "B", options: ["cat", "dog"], kind: "multiple choice" },
-      media: `${join(folder, "a/b.mp4")}, /c.wav`,
+      mediaNames: `${join(folder, "a/b.mp4")}, /c.wav`,
     });
     expect(set.row(1)).toEqual({
-      ...{ id: "rows.jsonl:3", answer: "7", kind: "all", media: "" },
+      ...{ id: "rows.jsonl:3", answer: "7", kind: "all", mediaNames: "" },
       conversation: [{ role: "user", content: "How many?" }],
     });
   });
@@ -54,7 +54,7 @@ describe("prompts of a JSON Lines file", () => {
     const content = turn!.content as { type: string; audio?: string; text?: string }[];
     expect(content[0]).toEqual({ type: "audio", audio: join(folder, "x.wav") });
     expect(content[1]!.text).toMatch(/Who speaks\?[^]*a man[^]*a child/);
-    expect(set.row(0).media).toBe(join(folder, "x.wav"));
+    expect(set.row(0).mediaNames).toBe(join(folder, "x.wav"));
   });
 
   it.each([

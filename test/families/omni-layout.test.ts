@@ -9,12 +9,17 @@ import {
   melFrames,
 } from "../../src/network/towers/audio-layout.ts";
 import { layout as layoutOmni } from "../../src/families/qwen2-5-omni/positions.ts";
-import { type Grid, type MediaTokens, type MediumShape } from "../../src/prompt/layout.ts";
+import { type PatchGrid, type MediaTokens, type MediumShape } from "../../src/prompt/layout.ts";
 import { layoutVision } from "../../src/network/towers/vision-layout.ts";
 
 type Segment =
   | { kind: "text"; ids: readonly number[] }
-  | { kind: "image" | "video" | "audio" | "av"; grid?: Grid; seconds?: number; frames?: number };
+  | {
+      kind: "image" | "video" | "audio" | "av";
+      grid?: PatchGrid;
+      seconds?: number;
+      frames?: number;
+    };
 
 const OMNI: Required<MediaTokens> = {
   audio: 143,
@@ -89,7 +94,7 @@ function runs(ids: Iterable<number>, tokens: MediaTokens): string {
 const text = (...ids: number[]): Segment => ({ kind: "text", ids });
 const range = (start: number, end: number) =>
   Array.from({ length: end - start + 1 }, (_, i) => start + i);
-const av = (grid: Grid, frames: number, seconds = 1): Segment => ({
+const av = (grid: PatchGrid, frames: number, seconds = 1): Segment => ({
   kind: "av",
   grid,
   frames,

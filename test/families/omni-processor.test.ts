@@ -17,7 +17,7 @@ const parts = {
   config: processor.config,
   tokenizer: processor.tokenizer,
   template: processor.template,
-  media: processor.media,
+  preprocessing: processor.preprocessing,
 };
 const readJson = async (path: string) => JSON.parse(await readFile(new URL(path, root), "utf8"));
 
@@ -63,7 +63,7 @@ const tinyPart: ContentPart = {
 };
 const QUESTION = " Which colour goes with hiss ?\nA red\nB blue\nC white\nD green";
 const tiny = {
-  row: "tiny-1",
+  id: "tiny-1",
   conversation: user(tinyPart, text(QUESTION)),
   media: [
     { kind: "video", video: video(8, 56, 56, 4), audio: sound(32000, 1) },
@@ -107,7 +107,7 @@ describe("the tiny task", () => {
       { ...common, kind: "audio", file: "sound1.wav", frames: 200, ...audio },
     ]);
     expect(processor.measure(tiny)).toEqual({
-      row: "tiny-1",
+      id: "tiny-1",
       tokens: 96,
       text: 30,
       vision: 16,
@@ -177,7 +177,7 @@ describe("against Qwen2_5OmniProcessor of transformers 4.57.6", async () => {
     });
     const conversation = user(...parts);
     expect(processor.template.render(conversation)).toBe(golden.text);
-    const sample = processor.process({ row: "golden", conversation, media });
+    const sample = processor.process({ id: "golden", conversation, media });
     expect([...sample.inputIds]).toEqual(golden.ids);
     const grids = (kind: string) =>
       sample.ledger.filter((entry) => entry.kind === kind).map(({ gridThw }) => gridThw);
@@ -276,8 +276,8 @@ describe("rows that cannot be processed", () => {
 
 describe("warnings", () => {
   it("name sound that the family's limit cuts", () => {
-    const media = { ...processor.media, maxSamples: 16000 };
-    const short = new Processor({ ...parts, media });
+    const media = { ...processor.preprocessing, maxSamples: 16000 };
+    const short = new Processor({ ...parts, preprocessing: media });
     const sample = short.process(tiny);
     expect(sample.mel[0]!.frames).toBe(100);
     expect(sample.ledger[1]).toMatchObject({ seconds: 1, featureRows: 25 });
@@ -362,9 +362,9 @@ async function processFile(part: ContentPart, options: ProcessOptions = {}) {
   const conversation = user(part, text("What is it?"));
   const parts = mediaParts(conversation);
   const media = await Promise.all(
-    parts.map((medium) => loadMedium(medium, processor.media, options)),
+    parts.map((medium) => loadMedium(medium, processor.preprocessing, options)),
   );
-  return { media, sample: processor.process({ row: "clip", conversation, media }, options) };
+  return { media, sample: processor.process({ id: "clip", conversation, media }, options) };
 }
 
 it.skipIf(absent.includes(jfk))("decodes and processes a real sound file", async () => {

@@ -133,7 +133,7 @@ describe.each(["omni", "vl", "audio"] as const)("%s: a row of the official proce
       typeof content === "string" ? [] : content,
     );
     const media = parts.flatMap((part) =>
-      part.type === "text" ? [] : [load(part, processor.media)],
+      part.type === "text" ? [] : [load(part, processor.preprocessing)],
     );
     const conversation = golden.messages.map(({ role, content }) => ({
       role,
@@ -145,7 +145,7 @@ describe.each(["omni", "vl", "audio"] as const)("%s: a row of the official proce
       addAudioId: golden.options?.add_audio_id ?? false,
     };
     expect(processor.template.render(conversation, options)).toBe(golden.text);
-    const sample = processor.process({ row: "golden", conversation, media }, options);
+    const sample = processor.process({ id: "golden", conversation, media }, options);
     expect([sample.inputIds.length, checksum(sample.inputIds)]).toEqual(golden.ids);
     checkPictures(sample, "image", golden.images);
     checkPictures(sample, "video", golden.videos);

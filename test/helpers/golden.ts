@@ -251,7 +251,7 @@ export async function goldenSample(
     placeholders: rows,
   });
   return {
-    row,
+    id: row,
     inputIds,
     positions,
     nextPos,

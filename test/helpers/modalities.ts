@@ -1,7 +1,7 @@
 import { hash32 } from "../../src/core/random.ts";
 import type { ModelConfig } from "../../src/network/config.ts";
 import {
-  type Grid,
+  type PatchGrid,
   type MediaTokens,
   type MediumShape,
   visionTokens,
@@ -13,11 +13,11 @@ import { randomF32, randomU32 } from "./random-data.ts";
 
 /** A medium of a made prompt: grids in patches, sound in mel frames, `s` seconds between slices. */
 type Medium =
-  | { image: Grid }
-  | { video: Grid; s: number }
+  | { image: PatchGrid }
+  | { video: PatchGrid; s: number }
   | { audio: number }
   /** A video whose own sound is interleaved with it. */
-  | { video: Grid; s: number; audio: number };
+  | { video: PatchGrid; s: number; audio: number };
 
 /**
  * Prompts that no golden has: together with the goldens every set of image, silent video, sound and
@@ -141,7 +141,7 @@ function madeSample(row: string, media: readonly Medium[], config: ModelConfig):
     ...{ featureRows: rows, placeholders: rows },
   });
   return {
-    row,
+    id: row,
     ...layout,
     grids,
     patches: randomF32(patches * (config.vision?.patchDim ?? 0), seed),

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { ModelConfig } from "../../src/network/config.ts";
-import type { Grid, MediaTokens, MediumShape } from "../../src/prompt/layout.ts";
+import type { PatchGrid, MediaTokens, MediumShape } from "../../src/prompt/layout.ts";
 import { layout as layoutAudio } from "../../src/families/qwen2-audio/positions.ts";
 import { layout as layoutOmni } from "../../src/families/qwen2-5-omni/positions.ts";
 import { layout as layoutVl } from "../../src/families/qwen2-5-vl/positions.ts";
@@ -8,7 +8,7 @@ import { audioTokens } from "../../src/network/towers/audio-layout.ts";
 import { checksum } from "./real-processor.ts";
 
 /** `["t", words]`, `["a", frames]`, `["i", grid]`, `["v", grid, s]`, `["w", grid, s, frames]`. */
-export type Packed = [kind: string, a: number | Grid, seconds?: number, frames?: number];
+export type Packed = [kind: string, a: number | PatchGrid, seconds?: number, frames?: number];
 
 /** A conversation of the goldens: what is laid out, and the numbers that must come out. */
 export interface PositionCase {
@@ -37,11 +37,11 @@ function unpack(segments: readonly Packed[]): { ids: number[]; media: MediumShap
       media.push({ kind: "audio", file, audioTokens: audioTokens(a as number) });
     } else if (kind === "i") {
       ids.push(TOKENS.visionStart, TOKENS.image, TOKENS.visionEnd);
-      media.push({ kind: "image", file, grid: a as Grid });
+      media.push({ kind: "image", file, grid: a as PatchGrid });
     } else {
       const sound = frames === undefined ? {} : { audioTokens: audioTokens(frames) };
       ids.push(TOKENS.visionStart, TOKENS.video, TOKENS.visionEnd);
-      media.push({ kind: "video", file, grid: a as Grid, secondsPerGrid, ...sound });
+      media.push({ kind: "video", file, grid: a as PatchGrid, secondsPerGrid, ...sound });
     }
   }
   return { ids, media };

@@ -27,7 +27,12 @@ export async function realProcessor(
   tokenizers.set(plain, tokenizer);
   const { chatTemplate, parseConfig } = config.family.processor;
   const media = parseConfig({ preprocessor: RELEASED, ...files });
-  return new Processor({ config, tokenizer, template: new ChatTemplate(chatTemplate), media });
+  return new Processor({
+    config,
+    tokenizer,
+    template: new ChatTemplate(chatTemplate),
+    preprocessing: media,
+  });
 }
 
 /** The pictures of make_processor.py and make_processors.py. */

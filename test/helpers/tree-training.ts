@@ -23,7 +23,7 @@ import {
 } from "../../src/network/decoder/packed.ts";
 import type { ModelWeights, Training } from "../../src/checkpoint/weights.ts";
 import { Scope } from "../../src/network/scope.ts";
-import type { Grid } from "../../src/prompt/layout.ts";
+import type { PatchGrid } from "../../src/prompt/layout.ts";
 import { towerFeeds } from "./golden.ts";
 import { openPrompt, type TinyModel } from "./modalities.ts";
 import { randomF32 } from "./random-data.ts";
@@ -34,7 +34,7 @@ const WORDS = 60;
 /** A prompt with its media, for trees of any branches. */
 export interface PromptWithMedia {
   prompt: Tree["prompt"];
-  pictures: { grid: Grid; patches: Float32Array }[];
+  pictures: { grid: PatchGrid; patches: Float32Array }[];
   clips: { mel: Float32Array; frames: number }[];
 }
 

@@ -135,7 +135,7 @@ function sampleOf({ config }: Model, golden: WideGolden): Sample {
   }));
   const entry = { file: golden.name, medium: 0, frames: 0, seconds: 0 };
   return {
-    row: golden.name,
+    id: golden.name,
     inputIds: Uint32Array.from(ids),
     positions: Int32Array.from(positions),
     nextPos,

@@ -57,7 +57,7 @@ async function apart(model: Model): Promise<{ mean: number; max: number }> {
   const random = new Random(5, "data");
   const empty = new Uint32Array();
   const unsealed = {
-    row: "words",
+    id: "words",
     inputIds: Uint32Array.from({ length: PROMPT }, () => 100 + random.integer(100_000)),
     positions: Int32Array.from({ length: 3 * PROMPT }, (_, i) => i % PROMPT),
     nextPos: PROMPT,

@@ -6,7 +6,7 @@ import type { PolicyCompletion, PolicyTree } from "../../src/policy/trees.ts";
 /** A tree of completions of some lengths, of a row with the given numbers of feature rows. */
 function tree(row: string, lengths: number[], vision = 0, audio = 0): PolicyTree {
   const sample = {
-    row,
+    id: row,
     visionRows: new Uint32Array(vision),
     audioRows: new Uint32Array(audio),
   } as Sample;

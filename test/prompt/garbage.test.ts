@@ -33,7 +33,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "aubade-garbage-"));
   const source = { seed: 3, clips: 2, workers: 0 };
   const set = await openDataset("train", source as never, [0, 1], folder, new Events());
-  [clip, other] = [0, 1].map((index) => set.row(index).media) as [string, string];
+  [clip, other] = [0, 1].map((index) => set.row(index).mediaNames) as [string, string];
   await cp(clip, join(folder, "copy.mp4"));
   await symlink(clip, join(folder, "link.mp4"));
   const loader = new SampleLoader(processor);
@@ -50,7 +50,7 @@ const user = (...content: ContentPart[]): Conversation => [{ role: "user", conte
 
 async function processed(conversation: Conversation): Promise<Sample> {
   const media = await loadMedia(processor, conversation);
-  return processor.process({ row: "row 7", conversation, media });
+  return processor.process({ id: "row 7", conversation, media });
 }
 
 describe("a sound that is a part of its own and the soundtrack of a video (F1, F11)", () => {
@@ -95,7 +95,7 @@ describe("a sound that is a part of its own and the soundtrack of a video (F1, F
     if (decoded?.kind !== "video" || whole?.kind !== "audio") throw new Error("other media");
     const process = (audioName: string) =>
       processor.process({
-        row: "row 7",
+        id: "row 7",
         conversation: user(video, part),
         media: [
           { ...decoded, video: { ...decoded.video, file: "a/clip.mp4" } },
@@ -236,7 +236,7 @@ describe("a sample that is no longer what its processor made", () => {
       [b, entries ? "00000" : "00001"],
     ] as const) {
       expect(() => checkLedger(sample, processor.config)).toThrow(
-        new RegExp(`^${sample.row}: .*${file}\\.mp4 has other values in the tensors than its`),
+        new RegExp(`^${sample.id}: .*${file}\\.mp4 has other values in the tensors than its`),
       );
     }
   });
@@ -257,6 +257,6 @@ describe("a sample that is no longer what its processor made", () => {
       changed.inputIds[at]! ^= 1;
       expect(sealOf(changed).prompt).not.toBe(seal.prompt);
     }
-    expect(sealOf({ ...sample, row: "another" }).media).not.toEqual(seal.media);
+    expect(sealOf({ ...sample, id: "another" }).media).not.toEqual(seal.media);
   });
 });

@@ -44,7 +44,7 @@ function run(
   options: ProcessOptions = {},
 ) {
   const small = { video: { minPixels: 3136, maxPixels: 20000 } };
-  return processor.process({ row: "row 7", conversation, media }, { ...small, ...options });
+  return processor.process({ id: "row 7", conversation, media }, { ...small, ...options });
 }
 
 function failure(work: () => unknown): DataError {
@@ -218,7 +218,7 @@ describe("K.3: sizes", () => {
   it("a side of 14 pixels: the utilities lift it, transformers does not", () => {
     const sliver = { width: 2000, height: 14 };
     expect(smartResize(sliver)).toEqual({ width: 672, height: 28 });
-    expect(askedImageSize(sliver, { type: "image" }, omni.media, {})).toEqual({
+    expect(askedImageSize(sliver, { type: "image" }, omni.preprocessing, {})).toEqual({
       width: 1988,
       height: 28,
     });
@@ -236,7 +236,7 @@ describe("K.3: sizes", () => {
     });
     const perSlice = (count: number) => {
       const conversation = user({ type: "video" });
-      const request = { row: "row 7", conversation, media: [long(count)] };
+      const request = { id: "row 7", conversation, media: [long(count)] };
       return vl.measure(request).vision / (count / 2);
     };
     expect([60, 400, 768].map(perSlice)).toEqual([20 * 36, 18 * 32, 12 * 23]);

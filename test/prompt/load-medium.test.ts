@@ -11,9 +11,9 @@ const path = (name: string) => new URL(`../golden/media/images/${name}`, import.
 const PICTURE = path("rgb.png");
 
 async function pictures(part: ImagePart | VideoPart) {
-  const medium = await loadMedium(part, vl.media);
+  const medium = await loadMedium(part, vl.preprocessing);
   const sample = vl.process({
-    row: "row 7",
+    id: "row 7",
     conversation: [{ role: "user", content: [part as ContentPart] }],
     media: [medium],
   });
@@ -33,7 +33,7 @@ describe("pictures named in a conversation", () => {
     // The same picture, decoded by someone else, ends as the same patches.
     const raw = { kind: "image" as const, file: "x.png", frame: whole };
     const conversation = [{ role: "user", content: [part] }];
-    const again = vl.process({ row: "row 7", conversation, media: [raw] });
+    const again = vl.process({ id: "row 7", conversation, media: [raw] });
     expect(again.patches).toEqual(sample.patches);
   });
 
@@ -65,9 +65,11 @@ describe("pictures named in a conversation", () => {
 
   it("cannot be heard, and need consistent limits", async () => {
     const list: VideoPart = { type: "video", video: [PICTURE, PICTURE], use_audio_in_video: true };
-    await expect(loadMedium(list, vl.media)).rejects.toThrow(/rgb.png and 1 more is to be heard/);
+    await expect(loadMedium(list, vl.preprocessing)).rejects.toThrow(
+      /rgb.png and 1 more is to be heard/,
+    );
     const image: ImagePart = { type: "image", image: PICTURE, min_pixels: 9000, max_pixels: 4000 };
-    await expect(loadMedium(image, vl.media)).rejects.toThrow(
+    await expect(loadMedium(image, vl.preprocessing)).rejects.toThrow(
       "min_pixels 9000 is above max_pixels",
     );
   });

@@ -60,7 +60,7 @@ describe("generation on a golden model", () => {
     expect(alone[0]).toEqual(together[2]);
     expect((await run([samples[2]!], 2))[0]).not.toEqual(alone[0]);
     expect(new Set(alone[0]).size).toBe(3);
-    const twin = { ...samples[2]!, row: "another clip with the same text" };
+    const twin = { ...samples[2]!, id: "another clip with the same text" };
     expect((await run([twin], 1))[0]).not.toEqual(alone[0]);
     generator.destroy();
   });

@@ -140,7 +140,7 @@ beforeAll(async () => {
   const folder = place.path("clips");
   const data = place.config().data;
   const set = await openDataset("train", data, [0, 1, 2, 3, 4, 5, 6, 7], folder, new Events());
-  clips = [0, 1].map((index) => set.row(index).media);
+  clips = [0, 1].map((index) => set.row(index).mediaNames);
   await cp(clips[0]!, place.path("copy.mp4"));
 });
 afterAll(async () => {

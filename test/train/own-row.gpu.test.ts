@@ -18,7 +18,7 @@ beforeAll(async () => {
   await place.make();
   const { data } = place.config();
   const set = await openDataset("train", data, [0], place.path("clips"), new Events());
-  clip = set.row(0).media;
+  clip = set.row(0).mediaNames;
 });
 afterAll(async () => {
   vi.restoreAllMocks();

@@ -102,7 +102,7 @@ function parseRow(value: unknown, path: string, line: number, template: PromptNa
       "Let it end with the message to be answered.",
     );
   }
-  return { ...row, conversation, kind: type ?? "all", media: mediaOf(conversation) };
+  return { ...row, conversation, kind: type ?? "all", mediaNames: mediaOf(conversation) };
 }
 
 function asked(question: string | undefined, where: string): string {

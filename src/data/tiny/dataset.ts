@@ -34,7 +34,7 @@ export interface TinyRow {
   /** Index of the clip in its generator. */
   clipIndex: number;
   /** Path of the clip's file. */
-  media: string;
+  mediaNames: string;
   kind: Kind;
   /** The question without its options. */
   question: string;
@@ -120,7 +120,7 @@ export class TinyDataset {
       id: `tiny-${this.split}-${this.#seed}-${String(index).padStart(5, "0")}`,
       split: this.split,
       clipIndex: index,
-      media,
+      mediaNames: media,
       kind,
       question: question.words.join(" "),
       options: question.options,

@@ -1,5 +1,5 @@
 import { DataError } from "../../core/errors.ts";
-import type { Grid } from "../../prompt/layout.ts";
+import type { PatchGrid } from "../../prompt/layout.ts";
 
 /** The constants of a vision tower on which its layout depends. */
 export interface VisionLayoutConfig {
@@ -40,7 +40,10 @@ export interface VisionLayout {
  * @throws {DataError} `bad-grid`.
  * Source: model-spec D.1; transformers 4.57.6, Qwen2_5OmniVisionEncoder.get_window_index.
  */
-export function layoutVision(grids: readonly Grid[], config: VisionLayoutConfig): VisionLayout {
+export function layoutVision(
+  grids: readonly PatchGrid[],
+  config: VisionLayoutConfig,
+): VisionLayout {
   const { mergeSize } = config;
   const perCell = mergeSize ** 2;
   const side = Math.floor(config.windowSize / mergeSize / config.patchSize);
@@ -94,7 +97,7 @@ function writeCoordinates(out: Uint32Array, rows: number, columns: number, merge
   }
 }
 
-function checkGrid([t, h, w]: Grid, mergeSize: number): void {
+function checkGrid([t, h, w]: PatchGrid, mergeSize: number): void {
   const whole = [t, h / mergeSize, w / mergeSize].every((n) => Number.isInteger(n) && n > 0);
   if (whole) return;
   throw new DataError("bad-grid", `A grid is [${t}, ${h}, ${w}] patches.`, {

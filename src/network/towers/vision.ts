@@ -9,7 +9,7 @@ import type { Scope } from "../scope.ts";
 import { blockSegments, segmentInputs } from "../segments.ts";
 import type { VisionConfig } from "../config.ts";
 import type { Feed } from "../feed.ts";
-import type { Grid } from "../../prompt/layout.ts";
+import type { PatchGrid } from "../../prompt/layout.ts";
 import { layoutVision } from "./vision-layout.ts";
 
 const EPS = 1e-6;
@@ -53,7 +53,7 @@ export function visionInputs(graph: Graph, config: VisionConfig): VisionInputs {
 /** What the host feeds the tower for a list of pictures and videos, packed in their order. */
 export function visionFeed(
   config: VisionConfig,
-  media: readonly { grid: Grid; patches: Float32Array }[],
+  media: readonly { grid: PatchGrid; patches: Float32Array }[],
 ): Feed {
   const layout = layoutVision(
     media.map(({ grid }) => grid),

@@ -77,7 +77,7 @@ describe("TinyDataset", () => {
     rows.forEach((row, index) => {
       expect(row.kind).toBe((["see", "hear", "both"] as Kind[])[index % 3]);
       expect(row.clipIndex).toBe(index);
-      expect(row.media).toBe(`clips/${clipFileName(index)}`);
+      expect(row.mediaNames).toBe(`clips/${clipFileName(index)}`);
     });
   });
 

@@ -100,7 +100,7 @@ describe("the files", () => {
   test("do not tell the answer by their size", () => {
     const data = new TinyDataset({ split: "held-out", clips: COUNT, folder });
     const rows = Array.from({ length: COUNT }, (_, index) => data.row(index));
-    const sizes = rows.map(({ media }) => statSync(media).size);
+    const sizes = rows.map(({ mediaNames: media }) => statSync(media).size);
     const slotOf = (contents: ClipContents, word: string): number =>
       Math.max(
         ([...contents.colours] as string[]).indexOf(word),
