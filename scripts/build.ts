@@ -1,13 +1,14 @@
-// npm run build: dist/node/index.js and dist/web/index.js (one module each, shaders inside) and the
-// declarations in dist/types.
+// npm run build: the library for Node (dist/node/index.js) and for pages (dist/web/index.js, one
+// module), the command line (dist/node/cli.js), and the declarations in dist/types. Shaders are inside.
 import { readFileSync, rmSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import ts from "typescript";
 import { build, type Plugin } from "vite";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const ENTRY = join(ROOT, "src/index.ts");
+const COMMAND_LINE = join(ROOT, "src/cli/command-line.ts");
 
 /** Where a build runs: each has its own side of the platform switches in package.json. */
 export type Platform = "node" | "web";
@@ -38,15 +39,43 @@ export function inlineShaders(): Plugin {
   };
 }
 
-/** Bundles the library for a platform; every package that it imports stays an import. */
+/**
+ * Builds every program that a module starts by its URL, such as a worker, as a file of its own
+ * beside it, and names that file.
+ */
+export function startedPrograms(): Plugin {
+  return {
+    name: "started-programs",
+    enforce: "pre",
+    transform(code, id) {
+      if (!/import\.meta\.url/.test(code)) return null;
+      const replaced = code.replace(
+        /new URL\(\s*"([^"]+\.[tj]s)",\s*import\.meta\.url,?\s*\)/g,
+        (_, path: string) => {
+          const name = basename(path).replace(/\.[tj]s$/, "");
+          this.emitFile({ type: "chunk", id: resolve(dirname(id), path), fileName: `${name}.js` });
+          return `new URL(${JSON.stringify(`./${name}.js`)}, import.meta.url)`;
+        },
+      );
+      return { code: replaced, map: null };
+    },
+  };
+}
+
+/** Bundles the library for a platform, for Node with the command line; packages stay imports. */
 export async function bundle(platform: Platform, outDir: string): Promise<void> {
+  const node = platform === "node";
+  const entry: Record<string, string> = node
+    ? { index: ENTRY, cli: COMMAND_LINE }
+    : { index: ENTRY };
+  const entries = Object.values(entry);
   await build({
     root: ROOT,
     configFile: false,
     publicDir: false,
     logLevel: "warn",
-    plugins: [inlineShaders()],
-    resolve: { conditions: platform === "node" ? ["node"] : ["browser"] },
+    plugins: [inlineShaders(), ...(node ? [startedPrograms()] : [])],
+    resolve: { conditions: node ? ["node"] : ["browser"] },
     build: {
       target: "es2023",
       outDir,
@@ -54,11 +83,12 @@ export async function bundle(platform: Platform, outDir: string): Promise<void> 
       minify: false,
       sourcemap: false,
       reportCompressedSize: false,
-      ssr: platform === "node",
-      lib: { entry: ENTRY, formats: ["es"], fileName: () => "index.js" },
+      ssr: node,
+      lib: { entry, formats: ["es"], fileName: (_, name) => `${name}.js` },
       rolldownOptions: {
-        external: (id) => /^(?:node:|[a-z@])/.test(id) && id !== ENTRY,
-        output: { codeSplitting: false },
+        external: (id) => /^(?:node:|[a-z@])/.test(id) && !entries.includes(id),
+        // All files in one folder, where a URL beside a module is one beside every other.
+        output: node ? { chunkFileNames: "[name]-[hash].js" } : { codeSplitting: false },
       },
     },
   });

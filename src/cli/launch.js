@@ -4,6 +4,6 @@ import { readTypeScript } from "./read-typescript.js";
 /** Runs what the user typed after `aubade` in a clone, and ends with its exit code. */
 export async function launch(argv) {
   await readTypeScript();
-  const built = await import("./built.ts");
-  await built.launch(argv);
+  const commandLine = await import("./command-line.ts");
+  await commandLine.launch(argv);
 }

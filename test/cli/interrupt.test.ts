@@ -1,7 +1,5 @@
-import { Writable } from "node:stream";
 import { afterEach, expect, it, vi } from "vitest";
 import { listenForInterrupt } from "../../src/cli/interrupt.ts";
-import { terminalLine } from "../../src/cli/terminal.ts";
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -24,13 +22,4 @@ it("the second Ctrl-C ends at once, a closed terminal never does", () => {
   expect(gone.exit).toHaveBeenCalledWith(130);
   gone.release();
   expect(process.listenerCount("SIGHUP")).toBe(0);
-});
-
-it("a console that is gone is no failure", async () => {
-  const stream = new Writable({
-    write: (_chunk, _encoding, done) => done(new Error("write EPIPE")),
-  }) as NodeJS.WriteStream;
-  for (let i = 0; i < 20; i++) terminalLine(stream).print("one more");
-  await new Promise((done) => setTimeout(done, 10));
-  expect(stream.listenerCount("error")).toBe(1);
 });

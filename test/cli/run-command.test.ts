@@ -20,11 +20,15 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function train(body: string): { status: number | null; stdout: string; stderr: string } {
-  const text = `import { ConfigError, DataError } from "../../core/errors.ts";
+/** A command whose `main` has a body. */
+const commandText = (
+  body: string,
+): string => `import { ConfigError, DataError } from "../../core/errors.ts";
     void [ConfigError, DataError];
     export async function main(argv: string[]): Promise<number> { ${body} }`;
-  writeFileSync(join(folder, "src/cli/commands/train.ts"), text);
+
+function train(body: string): { status: number | null; stdout: string; stderr: string } {
+  writeFileSync(join(folder, "src/cli/commands/train.ts"), commandText(body));
   const args = [join(folder, "train.js"), "--help", "a.b=c"];
   const env = { ...process.env, AUBADE_DEBUG: undefined };
   return spawnSync(process.execPath, args, { encoding: "utf8", env });
@@ -45,6 +49,14 @@ describe("train.js", () => {
     const body = "throw new ConfigError('x', 'lr is -1.', { hint: 'Set it to 1e-5.' });";
     const { status, stderr } = train(body);
     expect([status, stderr]).toEqual([2, "lr is -1. Set it to 1e-5.\n"]);
+  });
+
+  it("is not hindered by an output that nobody reads any more", () => {
+    const body = "for (let i = 0; i < 1e4; i++) process.stdout.write('x'.repeat(99)); return 3;";
+    writeFileSync(join(folder, "src/cli/commands/train.ts"), commandText(body));
+    const line = `"${process.execPath}" train.js x | true; exit "\${PIPESTATUS[0]}"`;
+    const { status, stderr } = spawnSync("bash", ["-c", line], { cwd: folder, encoding: "utf8" });
+    expect([status, stderr]).toEqual([3, ""]);
   });
 
   it("prints a defect with its stack", () => {

@@ -73,13 +73,23 @@ describe("the package as npm packs it", () => {
   afterAll(() => rmSync(project, { recursive: true, force: true }));
 
   it("holds the library, the commands, its licences and the tiny model, and no tests", () => {
-    for (const path of ["LICENSE", "NOTICE", "dist/node/index.js", "dist/web/index.js"]) {
+    for (const path of [
+      "LICENSE",
+      "NOTICE",
+      "dist/node/index.js",
+      "dist/node/cli.js",
+      "dist/web/index.js",
+    ]) {
       expect(files).toContain(path);
     }
     expect(files).toContain("dist/types/index.d.ts");
     expect(files).toContain("aubade.js");
     expect(files).toContain("assets/tiny/tokenizer.json");
-    const strays = files.filter((path) => !/^(dist|src|shaders|assets)\/|^[^/]+$/.test(path));
+    expect(files).toContain("configs/tiny.yaml");
+    expect(files).toContain("docs/training.md");
+    const strays = files.filter(
+      (path) => !/^(dist|assets|configs|docs|scripts)\/|^[^/]+$/.test(path),
+    );
     expect(strays).toEqual([]);
   });
 
