@@ -4,20 +4,18 @@
  * A frame is coded pixels, turned as the file asks; non-square pixels are not stretched. decord and
  * torchvision, the readers behind the reference preparation, ignore the pixel aspect ratio too.
  * Frames count as decoded, in presentation order, whatever their spacing (variable frame rate);
- * frames that end at or before t = 0 are not part of the clip. Colour tags are those of the
+ * in MP4 and MOV those that begin outside of the edit list are not part of the clip. Colour tags are those of the
  * container or of the stream's parameter sets: Chromium fills in BT.709 where a file says nothing.
  */
-import {
-  EncodedPacketSink,
-  type InputVideoTrack,
-  type VideoSample,
-  VideoSampleSink,
-} from "mediabunny";
+import { type InputVideoTrack, type VideoSample, VideoSampleSink } from "mediabunny";
 import { DataError } from "../core/errors.ts";
 import { type ColourTags, toRgb } from "./colour.ts";
 import { openFolder } from "#media";
 import { emptyVideo, makeClip } from "./clip.ts";
+import { readFacts, type TrackFacts } from "./container/facts.ts";
+import { scanPackets } from "./container/packets.ts";
 import { decodeVideoFolder } from "./frame-folder.ts";
+import { averageFrameRate, type FrameTime } from "./frame-rate.ts";
 import { requireDecoder, withMedia } from "./open.ts";
 import { type Orientation, orientRgb } from "./orient.ts";
 import {
@@ -42,8 +40,9 @@ export interface DecodeVideoOptions extends DecodeOptions {
  *
  * Numerics: planes from the decoder in software, then `colour.ts`; identical in Node and a page.
  *
- * @throws {DataError} `media-missing`, `media-unreadable`, `media-corrupt`, `media-no-video-track`,
- *   `media-empty-video`, `media-decoder-missing`, `media-stalled`, `media-frame-choice`.
+ * @throws {DataError} `media-missing`, `media-unreadable`, `media-corrupt`, `media-cut-off`,
+ *   `media-holed`, `media-no-video-track`, `media-empty-video`, `media-decoder-missing`,
+ *   `media-stalled`, `media-frame-choice`.
  */
 export async function decodeVideo(
   source: MediaSource,
@@ -53,7 +52,7 @@ export async function decodeVideo(
   const folder = await openFolder(source);
   if (folder) return decodeVideoFolder(folder, choose, options);
   const file = sourceName(source);
-  return withMedia(source, options, async (input) => {
+  return withMedia(source, options, async (input, bytes) => {
     const [track, ...others] = await input.getVideoTracks();
     if (!track) {
       throw new DataError("media-no-video-track", `${file} has no video track.`, {
@@ -68,80 +67,72 @@ export async function decodeVideo(
       });
     }
     await requireDecoder(track, file);
-    return decodeTrack(track, file, choose, options);
+    const checking = { file, what: "checking that it is whole", ...options };
+    const facts = await watch(readFacts(input, track, bytes, file), checking);
+    return decodeTrack(track, facts, file, choose, options);
   });
 }
 
 async function decodeTrack(
   track: InputVideoTrack,
+  facts: TrackFacts,
   file: string,
   choose: FrameChoice,
   options: DecodeVideoOptions,
 ): Promise<VideoClip> {
-  let info = await watch(scanPackets(track), { file, what: "counting its frames", ...options });
+  const counting = { file, what: "counting its frames", ...options };
+  const packets = await watch(scanPackets(track, file), counting);
+  let info = infoOf(packets, facts);
   // The packets say how many frames to expect. Where the decoder gives another number (fields,
   // leading pictures of an open group), that number counts and the choice is made again.
   for (let attempt = 0; attempt < 2; attempt++) {
     if (info.totalFrames === 0) throw emptyVideo(file);
     const indices = choose(info);
-    const decoded = await decodeChosen(track, file, indices, options);
-    if (decoded.totalFrames === info.totalFrames)
+    const decoded = await decodeChosen(track, facts, file, indices, options);
+    if (decoded.times.length === info.totalFrames)
       return makeClip(file, info, indices, decoded.frames);
-    const { totalFrames } = decoded;
-    info = { ...info, totalFrames, fps: totalFrames / info.durationS };
+    info = infoOf(decoded.times, facts);
   }
   throw new DataError("media-corrupt", `${file}: two decodes gave different numbers of frames.`, {
     hint: "The file is damaged; fetch it again or leave the row out.",
   });
 }
 
-async function scanPackets(track: InputVideoTrack): Promise<FrameInfo> {
-  let totalFrames = 0;
-  let start = Infinity;
-  let lastStart = -Infinity;
-  let end = -Infinity;
-  const packets = new EncodedPacketSink(track).packets(undefined, undefined, {
-    metadataOnly: true,
-  });
-  for await (const packet of packets) {
-    if (!isShown(packet)) continue;
-    totalFrames++;
-    start = Math.min(start, packet.timestamp);
-    lastStart = Math.max(lastStart, packet.timestamp);
-    end = Math.max(end, packet.timestamp + packet.duration);
-  }
-  if (totalFrames === 0) return { totalFrames, fps: 0, durationS: 0 };
-  // Without durations in the file the last frame is taken to last as long as the others do.
-  if (end <= lastStart && totalFrames > 1)
-    end = lastStart + (lastStart - start) / (totalFrames - 1);
-  const durationS = end > start ? end - start : 1;
-  return { totalFrames, fps: totalFrames / durationS, durationS };
+function infoOf(times: FrameTime[], facts: TrackFacts): FrameInfo {
+  const totalFrames = times.filter((time) => isShown(time, facts)).length;
+  const fps = averageFrameRate(times, facts.clock);
+  return { totalFrames, fps, durationS: totalFrames / fps };
 }
 
-function isShown({ timestamp, duration }: { timestamp: number; duration: number }): boolean {
-  return timestamp >= 0 || timestamp + duration > 0;
+function isShown({ timestamp }: FrameTime, { clock, shown }: TrackFacts): boolean {
+  const tick = Math.round(timestamp * clock.resolution);
+  return (
+    tick >= Math.round(shown.fromS * clock.resolution) &&
+    tick < Math.round(shown.endS * clock.resolution)
+  );
 }
 
 async function decodeChosen(
   track: InputVideoTrack,
+  facts: TrackFacts,
   file: string,
   indices: number[],
   options: DecodeVideoOptions,
-): Promise<{ totalFrames: number; frames: Map<number, Frame> }> {
+): Promise<{ times: FrameTime[]; frames: Map<number, Frame> }> {
   const wanted = new Set(indices);
   const tags = await readTags(track);
   const orientation = { rotation: await track.getRotation(), flip: await track.getFlip() };
   const sink = new VideoSampleSink(track, { hardwareAcceleration: "prefer-software" });
   const frames = new Map<number, Frame>();
-  let totalFrames = 0;
+  const times: FrameTime[] = [];
   for await (const sample of watched(sink.samples(), {
     file,
     what: "decoding video",
     ...options,
   })) {
     try {
-      if (!isShown(sample)) continue;
-      const index = totalFrames++;
+      if (!isShown(sample, facts)) continue;
+      const index = times.push({ timestamp: sample.timestamp, duration: sample.duration }) - 1;
       if (!wanted.has(index)) continue;
       const frame = await readFrame(sample, tags, orientation, file);
       frames.set(index, options.transform?.(frame, indices.length) ?? frame);
@@ -149,7 +140,7 @@ async function decodeChosen(
       sample.close();
     }
   }
-  return { totalFrames, frames };
+  return { times, frames };
 }
 
 async function readTags(track: InputVideoTrack): Promise<ColourTags> {

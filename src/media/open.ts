@@ -1,11 +1,13 @@
 import { ALL_FORMATS, Input, type InputTrack } from "mediabunny";
 import { openSource, prepareDecoders } from "#media";
 import { AubadeError, DataError } from "../core/errors.ts";
+import { MediaBytes } from "./container/bytes.ts";
 import { sourceName, type DecodeOptions, type MediaSource } from "./types.ts";
 import { watch } from "./watchdog.ts";
 
 /**
- * Opens a media file, hands it to `use`, and closes it whatever happens.
+ * Opens a media file, hands it and its bytes (null from a server that does not state their number)
+ * to `use`, and closes it whatever happens.
  *
  * @throws {DataError} `media-missing`, `media-unreadable` (no known container, or a damaged one),
  *   `media-corrupt` (decoding fails), `media-stalled`, or what `use` throws.
@@ -13,13 +15,14 @@ import { watch } from "./watchdog.ts";
 export async function withMedia<T>(
   source: MediaSource,
   options: DecodeOptions,
-  use: (input: Input) => Promise<T>,
+  use: (input: Input, bytes: MediaBytes | null) => Promise<T>,
 ): Promise<T> {
   const file = sourceName(source);
-  const input = new Input({ formats: ALL_FORMATS, source: await openSource(source) });
+  const opened = await openSource(source);
+  const input = new Input({ formats: ALL_FORMATS, source: opened });
   try {
     await watch(readHeader(input, file), { file, what: "reading its header", ...options });
-    return await use(input);
+    return await use(input, await MediaBytes.of(opened));
   } catch (cause) {
     if (cause instanceof AubadeError) throw cause;
     throw new DataError("media-corrupt", `${file} cannot be decoded: ${messageOf(cause)}.`, {
