@@ -10,6 +10,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Evaluations } from "../src/core/run-events.ts";
 
 const [folder = "runs/results", seedList = "0,1,2"] = process.argv.slice(2);
 const seeds = seedList.split(",").map(Number);
@@ -17,9 +18,9 @@ const seeds = seedList.split(",").map(Number);
 interface Summary {
   seconds: number;
   steps: number;
-  before: Record<string, number>;
-  after: Record<string, number>;
-  controls?: Record<string, Record<string, number>>;
+  before: Evaluations;
+  after: Evaluations;
+  controls?: Record<string, Evaluations>;
 }
 
 /** Runs `node train.js` with --json in its own folder, once. */
@@ -39,8 +40,8 @@ async function run(name: string, overrides: string[]): Promise<Summary> {
 }
 
 const KINDS = ["overall", "see", "hear", "both", "format"];
-const percent = (scores: Record<string, number> | undefined): string =>
-  KINDS.map((kind) => ((scores?.[kind] ?? NaN) * 100).toFixed(1)).join(" | ");
+const percent = (evaluations: Evaluations | undefined): string =>
+  KINDS.map((kind) => ((evaluations?.["tiny"]?.[kind] ?? NaN) * 100).toFixed(1)).join(" | ");
 
 mkdirSync(folder, { recursive: true });
 const rows: string[] = [];

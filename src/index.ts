@@ -11,7 +11,7 @@ export type { Listener, RunEvent } from "./core/events.ts";
 export type { RunEvents, Scores } from "./core/run-events.ts";
 export { loadConfig, type LoadOptions as LoadConfigOptions } from "./config/load.ts";
 export type { RunConfig, RunInput } from "./config/schema.ts";
-export type { DataRow } from "./data/row.ts";
+export type { DataRow } from "./data/dataset.ts";
 export type { TinyRow } from "./data/tiny/dataset.ts";
 export type { EvalResult } from "./eval/run-interface.ts";
 export { openDevice, type Device, type DeviceOptions } from "./gpu/device.ts";

@@ -2,7 +2,7 @@ import { writeFileAtomic } from "#io";
 import { checkSource, resolvedYaml } from "./config/load.ts";
 import type { RunConfig, RunInput } from "./config/schema.ts";
 import { Events, type Listener } from "./core/events.ts";
-import type { DataRow } from "./data/row.ts";
+import type { DataRow } from "./data/dataset.ts";
 import { evaluateRun } from "./eval/run.ts";
 import type { EvalResult } from "./eval/run-interface.ts";
 import { joinPath } from "./io/path.ts";

@@ -19,9 +19,10 @@ const BELOW: Record<string, readonly string[]> = {
   prompt: ["network", "io", "text", "media"],
   families: ["checkpoint", "prompt"],
   model: ["families"],
-  data: ["model"],
-  rollout: ["model"],
   reward: ["model"],
+  // A benchmark has a scorer, and rows are checked against what rewards can read.
+  data: ["reward"],
+  rollout: ["model"],
   // What a model computes, for comparison with other implementations.
   inspect: ["data", "rollout"],
   eval: ["data", "rollout", "reward"],

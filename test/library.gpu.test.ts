@@ -79,8 +79,9 @@ describe("train and evaluate as functions", () => {
   it("evaluate scores intact and under control", async () => {
     const kinds = new Set<string>();
     const result = await evaluate(config, { onEvent: ({ kind }) => kinds.add(kind) });
-    expect(result).toMatchObject({ questions: 2, failed: 0 });
-    expect(Object.keys(result.controls)).toEqual(["blank"]);
+    const { tiny } = result.benchmarks;
+    expect(tiny).toMatchObject({ questions: 2, failed: 0 });
+    expect(Object.keys(tiny!.controls)).toEqual(["blank"]);
     expect([...kinds]).toEqual(expect.arrayContaining(["device", "progress", "evaluation"]));
   });
 

@@ -11,6 +11,8 @@ export interface RunOptions {
   json: boolean;
   /** Continue from the newest whole checkpoint. */
   resume: boolean;
+  /** File for the answers, one row a question; undefined for none. */
+  out: string | undefined;
   /** Print the resolved configuration and do nothing. */
   printConfig: boolean;
 }
@@ -53,12 +55,13 @@ export function parseRunOptions(
     .addHelpText("after", HELP);
   if (info.resumable)
     program.option("--resume", "continue from the newest whole checkpoint", false);
+  else program.option("--out <file>", "write every answer to a JSON Lines file");
   if (!parseCommandLine(program, argv, print)) return undefined;
   const flags = program.opts<
-    Record<"json" | "printConfig" | "debug", boolean> & { resume?: boolean }
+    Record<"json" | "printConfig" | "debug", boolean> & { resume?: boolean; out?: string }
   >();
   if (flags.debug) process.env["AUBADE_DEBUG"] = "1";
   const [config, ...overrides] = program.args;
-  const { json, printConfig, resume = false } = flags;
-  return { config: config!, overrides, json, resume, printConfig };
+  const { json, printConfig, resume = false, out } = flags;
+  return { config: config!, overrides, json, resume, out, printConfig };
 }

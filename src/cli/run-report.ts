@@ -1,9 +1,12 @@
 import { exists, readText, writeFileAtomic } from "#io";
 import type { RunConfig } from "../config/schema.ts";
-import type { Scores } from "../core/run-events.ts";
+import type { Evaluations } from "../core/run-events.ts";
+import type { RegisteredData } from "../data/dataset.ts";
+import { REGISTRY } from "../data/registry.ts";
+import { benchmarksOf } from "../eval/schema.ts";
 import { baseName, joinPath } from "../io/path.ts";
 import { parseModelConfig } from "../families/registry.ts";
-import { type CardEvaluation, modelCard } from "../observe/model-card.ts";
+import { type CardBenchmark, type CardEvaluation, modelCard } from "../observe/model-card.ts";
 import { parseMetricRows, rewardCurve } from "../observe/reward-curve.ts";
 import { LOG_FILES } from "../observe/run-logs.ts";
 import { REWARD_DOCS } from "../reward/schema.ts";
@@ -16,25 +19,14 @@ export interface RunSummary {
   seed: number;
   steps: number;
   seconds: number;
-  before: Scores | null;
-  after: Scores | null;
+  before: Evaluations | null;
+  after: Evaluations | null;
   runDir: string;
   /** Only when the configuration asks for controls. */
   controls?: TrainResult["controls"];
   /** Only when the run was stopped before its last step. */
   stopped?: true;
 }
-
-const LIMITS: Record<RunConfig["data"]["name"], readonly string[]> = {
-  tiny: [
-    "The clips are synthetic: flat shapes and made sounds, two seconds long.",
-    "The errors that GRPO removes were put in by the warm start's last stage; the clean model of " +
-      "its first stage is the ceiling. This shows that rollout, reward, advantage, loss and " +
-      "optimizer work together, not that reinforcement teaches new perception.",
-    "All four options occur in every clip, so chance is 0.25, also for a muted or blank clip.",
-  ],
-  jsonl: [],
-};
 
 const NO_MODEL = "# This run left no model (output.export_dtype: null).";
 
@@ -48,13 +40,26 @@ export function runSummary(config: RunConfig, result: TrainResult, runDir: strin
   return summary;
 }
 
-function evaluations({ before, after, controls }: TrainResult): CardEvaluation[] {
-  const rows: CardEvaluation[] = [];
-  if (before) rows.push({ label: "before training", scores: before });
-  if (after) rows.push({ label: "after training", scores: after });
-  if (controls.muted) rows.push({ label: "after, without sound", scores: controls.muted });
-  if (controls.blank) rows.push({ label: "after, without picture", scores: controls.blank });
-  return rows;
+/** The benchmarks of a run with what was measured on them. */
+function cardBenchmarks(
+  { eval: config }: RunConfig,
+  { before, after, controls, questions }: TrainResult,
+): CardBenchmark[] {
+  return benchmarksOf(config).map(({ name, settings }) => {
+    const { temperature } = settings.decoding;
+    const evaluations: CardEvaluation[] = [];
+    const add = (label: string, of: Evaluations | null | undefined): void => {
+      const scores = of?.[name];
+      if (scores !== undefined) evaluations.push({ label, scores });
+    };
+    add("before training", before);
+    add("after training", after);
+    add("after, without sound", controls.muted);
+    add("after, without picture", controls.blank);
+    const decoding =
+      temperature === 0 ? "greedy decoding" : `sampled at temperature ${temperature}`;
+    return { name, questions: questions[name] ?? 0, decoding, evaluations };
+  });
 }
 
 /** What the card says of the model that the run left. */
@@ -80,14 +85,14 @@ export async function writeRunReport(
   const rows = (await exists(metrics)) ? parseMetricRows(await readText(metrics)) : [];
   const what = config.task === "grpo" ? "reward over training" : "loss over training";
   await writeFileAtomic(file(RUN_FILES.curve), rewardCurve(rows, `${name}: ${what}`));
+  const { limits = [] }: RegisteredData = REGISTRY[config.data.name];
   const used = config.task === "grpo" ? config.rewards : [];
   const card = modelCard({
     name,
     task: config.task,
     baseModel: config.model.path,
     rewards: used.map((reward) => ({ ...reward, doc: REWARD_DOCS[reward.name] })),
-    evaluations: evaluations(result),
-    questions: config.eval.questions,
+    benchmarks: cardBenchmarks(config, result),
     steps: result.steps,
     seconds: result.seconds,
     seed: config.train.seed,
@@ -96,7 +101,7 @@ export async function writeRunReport(
     evalCommand: `node eval.js ${file(RUN_FILES.config)} model.path=${file(RUN_FILES.model)} model.init=weights`,
     versions: facts.versions,
     device: facts.device,
-    limits: LIMITS[config.data.name],
+    limits,
     modelFolder: RUN_FILES.model,
     adapters: config.train.lora,
     ...(await modelFacts(folder, config, result)),

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { ConfigError } from "../core/errors.ts";
-import { allFields, fieldAt } from "./fields.ts";
+import { allFields, fieldAt, runJsonSchema, variantsOf } from "./fields.ts";
 import { nearest } from "./nearest.ts";
 import type { Source } from "./source.ts";
 
@@ -46,12 +46,16 @@ function placeOf(source: Source, path: readonly PropertyKey[], file: string): st
 function unknownKey(source: Source, path: readonly PropertyKey[], file: string): Problem {
   const name = String(path.at(-1));
   const section = path.slice(0, -1);
-  const siblings = Object.keys(fieldAt(section)?.properties ?? {});
+  const siblings = Object.keys(fieldAt(section, source.value)?.properties ?? {});
   const near = nearest(name, siblings);
   const elsewhere = allFields().filter((field) => field.path.split(".").at(-1) === name);
   const paths = allFields().map((field) => field.path);
+  const owners = ownersOf(section, name);
   let hint: string;
-  if (near !== undefined) hint = `Did you mean ${dotted([...section, near])}?`;
+  if (owners.length > 0) {
+    const [of] = [dotted([...section, "name"])];
+    hint = `It is a setting of ${of}: ${owners.join(", ")}. Remove it, or set ${of} to ${owners[0]!}.`;
+  } else if (near !== undefined) hint = `Did you mean ${dotted([...section, near])}?`;
   else if (elsewhere.length > 0) hint = `Did you mean ${elsewhere[0]!.path}?`;
   else {
     const anywhere = nearest(dotted(path), paths);
@@ -60,6 +64,17 @@ function unknownKey(source: Source, path: readonly PropertyKey[], file: string):
   }
   const message = `${dotted(path)} is not a known key (${placeOf(source, path, file)}).`;
   return { message, hint };
+}
+
+/** The data sets that have a setting which another one lacks. */
+function ownersOf(section: readonly PropertyKey[], name: string): string[] {
+  const outer = runJsonSchema().properties?.[String(section[0])];
+  const variants =
+    outer && section.slice(1).every((key) => typeof key === "number") && variantsOf(outer);
+  if (!variants) return [];
+  return [...variants]
+    .filter(([, { properties }]) => Object.hasOwn(properties ?? {}, name))
+    .map(([variant]) => variant);
 }
 
 /** What is asked of the value, without its end stop; zod's own wording never reaches the user. */
@@ -82,11 +97,23 @@ function requirement(issue: z.core.$ZodIssue): string {
   }
 }
 
-function remedy(issue: z.core.$ZodIssue, value: unknown): string {
+/** Whether a value is how people write that they want nothing. */
+function isNothing(value: unknown): boolean {
+  return value === null || (typeof value === "string" && /^(none|null|off|no)$/i.test(value));
+}
+
+function mayBeNull(path: readonly PropertyKey[]): boolean {
+  return fieldAt(path)?.default === null;
+}
+
+function remedy(issue: z.core.$ZodIssue, value: unknown, source: Source): string {
   if (issue.code === "custom" && typeof issue.params?.["remedy"] === "string") {
     return issue.params["remedy"];
   }
-  const field = fieldAt(issue.path);
+  const field = fieldAt(issue.path, source.value);
+  if (issue.code === "invalid_value" && isNothing(value) && mayBeNull(issue.path.slice(0, -1))) {
+    return `Set ${dotted(issue.path.slice(0, -1))} to null for none.`;
+  }
   if (issue.code === "invalid_value") {
     const near = typeof value === "string" && nearest(value, issue.values.map(String));
     if (near) return `Did you mean ${near}?`;
@@ -110,14 +137,36 @@ function problemsOf(issue: z.core.$ZodIssue, source: Source, file: string): Prob
   const name = dotted(issue.path);
   const place = placeOf(source, issue.path, file);
   if (value === undefined && issue.code !== "custom") {
-    const meaning = fieldAt(issue.path)?.description ?? "";
+    const meaning = fieldAt(issue.path, source.value)?.description ?? "";
     return [
       { message: `${name} is missing (${place}).`, hint: `Set it; it is: ${meaning}`.trim() },
     ];
   }
   const shown = issue.code === "custom" && typeof value === "object" ? "wrong" : show(value);
   const subject = value === undefined ? `${name}:` : `${name} is ${shown};`;
-  return [{ message: `${subject} ${requirement(issue)} (${place}).`, hint: remedy(issue, value) }];
+  return [
+    { message: `${subject} ${requirement(issue)} (${place}).`, hint: remedy(issue, value, source) },
+  ];
+}
+
+/**
+ * What is wrong in the branch of an alternative that a value means: the one whose shape it has. A
+ * section that names none of its variants has one wrong value, its name.
+ */
+function resolved(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== "invalid_union") return [issue];
+  if (issue.discriminator !== undefined) {
+    const { path, message, options = [] } = issue as typeof issue & { options?: unknown[] };
+    const values = options.filter((option) => typeof option === "string");
+    return [{ code: "invalid_value", values, path, message }];
+  }
+  const meant = issue.errors.find(
+    (list) => !list.some(({ code, path }) => code === "invalid_type" && path.length === 0),
+  );
+  const [first = []] = issue.errors;
+  return (meant ?? first).flatMap((inner) =>
+    resolved({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue),
+  );
 }
 
 /**
@@ -130,9 +179,10 @@ export function explain(
   source: Source,
   file: string,
 ): ConfigError {
-  const problems = issues.flatMap((issue) => problemsOf(issue, source, file));
+  const found = issues.flatMap((issue) => resolved(issue));
+  const problems = found.flatMap((issue) => problemsOf(issue, source, file));
   const only = problems[0]!;
-  const code = issues[0]!.code === "unrecognized_keys" ? "unknown-key" : "invalid-setting";
+  const code = found[0]!.code === "unrecognized_keys" ? "unknown-key" : "invalid-setting";
   if (problems.length === 1) return new ConfigError(code, only.message, { hint: only.hint });
   const lines = problems.map(({ message, hint }, index) => `  ${index + 1}. ${message} ${hint}`);
   return new ConfigError(code, `${file} has ${problems.length} problems:\n${lines.join("\n")}`);

@@ -11,6 +11,8 @@ export interface FieldSchema {
   required?: string[];
   items?: FieldSchema;
   anyOf?: FieldSchema[];
+  oneOf?: FieldSchema[];
+  const?: unknown;
   minimum?: number;
   maximum?: number;
   exclusiveMinimum?: number;
@@ -39,34 +41,76 @@ export function withoutNull(schema: FieldSchema): FieldSchema {
   return { ...branch, ...outer };
 }
 
-/** The schema of the field at a path, or undefined when there is no such field. */
-export function fieldAt(path: readonly PropertyKey[]): FieldSchema | undefined {
-  let schema: FieldSchema | undefined = withoutNull(runJsonSchema());
-  for (const segment of path) {
-    const next: FieldSchema | undefined =
-      typeof segment === "number"
-        ? schema.items
-        : Object.hasOwn(schema.properties ?? {}, segment)
-          ? schema.properties![segment as string]
-          : undefined;
-    if (next === undefined) return undefined;
-    schema = withoutNull(next);
-  }
-  return schema;
+/** What a field may hold besides null, lists and alternatives taken apart; itself where it has none. */
+function branches(schema: FieldSchema): FieldSchema[] {
+  const { anyOf, oneOf, ...outer } = schema;
+  const options = anyOf ?? oneOf;
+  if (options === undefined) return schema.type === "null" ? [] : [schema];
+  return options.flatMap(branches).map((branch) => ({ ...outer, ...branch }));
 }
 
-/** Every setting and section, depth first in the schema's order. */
-export function allFields(): Field[] {
-  const fields: Field[] = [];
-  const visit = (prefix: string, schema: FieldSchema): void => {
-    const inner = withoutNull(schema);
-    for (const [name, child] of Object.entries(inner.properties ?? {})) {
-      const path = prefix === "" ? name : `${prefix}.${name}`;
-      fields.push({ path, schema: child });
-      visit(path, child);
+/** The variants of a section that names what it holds, by that name; undefined for other fields. */
+export function variantsOf(schema: FieldSchema): Map<string, FieldSchema> | undefined {
+  const named = branches(schema).flatMap((branch) => {
+    const name = branch.properties?.["name"]?.const;
+    return typeof name === "string" ? [[name, branch] as const] : [];
+  });
+  return named.length === 0 ? undefined : new Map(named);
+}
+
+function hasOwn<Key extends PropertyKey>(value: unknown, key: Key): value is Record<Key, unknown> {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, key);
+}
+
+/** The section that a value means: of variants the one that it names, or else the first. */
+function chosen(schema: FieldSchema, value: unknown): FieldSchema {
+  const variants = variantsOf(schema);
+  if (variants === undefined) {
+    const all = branches(schema);
+    return all.find(({ properties }) => properties !== undefined) ?? all[0] ?? schema;
+  }
+  const name = hasOwn(value, "name") ? String(value.name) : "";
+  return variants.get(name) ?? [...variants.values()][0]!;
+}
+
+/**
+ * The schema of the field at a path, or undefined when there is no such field.
+ *
+ * @param root the settings, by which sections that come in variants are told apart.
+ */
+export function fieldAt(path: readonly PropertyKey[], root?: unknown): FieldSchema | undefined {
+  let schema: FieldSchema = runJsonSchema();
+  let value = root;
+  for (const [depth, segment] of path.entries()) {
+    let next: FieldSchema | undefined;
+    if (typeof segment === "number" || (Array.isArray(value) && /^\d+$/.test(String(segment)))) {
+      next = branches(schema).find(({ items }) => items !== undefined)?.items;
+    } else {
+      const { properties = {} } = chosen(schema, value);
+      next = Object.hasOwn(properties, segment) ? properties[segment as string] : undefined;
     }
-    if (inner.items?.properties) visit(`${prefix}[]`, inner.items);
+    if (next === undefined) return undefined;
+    value = hasOwn(value, segment) ? value[segment] : undefined;
+    schema = next;
+    if (depth === path.length - 1) break;
+  }
+  const variants = variantsOf(schema);
+  return variants === undefined ? withoutNull(schema) : { ...schema, ...chosen(schema, value) };
+}
+
+/** Every setting and section, depth first in the schema's order; of variants each setting once. */
+export function allFields(): Field[] {
+  const fields = new Map<string, FieldSchema>();
+  const visit = (prefix: string, schema: FieldSchema): void => {
+    for (const inner of branches(schema)) {
+      for (const [name, child] of Object.entries(inner.properties ?? {})) {
+        const path = prefix === "" ? name : `${prefix}.${name}`;
+        if (!fields.has(path)) fields.set(path, child);
+        visit(path, child);
+      }
+      if (inner.items?.properties) visit(`${prefix}[]`, inner.items);
+    }
   };
   visit("", runJsonSchema());
-  return fields;
+  return [...fields].map(([path, schema]) => ({ path, schema }));
 }

@@ -1,4 +1,4 @@
-import { type FieldSchema, runJsonSchema, withoutNull } from "./fields.ts";
+import { type FieldSchema, runJsonSchema, variantsOf, withoutNull } from "./fields.ts";
 
 const HEAD = `# Configuration
 
@@ -18,6 +18,7 @@ same to editors.
 `;
 
 function typeText(schema: FieldSchema): string {
+  if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``;
   if (schema.anyOf) return schema.anyOf.map(typeText).join(" or ");
   if (schema.enum) return schema.enum.map((value) => `\`${String(value)}\``).join(", ");
   if (schema.type === "array") return `list of ${schema.items ? typeText(schema.items) : "any"}`;
@@ -64,12 +65,48 @@ function rows(schema: FieldSchema, prefix: string): string[] {
 
 const TABLE_HEAD = "| key | type | default | meaning |\n| --- | --- | --- | --- |";
 
+/** A section in variants: what all of them have, then a table of each one's own settings. */
+function variantTables(
+  section: string,
+  field: FieldSchema,
+  variants: ReadonlyMap<string, FieldSchema>,
+): string {
+  const list = [...variants];
+  const everywhere = (key: string) =>
+    key === "name" || list.every(([, { properties = {} }]) => Object.hasOwn(properties, key));
+  const only = ({ properties = {}, required = [] }: FieldSchema, shared: boolean): FieldSchema => ({
+    properties: Object.fromEntries(
+      Object.entries(properties).filter(([key]) => everywhere(key) === shared),
+    ),
+    required: required.filter((key) => everywhere(key) === shared),
+  });
+  const [, first] = list[0]!;
+  const { properties, ...rest } = only(first, true);
+  const names = list.map(([name]) => name);
+  const name = { ...properties!["name"]!, enum: names };
+  delete name.const;
+  const common = { ...rest, properties: { ...properties, name } };
+  const tables = [
+    `## ${section}\n\n${field.description ?? ""}\n\n${TABLE_HEAD}\n${rows(common, `${section}.`).join("\n")}`,
+    ...list.map(([variant, schema]) => {
+      const own = rows(only(schema, false), `${section}.`).join("\n");
+      return `With \`${section}.name: ${variant}\`:\n\n${TABLE_HEAD}\n${own}`;
+    }),
+  ];
+  return `${tables.join("\n\n")}\n`;
+}
+
 /** The configuration reference as Markdown: one table per section, made from the schemas. */
 export function referencePage(): string {
   const parts = [HEAD];
   for (const [name, field] of Object.entries(runJsonSchema().properties ?? {})) {
     const inner = withoutNull(field);
     const meaning = field.description ?? "";
+    const variants = variantsOf(field);
+    if (variants !== undefined) {
+      parts.push(variantTables(name, field, variants));
+      continue;
+    }
     if (inner.properties) {
       parts.push(
         `## ${name}\n\n${meaning}\n\n${TABLE_HEAD}\n${rows(inner, `${name}.`).join("\n")}\n`,

@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { dataSchema } from "../data/schema.ts";
-import { evalSchema } from "../eval/schema.ts";
+import { REGISTRY } from "../data/registry.ts";
+import type { RegisteredData } from "../data/dataset.ts";
+import { benchmarksOf, evalSchema } from "../eval/schema.ts";
 import { deviceSchema } from "../gpu/schema.ts";
 import { EXPORT_DTYPES } from "../checkpoint/export.ts";
 import { modelSchema } from "../model/schema.ts";
@@ -83,7 +85,9 @@ export const runSchema = z
     rewards: rewardsSchema,
     train: trainSchema.prefault({}).describe("How weights are trained."),
     sft: sftSchema.prefault({}).describe("Stages of supervised training (`task: sft`)."),
-    eval: evalSchema.prefault({}).describe("What is measured before, during and after."),
+    eval: evalSchema.describe(
+      "What is measured before, during and after: a benchmark, a list of them, or null for none.",
+    ),
     device: deviceSchema
       .prefault({})
       .describe("How the GPU is used; WebGPU itself prefers the fastest."),
@@ -101,19 +105,27 @@ export const runSchema = z
     if (run.task === "sft" && run.sft.stages.length === 0) {
       report(["sft", "stages"], "`task: sft` needs at least one stage", "Add a stage.");
     }
-    if (run.task === "grpo" && run.data.kinds.includes("both2")) {
+    if (run.task === "grpo" && run.data.name === "tiny" && run.data.kinds.includes("both2")) {
       report(["data", "kinds"], "`both2` has no rewarded form", "Leave it to supervised training.");
     }
     if (run.task === "grpo" && run.rewards.every((reward) => reward.weight === 0)) {
       report(["rewards"], "no reward has a weight other than 0", "Give one a weight of 1.");
     }
-    if (run.data.name === run.eval.name && run.data.seed === run.eval.seed) {
-      report(
-        ["eval", "seed"],
-        `the held-out clips would be the training clips (data.seed is ${run.data.seed} too)`,
-        `Set it to ${run.data.seed + 1}.`,
-      );
-    }
+    const benchmarks = benchmarksOf(run.eval);
+    benchmarks.forEach(({ name, settings, listed }, at) => {
+      const place = listed ? ["eval", at] : ["eval"];
+      const entry: RegisteredData = REGISTRY[run.data.name];
+      const shared =
+        settings.name === run.data.name && entry.overlap?.(run.data as never, settings as never);
+      if (shared) report([...place, shared.key], shared.message, shared.remedy);
+      if (benchmarks.findIndex((other) => other.name === name) < at) {
+        report(
+          [...place, "as"],
+          `two benchmarks are called ${name}`,
+          "Give each a name of its own.",
+        );
+      }
+    });
     if (run.output.report_to.length > 0 && !run.output.tensorboard) {
       report(
         ["output", "tensorboard"],

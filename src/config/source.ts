@@ -8,7 +8,7 @@ import {
   parseDocument,
 } from "yaml";
 import { ConfigError } from "../core/errors.ts";
-import { fieldAt } from "./fields.ts";
+import { type FieldSchema, fieldAt, runJsonSchema, variantsOf } from "./fields.ts";
 
 /** Reads a text file; the caller decides from where. */
 export type ReadText = (path: string) => Promise<string>;
@@ -96,6 +96,23 @@ function forget(places: Map<string, string>, key: string): void {
   }
 }
 
+function fieldOf(key: string): FieldSchema | undefined {
+  return key.includes(".") ? undefined : runJsonSchema().properties?.[key];
+}
+
+/**
+ * What stays of a section under another one: all of it, but for the settings of a data set where the
+ * other names one that has no such settings.
+ */
+function keptOf(below: Tree, above: Tree, field: FieldSchema | undefined): Tree {
+  const variants = field && variantsOf(field);
+  const { name } = above;
+  if (variants === undefined || typeof name !== "string" || name === below["name"]) return below;
+  const known = variants.get(name)?.properties;
+  if (known === undefined) return below;
+  return Object.fromEntries(Object.entries(below).filter(([key]) => Object.hasOwn(known, key)));
+}
+
 /** Lays settings over others: mappings merge key by key, everything else is replaced whole. */
 export function mergeSources(base: Source, over: Source): Source {
   const places = new Map(base.places);
@@ -106,7 +123,8 @@ export function mergeSources(base: Source, over: Source): Source {
       const old = Object.hasOwn(below, name) ? below[name] : undefined;
       const both = isTree(old) && isTree(value);
       if (!both) forget(places, key);
-      const result = both ? merge(old, value, `${key}.`) : value;
+      const kept = both ? keptOf(old, value, fieldOf(key)) : {};
+      const result = both ? merge(kept, value, `${key}.`) : value;
       Object.defineProperty(merged, name, {
         value: result,
         enumerable: true,
@@ -201,10 +219,16 @@ export function applyOverride(source: Source, override: string): Source {
       );
     }
     const slot = here as Tree;
-    if (depth === path.length - 1) slot[part] = document.toJS() as unknown;
-    else {
+    if (depth === path.length - 1) {
+      const value = document.toJS() as unknown;
+      const [section = ""] = path;
+      if (path.length === 2 && part === "name") {
+        root[section] = keptOf(slot, { name: value }, fieldOf(section));
+        (root[section] as Tree)["name"] = value;
+      } else slot[part] = value;
+    } else {
       if (typeof slot[part] !== "object" || slot[part] === null) {
-        const initial = fieldAt(path.slice(0, depth + 1))?.default;
+        const initial = fieldAt(path.slice(0, depth + 1), root)?.default;
         slot[part] = typeof initial === "object" && initial ? structuredClone(initial) : {};
       }
       here = slot[part] as Tree;

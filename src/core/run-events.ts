@@ -1,14 +1,15 @@
 import type { Events } from "./events.ts";
 
-/** Greedy scores on the held-out questions: fractions of a fixed denominator. */
+/** Scores of one benchmark: means between 0 and 1 with fixed denominators. */
 export interface Scores {
   /** All questions together. */
   overall: number;
-  /** Completions in the asked format. */
-  format: number;
-  /** One entry per kind of question, such as `see`, `hear`, `both`. */
-  [kind: string]: number;
+  /** One entry per category of questions, such as `see`, and per further measure, such as `format`. */
+  [name: string]: number;
 }
+
+/** Scores by the name of their benchmark. */
+export type Evaluations = Record<string, Scores>;
 
 /** Something that a rule of the run's health found. */
 export interface HealthFinding {
@@ -23,6 +24,8 @@ export interface HealthFinding {
 
 /** What a run reports, by kind of event: the contract between the trainer and its watchers. */
 export interface RunEvents {
+  /** The rows to train on are read: how many, and the digest by which a resumed run knows them. */
+  data: { rows: number; digest: string };
   /** The run is about to take its first step. */
   start: { step: number; totalSteps: number };
   /** An optimizer step is done; metrics under the names of `observe/metrics.ts`. */
@@ -31,8 +34,12 @@ export interface RunEvents {
   rollout: Record<string, unknown>;
   /** A question of an evaluation is answered: one record for answers.jsonl. */
   answer: Record<string, unknown>;
-  /** An evaluation is done: intact, or under a control. */
+  /** A benchmark is asked: intact, or under a control. */
   evaluation: {
+    /** Name of the benchmark. */
+    benchmark: string;
+    /** What the names of its metrics begin with: `eval`, `eval_muted`, or `eval/NAME` of a list. */
+    prefix: string;
     step: number;
     when: "before" | "during" | "after";
     control: "muted" | "blank" | null;

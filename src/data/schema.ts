@@ -1,35 +1,9 @@
 import { z } from "zod";
-import { type PromptName, PROMPTS } from "./prompts/prompts.ts";
-import { KINDS } from "./tiny/questions.ts";
+import type { RegisteredData } from "./dataset.ts";
+import { type DataRegistry, REGISTRY } from "./registry.ts";
 
-/** Data sets that a configuration can name. */
-export const DATASETS = ["tiny", "jsonl"] as const;
-
-/** What is trained on. */
-export const dataSchema = z.strictObject({
-  name: z
-    .enum(DATASETS)
-    .default("tiny")
-    .describe(
-      "Data set: `tiny` makes two-second clips with colours and sounds; `jsonl` reads the prompts of " +
-        "`path` (GRPO).",
-    ),
-  path: z
-    .string()
-    .min(1)
-    .nullable()
-    .default(null)
-    .describe(
-      "JSON Lines file of `jsonl`: `prompt` (messages with media) or `question` and `media`, " +
-        "`answer`, and where there are any `id`, `options`, `problem_type`, " +
-        "`num_generations` (the size of the row's group in training).",
-    ),
-  prompt: z
-    .enum(Object.keys(PROMPTS) as [PromptName, ...PromptName[]])
-    .default("default")
-    .describe(
-      "Template that makes a prompt of `question`, `options` and `media` (docs/rewards.md).",
-    ),
+/** Settings of training data, whichever set they come from. */
+const COMMON = {
   check_rows: z
     .boolean()
     .default(true)
@@ -44,24 +18,51 @@ export const dataSchema = z.strictObject({
       "What becomes of rows that do not fit: `stop` ends the run before it trains, `leave_out` names " +
         "them, goes on without them and counts them at every step.",
     ),
-  seed: z
-    .int()
-    .min(0)
-    .max(0xffffffff)
-    .default(3)
-    .describe("Seed of the generated clips; another seed gives other clips."),
-  clips: z.int().positive().default(4000).describe("Number of different clips."),
-  folder: z
-    .string()
-    .min(1)
-    .default(".cache/clips")
-    .describe("Folder that keeps the clip files, which are made when they are first needed."),
-  kinds: z
-    .array(z.enum(KINDS))
-    .min(1, "at least one kind of question must be asked")
-    .default(["see", "hear", "both"])
-    .describe("Kinds of questions, asked in turn (GRPO)."),
-});
+};
+
+type Registry = typeof REGISTRY;
+type Section = "settings" | "asked";
+type Shape<Name extends keyof Registry, Of extends Section, Common extends z.ZodRawShape> = Common &
+  Registry[Name][Of];
+
+/** A section that names one data set of the registry, checked; `Of` is where its settings are. */
+export type NamedData<Of extends Section, Common extends z.ZodRawShape> = {
+  [Name in keyof Registry]: { name: Name } & z.output<z.ZodObject<Shape<Name, Of, Common>>>;
+}[keyof Registry];
+
+/** A section that names one data set of the registry, as YAML writes it. */
+export type NamedDataInput<Of extends Section, Common extends z.ZodRawShape> = {
+  [Name in keyof Registry]: (Name extends "tiny" ? { name?: Name | undefined } : { name: Name }) &
+    z.input<z.ZodObject<Shape<Name, Of, Common>>>;
+}[keyof Registry];
+
+/**
+ * Makes the schema of a section that names one data set and holds its settings: one variant for each
+ * set of a registry, so that settings of one do not exist for another.
+ *
+ * @param of which settings: those of training data or of a benchmark.
+ * @param common settings that every variant has.
+ */
+export function namedDataSchema<Of extends Section, Common extends z.ZodRawShape>(
+  of: Of,
+  common: Common,
+  registry: DataRegistry = REGISTRY,
+): z.ZodType<NamedData<Of, Common>, NamedDataInput<Of, Common>> {
+  const names = Object.keys(registry);
+  const list = Object.entries(registry)
+    .map(([name, { doc }]) => `\`${name}\`: ${doc}`)
+    .join("; ");
+  const variants = Object.entries(registry).map(([name, entry]: [string, RegisteredData], at) => {
+    const literal = z.literal(name);
+    const key = at === 0 ? literal.optional().default(names[0]!) : literal;
+    return z.strictObject({ name: key.describe(`Data set. ${list}.`), ...entry[of], ...common });
+  });
+  // The entries lose which settings go with which name; the types above give them back.
+  return z.discriminatedUnion("name", variants as never) as never;
+}
+
+/** What is trained on. */
+export const dataSchema = namedDataSchema("settings", COMMON);
 
 /** What is trained on, checked. */
 export type DataConfig = z.output<typeof dataSchema>;

@@ -1,18 +1,13 @@
 import type { Events } from "../core/events.ts";
 import { report, type RunEvents, type Scores } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
-import type { DataRow } from "../data/row.ts";
+import type { DataRow, Scorer, Verdict } from "../data/dataset.ts";
 import type { Processor } from "../model/processor.ts";
-import { formatReward } from "../reward/rewards/format.ts";
-import { accuracyReward } from "../reward/answer/lenient-answer.ts";
+import type { Sample } from "../prompt/sample.ts";
 import type { Completion, Score } from "../reward/reward.ts";
 import type { RewardScorer } from "../reward/scorer.ts";
 import { summarise } from "../reward/summarise.ts";
-import {
-  DEFAULT_SAMPLING,
-  type GeneratedCompletion,
-  type Generator,
-} from "../rollout/generator.ts";
+import type { GeneratedCompletion, Generator, SamplingOptions } from "../rollout/generator.ts";
 
 /** Questions that are answered together. */
 const BATCH = 32;
@@ -23,11 +18,14 @@ export interface Evaluation {
   processor: Processor;
   loader: SampleLoader;
   rows: readonly DataRow[];
-  maxNewTokens: number;
+  /** How answers are decoded; a temperature of 0 is greedy. */
+  sampling: SamplingOptions;
+  /** What judges the answers. */
+  judge: Scorer;
   /** The rewards of a run, measured beside the scores; none when left out. */
   scorer?: RewardScorer<DataRow> | undefined;
   /** What the records of the answers say of the evaluation. */
-  place: Pick<RunEvents["evaluation"], "step" | "when" | "control">;
+  place: Pick<RunEvents["evaluation"], "benchmark" | "step" | "when" | "control">;
   events: Events;
   /** Checked between batches: an abort ends the evaluation without a result. */
   stop?: AbortSignal;
@@ -35,7 +33,7 @@ export interface Evaluation {
   what?: string;
 }
 
-/** Scores of an evaluation, and what it could not answer. */
+/** Scores of one benchmark, and what could not be answered. */
 export interface EvaluationResult {
   scores: Scores;
   questions: number;
@@ -73,74 +71,137 @@ export function completionRecord(
 }
 
 /**
- * Asks held-out questions greedily and scores the answers with a lenient parser, so that format
- * cannot pay. Every question counts: one that fails is wrong, and counted as failed.
+ * Asks the questions of one benchmark and judges the answers. Every question counts: one that fails
+ * is wrong, and counted as failed.
  *
  * @returns undefined when stopped.
  */
 export async function evaluate(run: Evaluation): Promise<EvaluationResult | undefined> {
-  const { generator, processor, loader, rows, events, scorer } = run;
-  const right = new Map<string, number>();
-  const asked = new Map<string, number>();
-  let formatted = 0;
-  let failed = 0;
+  const { rows, events, judge } = run;
+  const tally = new Tally(judge);
   const scored: Score[] = [];
-  const options = { ...DEFAULT_SAMPLING, temperature: 0, maxNewTokens: run.maxNewTokens };
+  let failed = 0;
   for (let start = 0; start < rows.length; start += BATCH) {
     if (run.stop?.aborted === true) return undefined;
-    const batch = rows.slice(start, start + BATCH);
-    const loaded = await Promise.all(
-      batch.map(async (row) => {
-        try {
-          return { row, sample: await loader.load(row) };
-        } catch (error) {
-          const message = error instanceof Error ? error.message : String(error);
-          report(events, "warning", { code: "question-failed", message });
-          return { row, sample: undefined };
-        }
-      }),
-    );
-    // Once in a run, and in the order of the rows: a resumed run says the same.
-    if (run.place.step === 0 && run.place.control === null) {
-      for (const warning of loaded.flatMap(({ sample }) => sample?.warnings ?? [])) {
-        report(events, "warning", warning);
-      }
-    }
+    const loaded = await loadRows(run, rows.slice(start, start + BATCH));
+    for (const { row } of loaded) tally.ask(row);
     const usable = loaded.flatMap(({ row, sample }) => (sample ? [{ row, sample }] : []));
     failed += loaded.length - usable.length;
-    for (const { row } of loaded) asked.set(row.kind, (asked.get(row.kind) ?? 0) + 1);
-    if (usable.length > 0) {
-      const requests = usable.map(({ sample }) => ({ sample, generations: 1, draw: 0 }));
-      const groups = await generator.generate(requests, options);
-      const answers = usable.map(({ row }, i) => ({
-        row,
-        completions: [asCompletion(processor, groups[i]![0]!, { index: 0, draw: 0 })],
-      }));
-      const scores = await scorer?.scoreGroups(answers);
-      answers.forEach(({ row, completions: [completion] }, i) => {
-        const correct = accuracyReward.score(completion!, row) ?? 0;
-        const format = formatReward.score(completion!, row) ?? 0;
-        right.set(row.kind, (right.get(row.kind) ?? 0) + correct);
-        formatted += format;
-        const score = scores?.[i]![0];
-        if (score !== undefined) scored.push(score);
-        report(events, "answer", {
-          ...{ ...run.place, sample: row.id, ...completionRecord(row, completion!, score) },
-          ...{ correct: correct === 1, format: format === 1 },
-        });
+    for (const { row, completion, score } of await answersOf(run, usable)) {
+      const verdict = await judge.judge(completion, row);
+      tally.add(row, verdict);
+      if (score !== undefined) scored.push(score);
+      const { overall, ...measures } = verdict;
+      report(events, "answer", {
+        ...{ ...run.place, sample: row.id, ...completionRecord(row, completion, score) },
+        ...{ correct: overall === 1, score: overall, ...flags(measures) },
       });
     }
     const done = Math.min(rows.length, start + BATCH);
     report(events, "progress", { what: run.what ?? "evaluating", done, total: rows.length });
   }
-  const total = [...right.values()].reduce((sum, value) => sum + value, 0);
-  const kinds = [...asked].map(([kind, count]) => [kind, (right.get(kind) ?? 0) / count]);
-  const scores: Scores = {
-    overall: total / rows.length,
-    ...(Object.fromEntries(kinds) as Record<string, number>),
-    format: formatted / rows.length,
-  };
+  const scores = tally.scores(rows.length);
   return { scores, questions: rows.length, failed, rewards: rewardMetrics(scored) };
+}
+
+/** Measures that are 0 or 1 are told as false or true, as `format` always was. */
+function flags(measures: Readonly<Record<string, number>>): Record<string, number | boolean> {
+  const told = Object.entries(measures).map(([name, value]) => [
+    name,
+    value === 0 || value === 1 ? value === 1 : value,
+  ]);
+  return Object.fromEntries(told) as Record<string, number | boolean>;
+}
+
+/** Sums over the questions of a benchmark. */
+class Tally {
+  readonly #judge: Scorer;
+  readonly #asked = new Map<string, number>();
+  readonly #right = new Map<string, number>();
+  readonly #measures = new Map<string, number>();
+  #overall = 0;
+
+  constructor(judge: Scorer) {
+    this.#judge = judge;
+  }
+
+  #categories(row: DataRow): readonly string[] {
+    return this.#judge.categories?.(row) ?? [];
+  }
+
+  /** Counts a question, whether or not it will have an answer. */
+  ask(row: DataRow): void {
+    for (const name of this.#categories(row)) {
+      this.#asked.set(name, (this.#asked.get(name) ?? 0) + 1);
+    }
+  }
+
+  /** Adds the verdict on a question's answer. */
+  add(row: DataRow, { overall, ...measures }: Verdict): void {
+    this.#overall += overall;
+    for (const name of this.#categories(row)) {
+      this.#right.set(name, (this.#right.get(name) ?? 0) + overall);
+    }
+    for (const [name, value] of Object.entries(measures)) {
+      this.#measures.set(name, (this.#measures.get(name) ?? 0) + value);
+    }
+  }
+
+  /** Means with fixed denominators: all questions, and all of a category. */
+  scores(questions: number): Scores {
+    const kinds = [...this.#asked].map(([kind, count]) => [
+      kind,
+      (this.#right.get(kind) ?? 0) / count,
+    ]);
+    const measures = [...this.#measures].map(([name, sum]) => [name, sum / questions]);
+    return {
+      overall: this.#overall / questions,
+      ...(Object.fromEntries([...kinds, ...measures]) as Record<string, number>),
+    };
+  }
+}
+
+type LoadedRow = { row: DataRow; sample: Sample | undefined };
+
+/** The samples of rows; one that cannot be made is told and has none. */
+async function loadRows(
+  { loader, events, place }: Evaluation,
+  rows: readonly DataRow[],
+): Promise<LoadedRow[]> {
+  const loaded = await Promise.all(
+    rows.map(async (row) => {
+      try {
+        return { row, sample: await loader.load(row) };
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        report(events, "warning", { code: "question-failed", message });
+        return { row, sample: undefined };
+      }
+    }),
+  );
+  // Once in a run, and in the order of the rows: a resumed run says the same.
+  if (place.step === 0 && place.control === null) {
+    for (const warning of loaded.flatMap(({ sample }) => sample?.warnings ?? [])) {
+      report(events, "warning", warning);
+    }
+  }
+  return loaded;
+}
+
+/** One answer to each row, and what the run's rewards make of it. */
+async function answersOf(
+  { generator, processor, sampling, scorer }: Evaluation,
+  rows: readonly { row: DataRow; sample: Sample }[],
+): Promise<{ row: DataRow; completion: Completion; score: Score | undefined }[]> {
+  if (rows.length === 0) return [];
+  const requests = rows.map(({ sample }) => ({ sample, generations: 1, draw: 0 }));
+  const groups = await generator.generate(requests, sampling);
+  const completions = groups.map(([answer]) =>
+    asCompletion(processor, answer!, { index: 0, draw: 0 }),
+  );
+  const asked = rows.map(({ row }, i) => ({ row, completions: [completions[i]!] }));
+  const scores = await scorer?.scoreGroups(asked);
+  return rows.map(({ row }, i) => ({ row, completion: completions[i]!, score: scores?.[i]![0] }));
 }
 
 /** Means and deviations (n - 1) as metrics; what is of no answer, or of one only, is left out. */

@@ -1,27 +1,71 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
-import { report, type RunEvents } from "../core/run-events.ts";
-import type { DataConfig } from "../data/schema.ts";
-import { SampleLoader } from "../data/sample-loader.ts";
-import type { DataRow } from "../data/row.ts";
+import { report, type Evaluations, type RunEvents } from "../core/run-events.ts";
+import type { DataRow, Scorer } from "../data/dataset.ts";
 import { openData } from "../data/open.ts";
+import { SampleLoader } from "../data/sample-loader.ts";
 import type { Model } from "../model/model.ts";
 import type { Processor } from "../model/processor.ts";
 import { RewardScorer } from "../reward/scorer.ts";
 import type { AsyncReward, WeightedReward } from "../reward/reward.ts";
-import { Generator, tokenFacts } from "../rollout/generator.ts";
+import {
+  DEFAULT_SAMPLING,
+  Generator,
+  type SamplingOptions,
+  tokenFacts,
+} from "../rollout/generator.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
 import { evaluate, type EvaluationResult } from "./evaluate.ts";
-import type { EvalConfig } from "./schema.ts";
+import { type BenchmarkConfig, benchmarksOf, type EvalConfig } from "./schema.ts";
+import { ANSWERS, namedScorer } from "./scorer.ts";
 
 type When = RunEvents["evaluation"]["when"];
 type Control = RunEvents["evaluation"]["control"];
 
 /** The sections of a configuration that an evaluation reads. */
 export interface HeldOutSettings {
-  data: DataConfig;
   rollout: RolloutConfig;
   eval: EvalConfig;
+}
+
+/** A benchmark whose rows are there. */
+export interface Benchmark {
+  readonly name: string;
+  readonly settings: BenchmarkConfig;
+  /** Whether it stands in a list, so that its metrics bear its name. */
+  readonly listed: boolean;
+  readonly rows: readonly DataRow[];
+  readonly scorer: Scorer;
+}
+
+/**
+ * Opens the benchmarks of a configuration and makes what their questions need.
+ *
+ * @throws {ConfigError} `too-few-questions` that names benchmark and number; of the data sets.
+ */
+export async function openBenchmarks(
+  config: EvalConfig,
+  { events, configUrl }: { events: Events; configUrl?: string | undefined },
+): Promise<Benchmark[]> {
+  const benchmarks: Benchmark[] = [];
+  for (const { name, settings, listed } of benchmarksOf(config)) {
+    const { questions } = settings;
+    const { set, scorer } = await openData(settings, { split: "held-out", questions, configUrl });
+    if (questions !== null && set.length < questions) {
+      throw new ConfigError(
+        "too-few-questions",
+        `The benchmark ${name} is to ask ${questions} questions, but has ${set.length} rows.`,
+        { hint: `Set its questions to ${set.length}: it is the denominator of every score.` },
+      );
+    }
+    const asked = Array.from({ length: questions ?? set.length }, (_, i) => i);
+    await set.prepare?.(asked, events);
+    const judge =
+      settings.scorer === null ? (scorer ?? ANSWERS) : namedScorer(name, settings.scorer);
+    const rows = asked.map((index) => set.row(index));
+    benchmarks.push({ name, settings, listed, rows, scorer: judge });
+  }
+  return benchmarks;
 }
 
 /** Who hears of an evaluation, and the rewards that it measures besides. */
@@ -32,48 +76,22 @@ export interface HeldOutOptions {
   rewards?: readonly WeightedReward<DataRow, AsyncReward<DataRow>>[] | undefined;
 }
 
-/** Greedy evaluation of a model as it stands, on held-out clips that are decoded once. */
+/** Evaluation of a model as it stands on benchmarks whose media are decoded once. */
 export class HeldOut {
   readonly #settings: HeldOutSettings;
   readonly #options: HeldOutOptions;
   readonly #processor: Processor;
   readonly #generator: Generator;
   readonly #loader: SampleLoader;
-  readonly #rows: readonly DataRow[];
+  readonly #benchmarks: readonly Benchmark[];
   readonly #scorer: RewardScorer<DataRow> | undefined;
 
-  /** Makes the held-out clips that are not there yet, and sets generation up. */
-  static async open(
+  constructor(
     model: Model,
     processor: Processor,
     settings: HeldOutSettings,
     options: HeldOutOptions,
-  ): Promise<HeldOut> {
-    const { name, path, seed, questions } = settings.eval;
-    let rows: DataRow[] = [];
-    if (name !== null) {
-      const { folder, prompt } = settings.data;
-      const source = { name, path, seed, clips: questions, folder, prompt };
-      const first = Array.from({ length: questions }, (_, i) => i);
-      const set = await openData("held-out", source, () => first, options.events);
-      if (set.length < questions) {
-        throw new ConfigError(
-          "too-few-questions",
-          `eval.questions is ${questions}, but ${path} has ${set.length} rows.`,
-          { hint: `Set eval.questions to ${set.length}: it is the denominator of every score.` },
-        );
-      }
-      rows = first.map((index) => set.row(index));
-    }
-    return new HeldOut(model, processor, settings, options, rows);
-  }
-
-  private constructor(
-    model: Model,
-    processor: Processor,
-    settings: HeldOutSettings,
-    options: HeldOutOptions,
-    rows: readonly DataRow[],
+    benchmarks: readonly Benchmark[],
   ) {
     this.#settings = settings;
     this.#options = options;
@@ -81,7 +99,7 @@ export class HeldOut {
     const { max_tokens_per_batch: tokensPerBatch } = settings.rollout;
     this.#generator = new Generator(model, tokenFacts(processor), tokensPerBatch);
     this.#loader = new SampleLoader(processor);
-    this.#rows = rows;
+    this.#benchmarks = benchmarks;
     const { rewards = [], events } = options;
     this.#scorer = rewards.length > 0 ? new RewardScorer(rewards, events) : undefined;
   }
@@ -89,29 +107,77 @@ export class HeldOut {
   /** The same questions for another model; what this one held on the device is freed. */
   for(model: Model): HeldOut {
     this.#generator.destroy();
-    return new HeldOut(model, this.#processor, this.#settings, this.#options, this.#rows);
+    return new HeldOut(model, this.#processor, this.#settings, this.#options, this.#benchmarks);
+  }
+
+  /** How many questions each benchmark asks, by name. */
+  get questions(): Record<string, number> {
+    return Object.fromEntries(this.#benchmarks.map(({ name, rows }) => [name, rows.length]));
+  }
+
+  /** Controls that a benchmark asks for, in a fixed order. */
+  get controls(): NonNullable<Control>[] {
+    const asked = this.#benchmarks.flatMap(({ settings }) => settings.controls);
+    return (["muted", "blank"] as const).filter((control) => asked.includes(control));
   }
 
   /**
-   * Asks all questions and reports the scores; undefined when the user stopped the evaluation
-   * or there is nothing to ask.
+   * Asks every benchmark, or those that ask for a control, and reports the results.
+   *
+   * @returns results by benchmark; undefined when the user stopped the evaluation or there is nothing
+   *   to ask.
    */
-  async ask(step: number, when: When, control: Control): Promise<EvaluationResult | undefined> {
-    if (this.#rows.length === 0) return undefined;
+  async ask(
+    step: number,
+    when: When,
+    control: Control,
+  ): Promise<Record<string, EvaluationResult> | undefined> {
+    const results: Record<string, EvaluationResult> = {};
+    for (const benchmark of this.#benchmarks) {
+      if (control !== null && !benchmark.settings.controls.includes(control)) continue;
+      const result = await this.#askOne(benchmark, step, when, control);
+      if (result === undefined) return undefined;
+      results[benchmark.name] = result;
+    }
+    return Object.keys(results).length === 0 ? undefined : results;
+  }
+
+  async #askOne(
+    { name, settings, listed, rows, scorer: judge }: Benchmark,
+    step: number,
+    when: When,
+    control: Control,
+  ): Promise<EvaluationResult | undefined> {
     const loader = control === null ? this.#loader : this.#loader.with({ [control]: true });
     const { events, stop } = this.#options;
-    const place = { step, when, control };
+    const place = { benchmark: name, step, when, control };
+    const doing = control === null ? "evaluating" : `evaluating ${control}`;
     const result = await evaluate({
-      ...{ loader, events, stop, place },
+      ...{ loader, events, stop, place, rows, judge },
       scorer: this.#scorer,
       generator: this.#generator,
       processor: this.#processor,
-      rows: this.#rows,
-      maxNewTokens: this.#settings.rollout.max_completion_length,
-      what: control === null ? "evaluating" : `evaluating ${control}`,
+      sampling: this.#sampling(settings),
+      what: listed ? `${doing} ${name}` : doing,
     });
     if (result === undefined) return undefined;
-    report(events, "evaluation", { ...place, ...result });
+    const prefix = `${control === null ? "eval" : `eval_${control}`}${listed ? `/${name}` : ""}`;
+    report(events, "evaluation", { ...place, prefix, ...result });
     return result;
   }
+
+  #sampling({ decoding }: BenchmarkConfig): SamplingOptions {
+    const { temperature, top_k: topK, top_p: topP, seed } = decoding;
+    const maxNewTokens =
+      decoding.max_completion_length ?? this.#settings.rollout.max_completion_length;
+    return { ...DEFAULT_SAMPLING, temperature, topK, topP, seed, maxNewTokens };
+  }
+}
+
+/** The scores of results, by benchmark. */
+export function scoresOf(
+  results: Readonly<Record<string, EvaluationResult>> | undefined,
+): Evaluations | null {
+  if (results === undefined) return null;
+  return Object.fromEntries(Object.entries(results).map(([name, { scores }]) => [name, scores]));
 }

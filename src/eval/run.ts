@@ -4,7 +4,8 @@ import { Model } from "../model/model.ts";
 import { Processor } from "../model/processor.ts";
 import { fetchModel, reportedLoading, reportModel } from "../model/run-model.ts";
 import type { BaseModelConfig } from "../model/schema.ts";
-import { HeldOut, type HeldOutSettings } from "./held-out.ts";
+import { ConfigError } from "../core/errors.ts";
+import { HeldOut, type HeldOutSettings, openBenchmarks } from "./held-out.ts";
 import type { EvalOptions, EvalResult } from "./run-interface.ts";
 
 /** What is evaluated: the sections of a checked configuration that matter. */
@@ -14,17 +15,24 @@ export interface EvalSettings extends HeldOutSettings {
 }
 
 /**
- * Evaluates a checkpoint on held-out questions: intact, then under each control.
+ * Evaluates a checkpoint on the benchmarks of a configuration: intact, then under each control.
  *
- * Stopped before the first scores are complete, it returns 0 questions with scores that are NaN.
+ * Stopped before all are asked, it returns no result.
  *
- * @throws {DeviceError | CheckpointError | DataError} with what to do about it.
+ * @throws {ConfigError} `no-benchmark` where the configuration names none;
+ *   {DeviceError | CheckpointError | DataError} with what to do about it.
  */
 export async function evaluateRun(
   settings: EvalSettings,
   options: EvalOptions,
 ): Promise<EvalResult> {
   const started = performance.now();
+  const benchmarks = await openBenchmarks(settings.eval, options);
+  if (benchmarks.length === 0) {
+    throw new ConfigError("no-benchmark", "The configuration names nothing to evaluate on.", {
+      hint: "Name a benchmark in the section eval, such as eval.name=jsonl eval.path=questions.jsonl.",
+    });
+  }
   const device = await openRunDevice(settings.device, options.events);
   try {
     const { folder } = await fetchModel(settings.model, options.events);
@@ -33,21 +41,24 @@ export async function evaluateRun(
     const training = { trains: () => false, storage };
     const model = await Model.load(device, folder, training, reportedLoading(options.events));
     reportModel(model, storage, options.events);
-    const heldOut = await HeldOut.open(model, processor, settings, options);
-    const intact = await heldOut.ask(0, "after", null);
-    const controls: EvalResult["controls"] = {};
-    for (const control of settings.eval.controls) {
-      const result = await heldOut.ask(0, "after", control);
-      if (result !== undefined) controls[control] = result.scores;
-    }
-    return {
-      questions: intact?.questions ?? 0,
-      failed: intact?.failed ?? 0,
-      scores: intact?.scores ?? { overall: NaN, format: NaN },
-      controls,
-      seconds: (performance.now() - started) / 1000,
-    };
+    const heldOut = new HeldOut(model, processor, settings, options, benchmarks);
+    const found = await resultsOf(heldOut);
+    return { benchmarks: found, seconds: (performance.now() - started) / 1000 };
   } finally {
     device.close();
   }
+}
+
+async function resultsOf(heldOut: HeldOut): Promise<EvalResult["benchmarks"]> {
+  const intact = await heldOut.ask(0, "after", null);
+  const found: EvalResult["benchmarks"] = {};
+  for (const [name, { questions, failed, scores }] of Object.entries(intact ?? {})) {
+    found[name] = { questions, failed, scores, controls: {} };
+  }
+  for (const control of intact === undefined ? [] : heldOut.controls) {
+    const asked = await heldOut.ask(0, "after", control);
+    if (asked === undefined) return {};
+    for (const [name, { scores }] of Object.entries(asked)) found[name]!.controls[control] = scores;
+  }
+  return found;
 }

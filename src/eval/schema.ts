@@ -1,35 +1,76 @@
 import { z } from "zod";
-import { DATASETS } from "../data/schema.ts";
+import type { DataRegistry } from "../data/registry.ts";
+import { namedDataSchema } from "../data/schema.ts";
+import { scorerSchema } from "./scorer.ts";
 
-/** What is measured, always greedily and with a fixed denominator. */
-export const evalSchema = z.strictObject({
-  name: z
-    .enum(DATASETS)
-    .nullable()
-    .default("tiny")
-    .describe("Data set of the held-out questions; null for no evaluation."),
-  path: z
-    .string()
-    .min(1)
+const decodingSchema = z.strictObject({
+  temperature: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe("Divisor of the logits; 0 answers greedily, with the most likely token each time."),
+  top_p: z.number().gt(0).max(1).default(1).describe("As `rollout.top_p`."),
+  top_k: z.int().min(0).default(0).describe("As `rollout.top_k`."),
+  max_completion_length: z
+    .int()
+    .positive()
     .nullable()
     .default(null)
-    .describe("JSON Lines file of held-out prompts, of which the first `questions` are asked."),
-  seed: z
-    .int()
-    .min(0)
-    .max(0xffffffff)
-    .default(2)
-    .describe("Seed of the held-out clips; it must differ from the seed of the training clips."),
+    .describe("Maximum tokens of an answer; null takes `rollout.max_completion_length`."),
+  seed: z.int().min(0).max(0xffffffff).default(0).describe("Seed of sampled answers."),
+});
+
+/** Settings of a benchmark, whichever data set it asks. */
+const COMMON = {
+  as: z
+    .string()
+    .regex(/^[A-Za-z0-9][\w.-]*$/, "it must be letters, digits, dots, hyphens and underscores")
+    .nullable()
+    .default(null)
+    .describe(
+      "Name of the benchmark in results and metrics; null takes that of its data set. Benchmarks of " +
+        "a list need names of their own.",
+    ),
   questions: z
     .int()
     .positive()
-    .default(300)
-    .describe("Questions asked, each about another clip: the denominator of every accuracy."),
+    .nullable()
+    .default(null)
+    .describe(
+      "Questions asked, the first ones of the data set: the denominator of every score. Null asks " +
+        "all, of `tiny` 300.",
+    ),
+  decoding: decodingSchema.prefault({}).describe("How answers are decoded."),
+  scorer: scorerSchema,
   controls: z
     .array(z.enum(["muted", "blank"]))
     .default([])
     .describe("Evaluations repeated after training without sound or with a flat grey picture."),
-});
+};
 
+/** Makes the schema of one benchmark: a data set with its settings, and how it is asked. */
+export function benchmarkSchema(registry?: DataRegistry) {
+  return namedDataSchema("asked", COMMON, registry);
+}
+
+const one = benchmarkSchema();
+
+/** What is measured: one benchmark, several, or nothing. */
+export const evalSchema = z
+  .union([one, z.array(one)])
+  .nullable()
+  .default(null);
+
+/** One benchmark, checked. */
+export type BenchmarkConfig = z.output<typeof one>;
 /** What is measured, checked. */
 export type EvalConfig = z.output<typeof evalSchema>;
+
+/** The benchmarks of the section `eval` with their names: none, the only one, or a list. */
+export function benchmarksOf(
+  config: EvalConfig,
+): { name: string; settings: BenchmarkConfig; listed: boolean }[] {
+  const listed = Array.isArray(config);
+  const list = listed ? config : config === null ? [] : [config];
+  return list.map((settings) => ({ name: settings.as ?? settings.name, settings, listed }));
+}

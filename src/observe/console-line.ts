@@ -59,10 +59,12 @@ function countText(count: number): string {
 }
 
 /** Scores as one line: `overall 0.50 | see 0.48 hear 0.52 both 0.50 | format 1.00`. */
-export function scoresText({ overall, format, ...kinds }: Scores): string {
-  const each = Object.entries(kinds).map(([name, score]) => `${name} ${score.toFixed(3)}`);
-  const middle = each.length > 0 ? ` | ${each.join(" ")}` : "";
-  return `overall ${overall.toFixed(3)}${middle} | format ${format.toFixed(3)}`;
+export function scoresText({ overall, format, ...others }: Scores): string {
+  const each = Object.entries(others).map(([name, score]) => `${name} ${score.toFixed(3)}`);
+  const parts = [`overall ${overall.toFixed(3)}`];
+  if (each.length > 0) parts.push(each.join(" "));
+  if (format !== undefined) parts.push(`format ${format.toFixed(3)}`);
+  return parts.join(" | ");
 }
 
 /**
@@ -91,9 +93,11 @@ export class ConsoleLine {
       case "progress":
         return this.#progress(event.data as RunEvents["progress"]);
       case "evaluation": {
-        const { when, control, step, questions, scores } = event.data as RunEvents["evaluation"];
+        const data = event.data as RunEvents["evaluation"];
+        const { benchmark, when, control, step, questions, scores } = data;
         const name = control ?? (when === "during" ? `step ${step}` : when);
-        return this.print(`${name.padEnd(7)} ${scoresText(scores)} (${questions} questions)`);
+        const asked = `${questions} ${questions === 1 ? "question" : "questions"} of ${benchmark}`;
+        return this.print(`${name.padEnd(7)} ${scoresText(scores)} (${asked})`);
       }
       case "model":
         return this.#model(event.data as RunEvents["model"]);

@@ -191,19 +191,25 @@ export const METRICS: readonly MetricInfo[] = [
   { name: "sft/*", doc: "Cross-entropy of one part of supervised training.", merge: "mean" },
   {
     name: "eval/reward",
-    doc: "Mean reward of the greedy answers to the held-out questions.",
+    doc:
+      "Mean reward of the answers to the held-out questions; of a list of benchmarks, each metric has " +
+      "the name of its own after the first slash: `eval/NAME/reward`.",
     merge: "last",
   },
   { name: "eval/reward_std", doc: "Its standard deviation (n - 1).", merge: "last" },
   {
     name: "eval/rewards/*/mean",
-    doc: "Mean of one reward over the greedy answers, before its weight.",
+    doc: "Mean of one reward over the answers, before its weight.",
     merge: "last",
   },
   { name: "eval/rewards/*/std", doc: "Its standard deviation (n - 1).", merge: "last" },
   { name: "eval/rewards/*/failed", doc: "Fraction for which it failed.", merge: "last" },
   { name: "eval/failed", doc: "Questions that failed; each counts as wrong.", merge: "last" },
-  { name: "eval/*", doc: "Greedy accuracy on the held-out questions.", merge: "last" },
+  {
+    name: "eval/*",
+    doc: "Accuracy on the held-out questions, and further measures of the scorer.",
+    merge: "last",
+  },
   {
     name: "eval_muted/*",
     doc: "The same for the held-out questions without sound.",

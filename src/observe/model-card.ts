@@ -7,6 +7,16 @@ export interface CardEvaluation {
   scores: Scores;
 }
 
+/** The evaluations of one benchmark. */
+export interface CardBenchmark {
+  name: string;
+  /** The denominator of its overall scores. */
+  questions: number;
+  /** How its answers were decoded, such as `greedy decoding`. */
+  decoding: string;
+  evaluations: readonly CardEvaluation[];
+}
+
 /** Everything that a model card says. */
 export interface ModelCard {
   /** Name of the run. */
@@ -16,9 +26,7 @@ export interface ModelCard {
   baseModel: string;
   /** What the rewards are, in one line each; empty for supervised training. */
   rewards: readonly { name: string; weight: number; doc: string }[];
-  evaluations: readonly CardEvaluation[];
-  /** Held-out questions: the denominator of every score. */
-  questions: number;
+  benchmarks: readonly CardBenchmark[];
   steps: number;
   seconds: number;
   seed: number;
@@ -26,7 +34,7 @@ export interface ModelCard {
   configYaml: string;
   /** The command that made the run. */
   command: string;
-  /** The command that evaluates its result. */
+  /** The command that evaluates its result on the run's benchmarks; unused without any. */
   evalCommand: string;
   /** Versions by program, the device by property. */
   versions: Readonly<Record<string, string>>;
@@ -104,8 +112,12 @@ function pointsOff(score: number, questions: number): number {
   return 100 * Math.sqrt((score * (1 - score)) / questions);
 }
 
-function evaluationTable({ evaluations, questions }: ModelCard): string {
-  if (evaluations.length === 0) return "The run asked no held-out questions.";
+function evaluationTables({ benchmarks }: ModelCard): string {
+  if (benchmarks.length === 0) return "The run asked no held-out questions.";
+  return benchmarks.map(evaluationTable).join("\n\n");
+}
+
+function evaluationTable({ name, evaluations, questions, decoding }: CardBenchmark): string {
   const kinds: string[] = [];
   for (const { scores } of evaluations) {
     for (const kind of Object.keys(scores)) if (!kinds.includes(kind)) kinds.push(kind);
@@ -118,10 +130,15 @@ function evaluationTable({ evaluations, questions }: ModelCard): string {
     0,
     ...evaluations.map(({ scores }) => pointsOff(scores.overall, questions)),
   );
-  return `${table(["evaluation", ...kinds], rows)}
+  return `${table([name, ...kinds], rows)}
 
-Greedy decoding, ${questions} held-out questions; a completion that fails counts as wrong. The
-standard error of an overall score is at most ${worst.toFixed(1)} points.`;
+\`${name}\`: ${decoding}, ${questions} questions; one that fails counts as wrong. The standard error of
+an overall score is at most ${worst.toFixed(1)} points.`;
+}
+
+function evaluateSection({ benchmarks, evalCommand }: ModelCard): string {
+  if (benchmarks.length === 0) return "";
+  return `\`\`\`sh\n${evalCommand}\n\`\`\`\n\n`;
 }
 
 function rewardSection({ rewards }: ModelCard): string {
@@ -132,6 +149,10 @@ function rewardSection({ rewards }: ModelCard): string {
 ${table(["reward", "weight", "meaning"], rows)}
 
 `;
+}
+
+function limitSection({ limits }: ModelCard): string {
+  return limits.length === 0 ? "" : `## Limits\n\n${list(limits)}\n\n`;
 }
 
 function list(items: readonly string[]): string {
@@ -189,11 +210,7 @@ Trained from \`${card.baseModel}\` with ${method}: ${card.steps} steps, ${minute
 
 ## Quick start
 
-\`\`\`sh
-${card.evalCommand}
-\`\`\`
-
-In Python (transformers 4.57${card.adapters ? ", peft" : ""}):
+${evaluateSection(card)}In Python (transformers 4.57${card.adapters ? ", peft" : ""}):
 
 \`\`\`python
 ${card.python.trimEnd()}
@@ -205,13 +222,9 @@ ${exportSection(card)}
 
 ## Evaluation
 
-${evaluationTable(card)}
+${evaluationTables(card)}
 
-${rewardSection(card)}## Limits
-
-${list(card.limits)}
-
-## How it was made
+${rewardSection(card)}${limitSection(card)}## How it was made
 
 \`\`\`sh
 ${card.command}

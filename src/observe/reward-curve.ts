@@ -22,17 +22,12 @@ export function metricPoints(rows: readonly MetricRow[], name: string): [number,
 
 /**
  * The curve that a run leaves: reward, correctness and format of the sampled completions and the
- * greedy accuracy on held-out clips; for supervised training the loss instead.
+ * scores on held-out questions; for supervised training the loss instead.
  */
 export function rewardCurve(rows: readonly MetricRow[], title: string): string {
   const rewarded = rows.some((row) => typeof row["reward"] === "number");
   const wanted: [metric: string, label: string][] = rewarded
-    ? [
-        ["reward", "reward"],
-        ["correct", "correct"],
-        ["format", "format"],
-        ["eval/overall", "held-out, greedy"],
-      ]
+    ? [["reward", "reward"], ["correct", "correct"], ["format", "format"], ...benchmarks(rows)]
     : [["loss", "loss"]];
   const series: Series[] = wanted
     .map(([metric, name]) => ({
@@ -44,6 +39,15 @@ export function rewardCurve(rows: readonly MetricRow[], title: string): string {
   const yLabel = rewarded ? "mean over the step" : "loss";
   const common = { title, xLabel: "optimizer step", yLabel, series };
   return lineChart(rewarded ? { ...common, yRange: unitRange(series) } : common);
+}
+
+/** The headline of every benchmark: of a lone one, and of those of a list by name. */
+function benchmarks(rows: readonly MetricRow[]): [metric: string, label: string][] {
+  const names = new Set(rows.flatMap((row) => Object.keys(row)));
+  return [...names].flatMap((metric): [string, string][] => {
+    const name = /^eval\/(?:(.+)\/)?overall$/.exec(metric);
+    return name === null ? [] : [[metric, name[1] ?? "held-out"]];
+  });
 }
 
 /** 0 to 1, or wider where a reward's weights lead out of it. */

@@ -36,7 +36,7 @@ export interface LogPosition {
 }
 
 /** Events of one session only: a resumed run must leave the logs of one never stopped. */
-const NOT_LOGGED = new Set(["start", "device", "progress", "checkpoint", "end"]);
+const NOT_LOGGED = new Set(["data", "start", "device", "progress", "checkpoint", "end"]);
 /** Events of every session that are the same in all of them: the first one to save logs them. */
 const LOGGED_ONCE = new Set(["model", "rows_over_budget"]);
 
@@ -158,8 +158,7 @@ export class RunLogs {
     this.#trace?.span({ name, startUs, durationUs, args: { step } });
   }
 
-  #evaluation({ step, control, scores, failed, rewards }: RunEvents["evaluation"]): void {
-    const prefix = control === null ? "eval" : `eval_${control}`;
+  #evaluation({ step, prefix, scores, failed, rewards }: RunEvents["evaluation"]): void {
     const measured = { ...scores, failed, ...rewards };
     const named = Object.entries(measured).map(([name, score]) => [`${prefix}/${name}`, score]);
     this.#row(step, Object.fromEntries(named) as Record<string, number>);

@@ -1,3 +1,4 @@
+import type { RunEvents } from "../core/run-events.ts";
 import {
   appendLine,
   exists,
@@ -21,13 +22,6 @@ export const RUN_FILES = {
   model: "model",
 } as const;
 
-/** The file of a run's rows, by which a resumed run knows it again. */
-export interface DataFacts {
-  bytes: number;
-  /** Digest of the whole file, as hexadecimal digits. */
-  sha256: string;
-}
-
 /** What is known of a run before its first step, for run.json: no times, no machine paths. */
 export interface RunFacts {
   /** The command that starts the run, as the user typed it after `node`. */
@@ -37,8 +31,8 @@ export interface RunFacts {
   /** Commit of the program's sources, where they are a git checkout. */
   commit: string | null;
   seed: number;
-  /** Absent where the rows are made. */
-  data?: DataFacts;
+  /** The rows that it trains on, once they are read. */
+  data?: RunEvents["data"];
   /** The adapter as it names itself, its driver, its tier. */
   device: Record<string, string>;
 }

@@ -1,6 +1,6 @@
 import type { MaskRules } from "../core/degenerate.ts";
 import type { DataConfig } from "../data/schema.ts";
-import type { DataRow } from "../data/row.ts";
+import type { DataRow, DataSet } from "../data/dataset.ts";
 import type { EvalConfig } from "../eval/schema.ts";
 import type { DeviceConfig } from "../gpu/schema.ts";
 import type { ExportDType, ExportReport } from "../checkpoint/export.ts";
@@ -11,7 +11,7 @@ import type { AsyncReward, WeightedReward } from "../reward/reward.ts";
 import type { RewardConfig } from "../reward/schema.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
 import type { Events } from "../core/events.ts";
-import type { Scores } from "../core/run-events.ts";
+import type { Evaluations } from "../core/run-events.ts";
 import type { SftConfig, TrainConfig } from "../train/schema.ts";
 import type { TrainerState } from "./state.ts";
 
@@ -56,7 +56,9 @@ export interface TrainOptions {
   logs?: RunLogKeeper;
   /** Rewards besides those that the configuration names (GRPO). */
   rewards?: readonly WeightedReward<DataRow, AsyncReward<DataRow>>[];
-  /** URL of the configuration's file, beside which modules of rewards are looked for. */
+  /** Rows of a program's own in place of those that the section `data` names (GRPO). */
+  dataset?: DataSet;
+  /** URL of the configuration's file, beside which modules are looked for. */
   configUrl?: string;
   /**
    * Given the trained model before its device is closed, loaded from the run folder where the run
@@ -73,11 +75,14 @@ export interface TrainResult {
   steps: number;
   /** Seconds of work, those of earlier sessions included. */
   seconds: number;
-  before: Scores | null;
+  /** Scores by benchmark; null where nothing was asked. */
+  before: Evaluations | null;
   /** Null when the run was stopped before its last step. */
-  after: Scores | null;
+  after: Evaluations | null;
   /** Scores after training under each control that the configuration asks for. */
-  controls: Partial<Record<"muted" | "blank", Scores>>;
+  controls: Partial<Record<"muted" | "blank", Evaluations>>;
+  /** The denominators of the overall scores, by benchmark. */
+  questions: Record<string, number>;
   /** Whether the user stopped the run before its last step. */
   stopped: boolean;
   /** The model that the run left, which its last evaluation loaded again; null when none was. */

@@ -1,5 +1,5 @@
 import type { Events } from "../core/events.ts";
-import type { DataRow } from "../data/row.ts";
+import type { DataRow } from "../data/dataset.ts";
 import type { Device } from "../gpu/device.ts";
 import { Model } from "../model/model.ts";
 import { reportedLoading, reportModel } from "../model/run-model.ts";

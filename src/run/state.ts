@@ -1,8 +1,9 @@
-import { CheckpointError } from "../core/errors.ts";
+import { CheckpointError, ConfigError } from "../core/errors.ts";
+import type { Evaluations } from "../core/run-events.ts";
 import type { EntropyControl } from "../policy/loss/entropy-control.ts";
 
 /** The version of the state's layout; a checkpoint of another one is refused. */
-export const STATE_VERSION = 2;
+export const STATE_VERSION = 3;
 
 /** The file of a checkpoint that holds it. */
 export const STATE_FILE = "state.json";
@@ -26,8 +27,10 @@ export interface TrainerState {
   numTokens: number;
   /** Seconds that the run has worked, over all its sessions. */
   seconds: number;
-  /** The evaluation before training, so that a resumed run reports the true start. */
-  before: Record<string, number> | null;
+  /** Digest of the data set: the data cursor counts rows of that one. */
+  data: string;
+  /** The evaluation before training by benchmark, so that a resumed run reports the true start. */
+  before: Evaluations | null;
   /** Where the logs stood: lengths in bytes by name, and metrics not yet written as a row. */
   logs: { bytes: Record<string, number>; pending: Record<string, (number | null)[]> };
 }
@@ -61,6 +64,7 @@ function problemOf(value: unknown): string | undefined {
     if (!isCount(value[name])) return `${name} is ${JSON.stringify(value[name])}, not a count`;
   }
   if (typeof value["seconds"] !== "number") return "seconds is not a number";
+  if (typeof value["data"] !== "string") return "data is not a digest";
   const { before, logs, entropyControl } = value;
   const numeric = (entry: unknown): boolean => typeof entry === "number";
   if (entropyControl !== null) {
@@ -69,8 +73,10 @@ function problemOf(value: unknown): string | undefined {
     }
     if (!numeric(entropyControl["lastEntropy"])) return "entropyControl has no lastEntropy";
   }
-  if (before !== null && !(isObject(before) && Object.values(before).every(numeric))) {
-    return "before is not a table of numbers";
+  const scores = (table: unknown): boolean =>
+    isObject(table) && Object.values(table).every(numeric);
+  if (before !== null && !(isObject(before) && Object.values(before).every(scores))) {
+    return "before has no table of numbers for each benchmark";
   }
   if (!isObject(logs) || !isObject(logs["bytes"]) || !isObject(logs["pending"])) {
     return "logs does not say where the logs stood";
@@ -83,7 +89,7 @@ function problemOf(value: unknown): string | undefined {
 /** The state as JSON text, keys in a fixed order. */
 export function stateText(state: TrainerState): string {
   const { version, task, step, stage, draw, samplesConsumed, entropyControl } = state;
-  const { numTokens, seconds, before } = state;
+  const { numTokens, seconds, data, before } = state;
   const ordered: TrainerState = {
     version,
     task,
@@ -94,6 +100,7 @@ export function stateText(state: TrainerState): string {
     entropyControl,
     numTokens,
     seconds,
+    data,
     before,
     logs: state.logs,
   };
@@ -113,4 +120,23 @@ export function parseState(text: string, file: string): TrainerState {
     });
   }
   return JSON.parse(text) as TrainerState;
+}
+
+/**
+ * Refuses to resume a run on rows that are not those it was started with: its data cursor counts
+ * rows of that data set.
+ *
+ * @throws {ConfigError} `resume-changed` naming both digests.
+ */
+export function checkSameRows(state: TrainerState, digest: string): void {
+  if (state.data === digest) return;
+  throw new ConfigError(
+    "resume-changed",
+    `The run cannot be resumed: the data set was ${short(state.data)} and is now ${short(digest)}.`,
+    { hint: "Restore its rows, or start a new run in another folder." },
+  );
+}
+
+function short(digest: string): string {
+  return digest.length > 80 ? `${digest.slice(0, 77)}...` : digest;
 }

@@ -1,5 +1,7 @@
-import { report, reportSpan, type Scores } from "../core/run-events.ts";
-import { HeldOut } from "../eval/held-out.ts";
+import { type Evaluations, report, reportSpan } from "../core/run-events.ts";
+import type { DataSet } from "../data/dataset.ts";
+import { openData } from "../data/open.ts";
+import { HeldOut, openBenchmarks, scoresOf } from "../eval/held-out.ts";
 import { openRunDevice } from "../gpu/run-device.ts";
 import type { Model } from "../model/model.ts";
 import { Processor } from "../model/processor.ts";
@@ -13,7 +15,7 @@ import { RUN_FILES } from "./folder.ts";
 import type { RunExport, RunSettings, TrainOptions, TrainResult } from "./run-interface.ts";
 import { loadRunModel, runRewards } from "./setup.ts";
 import { SftTask } from "../train/sft-task.ts";
-import { STATE_VERSION, type TrainerState } from "./state.ts";
+import { checkSameRows, STATE_VERSION, type TrainerState } from "./state.ts";
 import type { Cursor, TrainingTask } from "../train/task.ts";
 
 /**
@@ -28,6 +30,12 @@ import type { Cursor, TrainingTask } from "../train/task.ts";
  */
 export async function train(settings: RunSettings, options: TrainOptions): Promise<TrainResult> {
   const { events, resume } = options;
+  // Before weights are loaded: what is wrong with rows is known at once.
+  const dataset = await trainingData(settings, options);
+  const { length: rows, digest } = dataset;
+  if (resume !== undefined) checkSameRows(resume.state, digest);
+  report(events, "data", { rows, digest });
+  const benchmarks = await openBenchmarks(settings.eval, options);
   const device = await openRunDevice(settings.device, events);
   try {
     const base = await fetchModel(settings.model, events);
@@ -36,7 +44,8 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
     processor.onWarning = (warning) => report(events, "warning", { ...warning });
     const model = await loadRunModel(device, local, events);
     const rewards = settings.task === "grpo" ? await runRewards(settings, options) : [];
-    const heldOut = await HeldOut.open(model, processor, settings, { ...options, rewards });
+    const asking = { ...options, rewards };
+    const heldOut = new HeldOut(model, processor, settings, asking, benchmarks);
     const state = resume?.state;
     const cursor: Cursor = {
       step: state?.step ?? 0,
@@ -47,13 +56,13 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
     };
     const task: TrainingTask =
       settings.task === "grpo"
-        ? await GrpoTask.create(model, processor, local, { events, rewards })
+        ? await GrpoTask.create(model, processor, local, { events, rewards, dataset })
         : await SftTask.create(model, processor, settings, events);
     if (resume !== undefined) {
       const { optimizer, reference } = task;
       await restoreTrainingState(resume.folder, { model, optimizer, reference });
     }
-    const run = new Run(settings, options, { model, base }, task, heldOut, cursor, state);
+    const run = new Run(settings, options, { model, base, digest }, task, heldOut, cursor, state);
     const result = await run.toEnd();
     if (!result.stopped) await options.onTrained?.(run.model, processor);
     report(events, "end", { step: result.steps, stopped: result.stopped });
@@ -63,12 +72,23 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
   }
 }
 
+/** The rows that a run trains on: a program's own, or those that the configuration names. */
+async function trainingData(
+  { data }: RunSettings,
+  { dataset, configUrl }: TrainOptions,
+): Promise<DataSet> {
+  if (dataset !== undefined) return dataset;
+  const { set } = await openData(data, { split: "train", questions: null, configUrl });
+  return set;
+}
+
 /** The loop of a run. */
 class Run {
   readonly #settings: RunSettings;
   readonly #options: TrainOptions;
   #model: Model;
   readonly #base: BaseModel;
+  readonly #digest: string;
   readonly #task: TrainingTask;
   /** Values since the last checkpoint of the metric that `output.keep_best` names. */
   #sinceSave: number[] = [];
@@ -77,14 +97,14 @@ class Run {
   readonly #started = performance.now();
   readonly #secondsBefore: number;
   #numTokens: number;
-  #before: Scores | null;
+  #before: Evaluations | null;
   /** Where the logs stood before the evaluation of the step just done, if it had one. */
   #logsBefore: TrainerState["logs"] | undefined;
 
   constructor(
     settings: RunSettings,
     options: TrainOptions,
-    { model, base }: { model: Model; base: BaseModel },
+    { model, base, digest }: { model: Model; base: BaseModel; digest: string },
     task: TrainingTask,
     heldOut: HeldOut,
     cursor: Cursor,
@@ -94,12 +114,13 @@ class Run {
     this.#options = options;
     this.#model = model;
     this.#base = base;
+    this.#digest = digest;
     this.#task = task;
     this.#heldOut = heldOut;
     this.#cursor = cursor;
     this.#secondsBefore = state?.seconds ?? 0;
     this.#numTokens = state?.numTokens ?? 0;
-    this.#before = (state?.before as Scores | null | undefined) ?? null;
+    this.#before = state?.before ?? null;
   }
 
   /** The model as it stands; at the end of a run with a folder, the one that was loaded from it. */
@@ -118,7 +139,7 @@ class Run {
     const cursor = this.#cursor;
     const { save_steps: saveSteps, save_minutes: saveMinutes } = this.#settings.train;
     if (cursor.step === 0 && this.#before === null) {
-      this.#before = (await this.#ask(0, "before", null))?.scores ?? null;
+      this.#before = scoresOf(await this.#ask(0, "before", null));
     }
     report(events, "start", { step: cursor.step, totalSteps });
     let saved = cursor.step;
@@ -157,16 +178,17 @@ class Run {
       before: this.#before,
       after: null,
       controls: {},
+      questions: this.#heldOut.questions,
       stopped,
       exported: null,
     };
     if (saved !== cursor.step) await this.#save();
     if (stopped) return result;
     result.exported = await this.#export();
-    result.after = (await this.#ask(cursor.step, "after", null))?.scores ?? null;
-    for (const control of this.#settings.eval.controls) {
-      const asked = await this.#ask(cursor.step, "after", control);
-      if (asked !== undefined) result.controls[control] = asked.scores;
+    result.after = scoresOf(await this.#ask(cursor.step, "after", null));
+    for (const control of this.#heldOut.controls) {
+      const asked = scoresOf(await this.#ask(cursor.step, "after", control));
+      if (asked !== null) result.controls[control] = asked;
     }
     return { ...result, seconds: this.#seconds };
   }
@@ -233,6 +255,7 @@ class Run {
           ...{ task, ...cursor },
           numTokens: this.#numTokens,
           seconds: this.#seconds,
+          data: this.#digest,
           before: this.#before,
           logs: this.#logsBefore ?? logs?.position() ?? { bytes: {}, pending: {} },
         },

@@ -1,5 +1,5 @@
 import { spreadOf } from "../core/spread.ts";
-import type { DataRow } from "../data/row.ts";
+import type { DataRow } from "../data/dataset.ts";
 import type { Sample } from "../prompt/sample.ts";
 import { rollOut, type RolloutGroup, type RolloutSetup } from "./rollout-batch.ts";
 

@@ -1,7 +1,6 @@
 import type { Events } from "../core/events.ts";
 import { reportSpan } from "../core/run-events.ts";
-import { openData } from "../data/open.ts";
-import type { DataRow, DataSet } from "../data/row.ts";
+import type { DataRow, DataSet } from "../data/dataset.ts";
 import { RowOrder } from "../data/row-order.ts";
 import type { Model } from "../model/model.ts";
 import type { Processor } from "../model/processor.ts";
@@ -39,20 +38,18 @@ export class GrpoTask implements TrainingTask {
   readonly #order: RowOrder;
   readonly #leftOut: ReadonlySet<number>;
 
-  /** Makes the clips that the run will use, checks its rows, and sets the trainer up. */
+  /** Makes what the rows in use need, checks them, and sets the trainer up. */
   static async create(
     model: Model,
     processor: Processor,
     settings: RunSettings,
-    { events, rewards }: Pick<GrpoSetup, "events" | "rewards">,
+    { events, rewards, dataset }: Pick<GrpoSetup, "events" | "rewards"> & { dataset: DataSet },
   ): Promise<GrpoTask> {
-    const { data, train, rollout } = settings;
-    const orderOf = (length: number) => new RowOrder(length, train.seed, train.shuffle_dataset);
+    const { train, rollout } = settings;
     const perBatch = rowsToAsk(train.prompts_per_step, rollout.over_sampling);
     const wanted = train.max_steps * rollout.max_batches_per_step * perBatch;
-    const used = (length: number) => orderOf(length).used(wanted);
-    const dataset = await openData("train", data, used, events);
-    const order = orderOf(dataset.length);
+    const order = new RowOrder(dataset.length, train.seed, train.shuffle_dataset);
+    await dataset.prepare?.(order.used(wanted), events);
     const loader = budgetedLoader(processor, settings);
     const check = { processor, settings, dataset, order, events };
     const leftOut = await checkRows(loader, check, wanted);

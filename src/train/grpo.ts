@@ -2,7 +2,7 @@ import { maskedBy, type MaskRules } from "../core/degenerate.ts";
 import type { Events } from "../core/events.ts";
 import { reportSpan } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
-import type { DataRow } from "../data/row.ts";
+import type { DataRow } from "../data/dataset.ts";
 import type { Model } from "../model/model.ts";
 import type { Processor } from "../model/processor.ts";
 import type { AsyncReward, Score, WeightedReward } from "../reward/reward.ts";

@@ -1,7 +1,7 @@
 import type { Events } from "../core/events.ts";
 import { report, reportSpan } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
-import type { DataRow } from "../data/row.ts";
+import type { DataRow } from "../data/dataset.ts";
 import { asCompletion, completionRecord } from "../eval/evaluate.ts";
 import type { Processor } from "../model/processor.ts";
 import type { Sample } from "../prompt/sample.ts";

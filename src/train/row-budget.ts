@@ -1,7 +1,7 @@
 import { AubadeError, ConfigError, DataError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { report } from "../core/run-events.ts";
-import type { DataSet } from "../data/row.ts";
+import type { DataSet } from "../data/dataset.ts";
 import type { RowOrder } from "../data/row-order.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import type { Processor } from "../model/processor.ts";

@@ -89,7 +89,7 @@ describe("layers", () => {
     });
     expect(config.train).toMatchObject({ seed: 1, max_steps: 9, learning_rate: 1e-5 });
     expect(config.train.lora).toMatchObject({ r: 4, lora_alpha: 32 });
-    expect(config.data.kinds).toEqual(["both"]);
+    expect(config.data).toMatchObject({ kinds: ["both"] });
     expect(config.rewards.map((reward) => reward.weight)).toEqual([0.2, 2]);
   }, 20_000);
 

@@ -2,6 +2,7 @@ import type { RunConfig } from "../../src/config/schema.ts";
 import { Events } from "../../src/core/events.ts";
 import { SampleLoader } from "../../src/data/sample-loader.ts";
 import type { TinyRow } from "../../src/data/tiny/dataset.ts";
+import { tinyData } from "./tiny-run.ts";
 import { openDataset } from "../../src/data/tiny/open.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import type { Model } from "../../src/model/model.ts";
@@ -37,7 +38,8 @@ export class TrainerBench {
     const events = new Events();
     const processor = await Processor.load(config.model.path);
     const model = change.model ?? (await loadRunModel(device, config, events));
-    const { data, train, rollout } = config;
+    const { train, rollout } = config;
+    const data = tinyData(config);
     const indices = [...Array(data.clips).keys()];
     const dataset = await openDataset("train", data, indices, data.folder, events);
     const setup: GrpoSetup = {

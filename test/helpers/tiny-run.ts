@@ -53,8 +53,8 @@ export class TinyWorkplace {
   }
 
   /** A checked configuration of a short run; `change` is laid over its sections. */
-  config(change: Record<string, object | string> = {}): RunConfig {
-    const base: Record<string, object | string> = {
+  config(change: Record<string, object | string | null> = {}): RunConfig {
+    const base: Record<string, object | string | null> = {
       model: { path: this.model },
       data: { clips: 8, folder: this.path("clips") },
       rollout: { max_completion_length: 5 },
@@ -67,12 +67,19 @@ export class TinyWorkplace {
         learning_rate: 1e-3,
         save_steps: 2,
       },
-      eval: { questions: 4 },
+      eval: { name: "tiny", questions: 4 },
       output: { keep_last: 10 },
     };
     for (const [name, section] of Object.entries(change)) {
       const old = base[name];
-      const merge = typeof section === "object" && !Array.isArray(section) && old !== undefined;
+      // Another data set has other settings.
+      const { name: named } = (section ?? {}) as { name?: string };
+      const merge =
+        (named === undefined || named === "tiny") &&
+        typeof section === "object" &&
+        section !== null &&
+        !Array.isArray(section) &&
+        old !== undefined;
       base[name] = merge ? { ...(old as object), ...section } : section;
     }
     return runSchema.parse(base);
@@ -82,6 +89,12 @@ export class TinyWorkplace {
   remove(): Promise<void> {
     return rm(this.root, { recursive: true, force: true });
   }
+}
+
+/** The section `data` of a run on the tiny task. */
+export function tinyData({ data }: RunConfig): Extract<RunConfig["data"], { name: "tiny" }> {
+  if (data.name !== "tiny") throw new Error(`the run is on ${data.name}`);
+  return data;
 }
 
 /** Writes a configuration as the file that a command reads. */

@@ -119,7 +119,8 @@ describe("a model that is named as on the Hub", () => {
       eval: { questions: 2 },
       device: { tier: inject("tier").toUpperCase() },
     });
-    expect((await evaluateRun(config, { events, stop })).questions).toBe(2);
+    const { benchmarks } = await evaluateRun(config, { events, stop });
+    expect(benchmarks["tiny"]!.questions).toBe(2);
     expect(list).toHaveLength(1);
   });
 });

@@ -43,6 +43,7 @@ describe("console line", () => {
     const { events, state, step } = watch();
     step(7);
     report(events, "evaluation", {
+      ...{ benchmark: "tiny", prefix: "eval" },
       step: 0,
       when: "before",
       control: null,
@@ -56,7 +57,7 @@ describe("console line", () => {
     report(events, "rows_over_budget", { rows, checked: 20 });
     expect(state.text).toBe(
       "step  7/40  reward 0.740  correct 0.688  format 0.969  kl 0.0012  tok/s 1.2k  left 1:06\n" +
-        "before  overall 0.500 | see 0.480 hear 0.520 | format 1.000 (300 questions)\n" +
+        "before  overall 0.500 | see 0.480 hear 0.520 | format 1.000 (300 questions of tiny)\n" +
         "warning: audio cut\n" +
         "warning: 6 of 20 rows do not fit and are left out:\n" +
         "  a is long.\n  b is long.\n  c is long.\n  d is long.\n  e is long.\n" +

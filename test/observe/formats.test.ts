@@ -101,7 +101,9 @@ describe("charts", () => {
     expect(rows).toHaveLength(2);
     expect(metricPoints(rows, "kl")).toEqual([]);
     const svg = rewardCurve(rows, "tiny");
-    expect(svg).toContain("held-out, greedy</text>");
+    expect(svg).toContain("held-out</text>");
+    const listed = rewardCurve([...rows, { step: 2, "eval/own/overall": 0.7 }], "list");
+    expect(listed).toContain("own</text>");
     expect(svg).not.toContain(">format<");
     expect(rewardCurve([{ step: 1, loss: 2 }], "sft")).toContain(">loss</text>");
   });
@@ -113,11 +115,15 @@ describe("model card", () => {
     task: "grpo",
     baseModel: "assets/tiny-omni",
     rewards: [{ name: "format", weight: 0.2, doc: "1 if the whole pattern is there" }],
-    evaluations: [
-      { label: "before", scores: { overall: 0.5, see: 0.48, format: 1 } },
-      { label: "after", scores: { overall: 0.9, see: 0.95, both: 0.8, format: 1 } },
+    benchmarks: [
+      {
+        ...{ name: "tiny", questions: 300, decoding: "greedy decoding" },
+        evaluations: [
+          { label: "before", scores: { overall: 0.5, see: 0.48, format: 1 } },
+          { label: "after", scores: { overall: 0.9, see: 0.95, both: 0.8, format: 1 } },
+        ],
+      },
     ],
-    questions: 300,
     steps: 40,
     seconds: 90,
     seed: 42,
@@ -140,7 +146,7 @@ describe("model card", () => {
   it("tells rewards, scores with their error, limits and how it was made", () => {
     const text = modelCard(card);
     expect(text).toMatch(/^---\nlibrary_name: aubade\nbase_model: "assets\/tiny-omni"\n/);
-    expect(text).toContain("| evaluation | overall | see | format | both |");
+    expect(text).toContain("| tiny | overall | see | format | both |");
     expect(text).toContain("| before | 0.500 | 0.480 | 1.000 |  |");
     expect(text).toContain("at most 2.9 points");
     expect(text).toContain("| `format` | 0.2 | 1 if the whole pattern is there |");
@@ -151,6 +157,14 @@ describe("model card", () => {
     expect(text).toContain("bf16 rounds 150 of these changes away (75.00 %).");
     expect(text).toContain("```python\nfrom transformers import Model\n```");
     expect(modelCard({ ...card, exported: null })).toContain("No model was exported");
+    expect(text).toContain(card.evalCommand);
+    const unasked = modelCard({ ...card, benchmarks: [] });
+    expect(unasked).toContain("The run asked no held-out questions.");
+    expect(unasked).not.toContain("eval.js");
+    const more = { ...card.benchmarks[0]!, name: "more", questions: 7, decoding: "sampled" };
+    expect(modelCard({ ...card, benchmarks: [...card.benchmarks, more] })).toContain(
+      "`more`: sampled, 7 questions",
+    );
     expect(text).not.toMatch(/undefined|NaN/);
     expect(modelCard({ ...card, task: "sft", rewards: [] })).not.toContain("## Reward");
   });

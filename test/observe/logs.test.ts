@@ -86,6 +86,7 @@ describe("run logs", () => {
   it("a resumed run leaves the same bytes as one that was never stopped", async () => {
     const { events, logs } = session();
     report(events, "evaluation", {
+      ...{ benchmark: "own", prefix: "eval/own" },
       step: 0,
       when: "before",
       control: null,
@@ -107,6 +108,7 @@ describe("run logs", () => {
     await rm(root, { recursive: true });
     const whole = session();
     report(whole.events, "evaluation", {
+      ...{ benchmark: "own", prefix: "eval/own" },
       step: 0,
       when: "before",
       control: null,
@@ -124,8 +126,8 @@ describe("run logs", () => {
       .map((line) => JSON.parse(line) as unknown);
     expect(rows).toEqual([
       {
-        ...{ step: 0, "eval/overall": 0.5, "eval/format": 1, "eval/failed": 1 },
-        ...{ "eval/reward": 0.25, "eval/rewards/format/mean": 1 },
+        ...{ step: 0, "eval/own/overall": 0.5, "eval/own/format": 1, "eval/own/failed": 1 },
+        ...{ "eval/own/reward": 0.25, "eval/own/rewards/format/mean": 1 },
       },
       { step: 2, "completions/degenerate_ratio": 0, reward: 1.5, learning_rate: 0.2 },
       { step: 4, "completions/degenerate_ratio": 0, reward: 3.5, learning_rate: 0.4 },
@@ -246,6 +248,7 @@ describe("metrics", () => {
     expect(metricInfo("rewards/format/std")?.name).toBe("rewards/*/std");
     expect(metricInfo("rewards//std")?.name).toBeUndefined();
     expect(metricInfo("eval/overall")?.merge).toBe("last");
+    expect(metricInfo("eval/own/overall")?.merge).toBe("last");
     expect(metricInfo("nonsense")).toBeUndefined();
   });
 

@@ -20,7 +20,7 @@ import { completionBranch } from "../../src/network/decoder/packed.ts";
 import { mergeFeeds, type Feed } from "../../src/network/feed.ts";
 import { openDataset } from "../../src/data/tiny/open.ts";
 import { useDevice } from "../helpers/device.ts";
-import { TinyWorkplace } from "../helpers/tiny-run.ts";
+import { tinyData, TinyWorkplace } from "../helpers/tiny-run.ts";
 
 const MATRIX = "model.layers.1.mlp.up_proj.weight";
 const VECTOR = "model.layers.1.input_layernorm.weight";
@@ -47,7 +47,7 @@ describe("the reference policy of a full training", () => {
   /** What a pass over a clip with a completion is fed. */
   async function feedOf(model: Model): Promise<Feed> {
     const processor = await Processor.load(config.model.path);
-    const { data } = config;
+    const data = tinyData(config);
     const dataset = await openDataset("train", data, [0], data.folder, new Events());
     const sample = await new SampleLoader(processor).load(dataset.row(0));
     return mergeFeeds(
@@ -73,7 +73,14 @@ describe("the reference policy of a full training", () => {
       { ...parts, base },
       {
         ...{ version: STATE_VERSION, task: "grpo", step: 1, stage: 0, draw: 1 },
-        ...{ samplesConsumed: 2, entropyControl: null, numTokens: 0, seconds: 0, before: null },
+        ...{
+          samplesConsumed: 2,
+          entropyControl: null,
+          numTokens: 0,
+          seconds: 0,
+          data: "",
+          before: null,
+        },
         logs: { bytes: {}, pending: {} },
       },
     );

@@ -48,7 +48,8 @@ const STATE: TrainerState = {
   entropyControl: { coef: 0.01, lastEntropy: 0.3 },
   numTokens: 12345,
   seconds: 1.5,
-  before: { overall: 0.5 },
+  data: "abc",
+  before: { own: { overall: 0.5 } },
   logs: { bytes: { "metrics.jsonl": 99 }, pending: { reward: [0.5, null] } },
 };
 
@@ -210,7 +211,7 @@ describe("trainer state", () => {
   it.each([
     ["{", "is not JSON"],
     ["[]", "not an object"],
-    [JSON.stringify({ ...STATE, version: 1 }), "its version is 1, this program reads 2"],
+    [JSON.stringify({ ...STATE, version: 1 }), "its version is 1, this program reads 3"],
     [JSON.stringify({ ...STATE, entropyControl: {} }), "entropyControl has no coef"],
     [JSON.stringify({ ...STATE, step: -1 }), "step is -1, not a count"],
     [JSON.stringify({ ...STATE, logs: {} }), "logs does not say"],

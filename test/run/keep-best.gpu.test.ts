@@ -13,7 +13,7 @@ async function run(name: string, output: object) {
   const config = place.config({
     train: { max_steps: 4, save_steps: 1 },
     device: { tier: inject("tier").toUpperCase() },
-    ...{ eval: { name: null }, output: { keep_last: 1, export_dtype: null, ...output } },
+    ...{ eval: null, output: { keep_last: 1, export_dtype: null, ...output } },
   });
   const runFolder = place.path(name);
   await train(config, { events, stop: new AbortController().signal, runFolder });

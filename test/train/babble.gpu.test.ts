@@ -92,7 +92,7 @@ async function attempt(model: string, change: Record<string, object | string> = 
     rollout: { max_completion_length: 24 },
     rewards: [{ name: "format", weight: 1 }, { name: "correct" }],
     train: { max_steps: 2, num_generations: 4, save_steps: 1 },
-    eval: { name: null },
+    eval: null,
     output: { export_dtype: null },
     device: { tier: inject("tier").toUpperCase() },
     ...change,

@@ -60,7 +60,7 @@ describe("law 2: what does not fit is named with its numbers before any step", (
       const config = place.config({
         device: { tier: inject("tier").toUpperCase() },
         data: { name: "jsonl", path, ...data },
-        eval: { name: null },
+        eval: null,
         train: {
           ...{ max_tokens_per_pass: 60, max_steps: 3, prompts_per_step: 1 },
           ...{ shuffle_dataset: false },

@@ -71,7 +71,7 @@ describe("GRPO on a user's own rows, with every family", () => {
         model: { path: model, init: "random" },
         device: { tier: inject("tier").toUpperCase() as "T0" },
         data: { name: "jsonl", path },
-        eval: { name: null },
+        eval: null,
         rollout: { max_completion_length: 6 },
         rewards: [{ name: "random", weight: 1 }],
         train: {

@@ -32,7 +32,7 @@ import { train } from "../../src/run/train.ts";
 import { useDevice } from "../helpers/device.ts";
 import { DAMAGES, exchangeSound } from "../helpers/damaged-samples.ts";
 import { allWeights, changedWeights } from "../helpers/grpo-trainer.ts";
-import { TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
+import { tinyData, TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
 
 /** What a test puts into a run. */
 interface Faults {
@@ -138,7 +138,7 @@ beforeAll(async () => {
   bench.device.close = () => {};
   await place.make();
   const folder = place.path("clips");
-  const data = place.config().data;
+  const data = tinyData(place.config());
   const set = await openDataset("train", data, [0, 1, 2, 3, 4, 5, 6, 7], folder, new Events());
   clips = [0, 1].map((index) => set.row(index).mediaNames);
   await cp(clips[0]!, place.path("copy.mp4"));
@@ -179,7 +179,7 @@ const SETTINGS = {
   model: { init: "random" },
   rollout: { max_completion_length: 8 },
   train: { max_steps: 2, num_generations: 2, save_steps: 1 },
-  eval: { name: null },
+  eval: null,
   output: { export_dtype: null },
 };
 

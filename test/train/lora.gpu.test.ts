@@ -97,7 +97,7 @@ describe("adapters in a GRPO step", () => {
       version: STATE_VERSION,
       ...{ task: "grpo" as const, step: 1, stage: 0 },
       ...{ draw: 1, samplesConsumed: 2, entropyControl: null },
-      ...{ numTokens: 0, seconds: 0, before: null, logs: { bytes: {}, pending: {} } },
+      ...{ numTokens: 0, seconds: 0, data: "", before: null, logs: { bytes: {}, pending: {} } },
     };
     await writeTrainingState(folder, { model, base: baseOf(place), optimizer }, state);
     const moments = await openSafetensors(

@@ -10,13 +10,13 @@ import { openDataset } from "../../src/data/tiny/open.ts";
 import { Model } from "../../src/model/model.ts";
 import { defineReward } from "../../src/reward/reward.ts";
 import { train } from "../../src/run/train.ts";
-import { TinyWorkplace } from "../helpers/tiny-run.ts";
+import { tinyData, TinyWorkplace } from "../helpers/tiny-run.ts";
 
 const place = new TinyWorkplace();
 let clip: string;
 beforeAll(async () => {
   await place.make();
-  const { data } = place.config();
+  const data = tinyData(place.config());
   const set = await openDataset("train", data, [0], place.path("clips"), new Events());
   clip = set.row(0).mediaNames;
 });
@@ -78,7 +78,7 @@ it("every completion has the rewards of its own row, and the advantage that foll
     rewards: [{ name: "format", weight: 1 }],
     rollout: { max_completion_length: 8 },
     train: { max_steps: 2, prompts_per_step: 3, num_generations: GROUP, scale_rewards: "none" },
-    eval: { name: null },
+    eval: null,
     output: { export_dtype: null },
     device: { tier: inject("tier").toUpperCase() },
   });

@@ -1,8 +1,11 @@
 import { evaluateRun } from "../../eval/run.ts";
-import { readText } from "#io";
+import { pathToFileURL } from "node:url";
+import { exists, readText, writeFileAtomic } from "#io";
 import { loadConfig, resolvedYaml } from "../../config/load.ts";
 import type { RunConfig } from "../../config/schema.ts";
+import { ConfigError } from "../../core/errors.ts";
 import { Events } from "../../core/events.ts";
+import { benchmarksOf } from "../../eval/schema.ts";
 import type { EvalOptions, EvalResult } from "../../eval/run-interface.ts";
 import { clockText } from "../../observe/console-line.ts";
 import { listenForInterrupt } from "../interrupt.ts";
@@ -29,7 +32,7 @@ export async function evalCommand(
 ): Promise<number> {
   const info = {
     name: "eval" as const,
-    summary: "Evaluates a model greedily on held-out questions as a configuration says.",
+    summary: "Evaluates a model on the benchmarks of a configuration.",
     resumable: false,
     version: ownVersion(),
   };
@@ -52,31 +55,46 @@ async function evaluateWith(
   const line = terminalLine(stream);
   const events = new Events();
   events.listen(line.listen);
+  const answers: string[] = [];
+  if (options.out !== undefined) {
+    await refuseFile(options.out);
+    events.listen(({ kind, data }) => {
+      if (kind === "answer") answers.push(`${JSON.stringify(data)}\n`);
+    });
+  }
   const interrupt = listenForInterrupt(() => line.print("stopping; there is no result"));
   try {
-    stream.write(
-      `${config.model.path}: ${config.eval.questions} questions of ${config.eval.name}\n`,
-    );
-    const result = await engine(config, { events, stop: interrupt.stop });
+    const names = benchmarksOf(config.eval).map(({ name }) => name);
+    stream.write(`${config.model.path} on ${names.join(", ") || "nothing"}\n`);
+    const configUrl = pathToFileURL(options.config).href;
+    const result = await engine(config, { events, stop: interrupt.stop, configUrl });
     line.end();
     if (interrupt.stop.aborted) return 130;
-    const { questions, failed, seconds, scores, controls } = result;
-    stream.write(`${questions} questions in ${clockText(seconds)}, ${failed} failed\n`);
-    const model = config.model.path;
-    const summary = {
-      model,
-      questions,
-      failed,
-      seconds: Number(seconds.toFixed(2)),
-      scores,
-      controls,
-    };
+    for (const [name, { questions, failed }] of Object.entries(result.benchmarks)) {
+      stream.write(`${name}: ${questions} questions, ${failed} failed\n`);
+    }
+    stream.write(`done in ${clockText(result.seconds)}\n`);
+    if (options.out !== undefined) {
+      await writeFileAtomic(options.out, answers.join(""));
+      stream.write(`answers in ${options.out}\n`);
+    }
+    const { benchmarks } = result;
+    const seconds = Number(result.seconds.toFixed(2));
+    const summary = { model: config.model.path, seconds, benchmarks };
     if (options.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
     return 0;
   } finally {
     interrupt.release();
     line.end();
   }
+}
+
+/** Answers of another evaluation are never overwritten. */
+async function refuseFile(path: string): Promise<void> {
+  if (!(await exists(path))) return;
+  throw new ConfigError("out-exists", `--out names ${path}, which is there already.`, {
+    hint: "Name another file, or move that one away.",
+  });
 }
 
 /** The `eval` command: `node eval.js CONFIG [key=value ...]`. */

@@ -7,7 +7,7 @@ import type { RunConfig } from "../../config/schema.ts";
 import { parseSource } from "../../config/source.ts";
 import { ConfigError } from "../../core/errors.ts";
 import { Events } from "../../core/events.ts";
-import { report, type RunEvents } from "../../core/run-events.ts";
+import { type Evaluations, report, type RunEvents } from "../../core/run-events.ts";
 import { baseName, joinPath } from "../../io/path.ts";
 import { clockText, scoresText } from "../../observe/console-line.ts";
 import { HealthMonitor } from "../../observe/health/monitor.ts";
@@ -31,7 +31,6 @@ import {
 } from "../../run/folder.ts";
 import type { TrainOptions, TrainResult } from "../../run/run-interface.ts";
 import { parseState, STATE_FILE } from "../../run/state.ts";
-import { checkDataFile, dataFacts } from "../data-file.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import { withLock } from "../lock.ts";
 import { parseRunOptions, type RunOptions } from "../options.ts";
@@ -110,11 +109,19 @@ const NEXT = [
   "more: node train.js CONFIG key=value ..., every key is in docs/configuration.md",
 ];
 
+/** One line a benchmark; the name is left out where there is one only. */
+function scoreLines(when: string, evaluations: Evaluations | null): string[] {
+  const all = Object.entries(evaluations ?? {});
+  return all.map(([name, scores]) => {
+    const of = all.length > 1 ? `${name}: ` : "";
+    return `${when.padEnd(8)}${of}${scoresText(scores)}`;
+  });
+}
+
 function closing(result: TrainResult, folder: string): string {
   const { before, after, steps, seconds, stopped } = result;
   const lines = [`${stopped ? "stopped" : "done"} after ${steps} steps in ${clockText(seconds)}`];
-  if (before) lines.push(`before  ${scoresText(before)}`);
-  if (after) lines.push(`after   ${scoresText(after)}`);
+  lines.push(...scoreLines("before", before), ...scoreLines("after", after));
   lines.push(stopped ? `${folder}: continue with --resume` : `${folder}: README.md, curve.svg`);
   if (!stopped) lines.push(...NEXT);
   return `${lines.join("\n")}\n`;
@@ -178,9 +185,7 @@ async function runIn(folder: string, { config, options, argv, engine }: Start): 
   const line = terminalLine(stream);
   const early = new Events();
   early.listen(line.listen);
-  const data = await dataFacts(config);
   const before = options.resume ? await readRunFacts(folder) : undefined;
-  checkDataFile(folder, config, before?.data, data);
   const resume = options.resume ? await findResume(folder, config, early) : undefined;
   stream.write(plan(config, folder, resume?.state.step ?? 0));
 
@@ -192,7 +197,6 @@ async function runIn(folder: string, { config, options, argv, engine }: Start): 
     versions: programVersions(),
     commit: sourceCommit(),
     seed: config.train.seed,
-    ...(data && { data }),
     device: {},
   };
   const change = before && resume && programChange(before, facts);
@@ -238,6 +242,7 @@ async function runIn(folder: string, { config, options, argv, engine }: Start): 
   events.listen(line.listen);
   let written = Promise.resolve();
   events.listen(({ kind, data }) => {
+    if (kind === "data") facts.data = data as RunEvents["data"];
     if (kind !== "device") return;
     facts.device = data as RunEvents["device"];
     // run.json is a record, not a part of the run: a failure shows when the run's own files fail.

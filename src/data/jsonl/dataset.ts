@@ -1,11 +1,13 @@
+import { readBytes } from "#io";
 import { DataError } from "../../core/errors.ts";
 import { readJsonl } from "../../io/jsonl.ts";
 import { baseName } from "../../io/path.ts";
 import { type Conversation, type MediaPart, mediaParts } from "../../text/chat-template.ts";
 import { parseConversation } from "../../text/conversation.ts";
+import { sha256 } from "../digest.ts";
 import { folderOf, withMediaIn } from "../media-paths.ts";
 import { type PromptName, PROMPTS } from "../prompts/prompts.ts";
-import type { DataRow, DataSet } from "../row.ts";
+import type { DataRow, DataSet } from "../dataset.ts";
 
 /** Keys of a line that mean something; `solution` is what TRL's data sets call an answer. */
 const KEYS = ["id", "prompt", "messages", "conversation", "answer", "solution"];
@@ -35,7 +37,8 @@ export async function openJsonl(path: string, template: PromptName = "default"):
     rows.push(row);
   }
   if (rows.length === 0) throw bad(path, "it has no row", "Give one JSON object a line.");
-  return { length: rows.length, row: (index) => rows[index]! };
+  const digest = await sha256(await readBytes(path));
+  return { length: rows.length, digest, row: (index) => rows[index]! };
 }
 
 const UNIQUE = "Give every row an id of its own, or none.";

@@ -78,8 +78,6 @@ export function clipFolderName(seed: number): string {
  */
 export class TinyDataset {
   readonly split: Split;
-  /** Every clip has the same size and length. */
-  readonly alike = true;
   /** Number of rows. */
   readonly length: number;
   readonly #folder: string;
@@ -141,19 +139,6 @@ export class TinyDataset {
         },
       ],
     };
-  }
-
-  /** The order in which epoch `epoch` of a run goes through the rows: shuffled, kinds in turn. */
-  order(runSeed: number, epoch = 0): number[] {
-    const kinds = this.#kinds.length;
-    const shuffled = this.#kinds.map((_, kind) => {
-      const rows = Math.ceil((this.length - kind) / kinds);
-      return new Random(runSeed, "order", epoch, kind).permutation(Math.max(0, rows));
-    });
-    return Array.from({ length: this.length }, (_, at) => {
-      const kind = at % kinds;
-      return shuffled[kind]![Math.floor(at / kinds)]! * kinds + kind;
-    });
   }
 
   #wanted(index: number): { slot: number; place: number } {

@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { evalCommand } from "../../../src/cli/commands/eval.ts";
+import { evalCommand, type EvalEngine } from "../../../src/cli/commands/eval.ts";
 import { parseRunOptions } from "../../../src/cli/options.ts";
 import type { RunSummary } from "../../../src/cli/run-report.ts";
 import { trainCommand, type TrainEngine } from "../../../src/cli/commands/train.ts";
@@ -37,13 +37,14 @@ function engine(interruptAt = Infinity, breakAt = Infinity): TrainEngine {
     // The command always gives both; only the library may train without.
     const [runFolder, logs] = [options.runFolder!, options.logs!];
     const totalSteps = config.train.max_steps;
-    const before = resume ? resume.state.before : { overall: 0.5, see: 0.5, format: 1 };
+    const before = resume ? resume.state.before : { tiny: { overall: 0.5, see: 0.5, format: 1 } };
     let step = resume?.state.step ?? 0;
     report(events, "device", { adapter: "none", tier: "T0" });
     if (!resume) {
-      const scores = before as { overall: number; format: number };
+      const scores = before!["tiny"]!;
       const none = { failed: 0, rewards: {} };
       report(events, "evaluation", {
+        ...{ benchmark: "tiny", prefix: "eval" },
         step,
         when: "before",
         control: null,
@@ -63,6 +64,7 @@ function engine(interruptAt = Infinity, breakAt = Infinity): TrainEngine {
         entropyControl: null,
         numTokens: step * 10,
         seconds: step,
+        data: "tiny",
         before,
         logs: logs.position(),
       };
@@ -82,16 +84,17 @@ function engine(interruptAt = Infinity, breakAt = Infinity): TrainEngine {
     }
     if (stop.aborted) await save();
     const done = step === totalSteps;
-    const after = done ? { overall: 0.9, see: 0.9, format: 1 } : null;
+    const after = done ? { tiny: { overall: 0.9, see: 0.9, format: 1 } } : null;
     const common = {
       steps: step,
       seconds: step,
       after,
       controls: {},
+      questions: { tiny: 300 },
       exported: null,
       stopped: !done,
     };
-    return { ...common, before: before as { overall: number; format: number } };
+    return { ...common, before };
   };
 }
 
@@ -110,8 +113,8 @@ describe("train command", () => {
       seed: 42,
       steps: 5,
       seconds: 5,
-      before: { overall: 0.5, see: 0.5, format: 1 },
-      after: { overall: 0.9, see: 0.9, format: 1 },
+      before: { tiny: { overall: 0.5, see: 0.5, format: 1 } },
+      after: { tiny: { overall: 0.9, see: 0.9, format: 1 } },
       runDir: join(root, "a"),
     });
     expect(err).toContain("a: GRPO, 5 steps x 16 prompts x 8 completions; assets/tiny, seed 42");
@@ -203,19 +206,6 @@ describe("train command", () => {
     );
   });
 
-  it("rows that are not those of the run's start are refused by the file's name", async () => {
-    const path = join(root, "rows.jsonl");
-    const rows = [`data={name: jsonl, path: ${path}}`, "eval.name=null"];
-    await writeFile(path, '{"id": 1}\n{"id": 2}\n');
-    expect(await run("j", engine(3), ...rows)).toBe(0);
-    await writeFile(path, '{"id": 1}\n');
-    await expect(run("j", engine(), "--resume", ...rows)).rejects.toThrow(
-      /j cannot be resumed: the rows of data.path .*rows.jsonl were 20 bytes \(sha256 [0-9a-f]{8}\) and are now 10 bytes/,
-    );
-    await writeFile(path, '{"id": 1}\n{"id": 2}\n');
-    expect(await run("j", engine(), "--resume", ...rows)).toBe(0);
-  });
-
   it("says on resume that a program is another one than before", async () => {
     expect(await run("v", engine(3))).toBe(0);
     const file = join(root, "v", "run.json");
@@ -301,20 +291,31 @@ describe("train command", () => {
 
 describe("eval command", () => {
   const scores = { overall: 0.5, see: 0.5, format: 1 };
-  const found = { questions: 8, failed: 1, seconds: 2, scores, controls: { muted: scores } };
+  const tiny = { questions: 8, failed: 1, scores, controls: { muted: scores } };
+  const found = { benchmarks: { tiny }, seconds: 2 };
+
+  const asks: EvalEngine = async (config, { events }) => {
+    expect(config.eval).toMatchObject({ name: "tiny", questions: 300 });
+    const place = { benchmark: "tiny", step: 0, when: "after", control: null } as const;
+    report(events, "answer", { ...place, sample: "a", text: "B", correct: true });
+    const none = { failed: 0, rewards: {} };
+    report(events, "evaluation", { ...place, prefix: "eval", questions: 8, scores, ...none });
+    return found;
+  };
 
   it("prints one object with --json", async () => {
-    const code = await evalCommand(["configs/tiny.yaml", "--json"], async (config, { events }) => {
-      expect(config.eval.questions).toBe(300);
-      const detail = { step: 0, when: "after", control: null, questions: 8, scores } as const;
-      const none = { failed: 0, rewards: {} };
-      report(events, "evaluation", { ...detail, ...none });
-      return found;
-    });
-    expect(code).toBe(0);
+    expect(await evalCommand(["configs/tiny.yaml", "--json"], asks)).toBe(0);
     expect(JSON.parse(out)).toEqual({ model: "assets/tiny", ...found });
-    expect(err).toContain("after   overall 0.500 | see 0.500 | format 1.000 (8 questions)");
-    expect(err).toContain("8 questions in 2s, 1 failed");
+    expect(err).toContain("overall 0.500 | see 0.500 | format 1.000 (8 questions of tiny)");
+    expect(err).toContain("tiny: 8 questions, 1 failed");
+  });
+
+  it("writes every answer to the file that --out names, never over another one", async () => {
+    const file = join(root, "answers.jsonl");
+    const words = ["configs/tiny.yaml", "--out", file];
+    expect(await evalCommand(words, asks)).toBe(0);
+    expect(JSON.parse(await readFile(file, "utf8"))).toMatchObject({ sample: "a", text: "B" });
+    await expect(evalCommand(words, asks)).rejects.toMatchObject({ code: "out-exists" });
   });
 
   it("has no result after Ctrl-C, and no run to resume", async () => {

@@ -128,22 +128,6 @@ describe("TinyDataset", () => {
     }
   });
 
-  test("orders an epoch as a permutation that depends on run seed and epoch", () => {
-    const odd = new TinyDataset({ split: "train", clips: 50, folder: "clips" });
-    expect(odd.order(1).sort((a, b) => a - b)).toEqual(Array.from({ length: 50 }, (_, at) => at));
-    expect(
-      odd
-        .order(1)
-        .map((index) => odd.row(index).kind)
-        .slice(0, 4),
-    ).toEqual(["see", "hear", "both", "see"]);
-    const order = data.order(42);
-    expect([...order].sort((a, b) => a - b)).toEqual(rows.map((_, index) => index));
-    expect(data.order(42)).toEqual(order);
-    expect(data.order(43)).not.toEqual(order);
-    expect(data.order(42, 1)).not.toEqual(order);
-  });
-
   test("names the rows that exist when another one is asked for", () => {
     expect(() => data.row(960)).toThrow("rows 0 to 959, not 960");
   });

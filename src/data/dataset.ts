@@ -1,0 +1,106 @@
+import type { z } from "zod";
+import type { Events } from "../core/events.ts";
+import type { Completion } from "../reward/reward.ts";
+import type { Conversation } from "../text/chat-template.ts";
+
+/** One prompt of a data set, and what rewards and records need to know of it. */
+export interface DataRow {
+  /** Stable name of the sample: part of the key of its random numbers. */
+  readonly id: string;
+  /** The prompt; it ends with a message that is to be answered. */
+  readonly conversation: Conversation;
+  /** The right answer: for a choice the letter or the words of an option; empty without one. */
+  readonly answer: string;
+  /** Place of the right option from 0, where the data set gives that instead of an `answer`. */
+  readonly answer_index?: number;
+  /** The options of a choice, in the order of their letters. */
+  readonly options?: readonly string[];
+  /** The question without its options. */
+  readonly question?: string;
+  /** What kind of answer is asked for, as data sets name it; rewards may be chosen by it. */
+  readonly problem_type?: string;
+  /** Completions that it is asked for in training, 2 at least; left out: `train.num_generations`. */
+  readonly num_generations?: number;
+  /** Every key of the row as its data set has it, for rewards of a user's own. */
+  readonly columns?: Readonly<Record<string, unknown>>;
+  /** The group of rows that it is counted under. */
+  readonly kind: string;
+  /** The media of the conversation, as records name them. */
+  readonly mediaNames: string;
+  /** Where the row is written, such as `rows.jsonl:12`, for messages; left out: its id. */
+  readonly place?: string;
+}
+
+/** Prompts by index: what a run trains on or a benchmark asks. */
+export interface DataSet {
+  /** Number of rows. */
+  readonly length: number;
+  /**
+   * Text that is another one when the rows are others, such as a hash of their file: a run is resumed
+   * only on the rows that it was started with.
+   */
+  readonly digest: string;
+  /** Whether all rows take as many tokens, so that one speaks for all; default false. */
+  readonly alike?: boolean;
+  /** Row `index`, 0 to `length` - 1. */
+  row(index: number): DataRow;
+  /** Makes what rows need that is not there yet, such as clips; called once with all rows in use. */
+  prepare?(indices: readonly number[], events: Events): Promise<void>;
+}
+
+/** What a scorer says of an answer: the headline, and measures of their own, such as `format`. */
+export interface Verdict {
+  readonly overall: number;
+  readonly [measure: string]: number;
+}
+
+/** What judges the answers of a benchmark. */
+export interface Scorer {
+  /** Judges one answer by numbers between 0 and 1, whose means over all questions are reported. */
+  judge(completion: Completion, row: DataRow): Verdict | Promise<Verdict>;
+  /** Names under which the row's headline is averaged too; none when left out. */
+  categories?(row: DataRow): readonly string[];
+}
+
+/** What a data set is opened with besides its settings. */
+export interface DataContext {
+  /** Whether its rows are trained on or asked as held-out questions. */
+  readonly split: "train" | "held-out";
+  /** Questions that an evaluation asks; null for all, and in training. */
+  readonly questions: number | null;
+  /** URL of the configuration file, beside which modules are looked for. */
+  readonly configUrl?: string | undefined;
+}
+
+/** An opened data set, with its scorer where it is a benchmark of its own. */
+export interface OpenedData {
+  readonly set: DataSet;
+  readonly scorer?: Scorer | undefined;
+}
+
+/** What is wrong with a benchmark beside training data, and what to do. */
+export interface Overlap {
+  /** The benchmark's setting that is wrong. */
+  readonly key: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** A data set that a configuration can name: what it is, which settings it takes, how it opens. */
+export interface RegisteredData<
+  Train extends z.ZodRawShape = z.ZodRawShape,
+  Asked extends z.ZodRawShape = z.ZodRawShape,
+> {
+  /** What it is, as a sentence for the reference. */
+  readonly doc: string;
+  /** Its settings in the section `data`, each described. */
+  readonly settings: Train;
+  /** Its settings as a benchmark in the section `eval`. */
+  readonly asked: Asked;
+  /** What must be known before numbers of it are believed, for model cards. */
+  readonly limits?: readonly string[];
+  /** Opens it with settings that `settings` or `asked` has checked. */
+  open(settings: never, context: DataContext): OpenedData | Promise<OpenedData>;
+  /** What is wrong where both sections name this set with these settings; undefined for nothing. */
+  overlap?(trained: never, asked: never): Overlap | undefined;
+}

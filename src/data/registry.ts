@@ -1,0 +1,13 @@
+/** The data sets that a configuration can name: one line each; docs/data.md says how to add one. */
+import type { RegisteredData } from "./dataset.ts";
+import { JSONL } from "./jsonl/entry.ts";
+import { TINY } from "./tiny/entry.ts";
+
+/** Data sets by name; the first is the one of a section that names none. */
+export const REGISTRY = {
+  tiny: TINY,
+  jsonl: JSONL,
+} as const satisfies Record<string, RegisteredData>;
+
+/** The data sets of a registry by name. */
+export type DataRegistry = Readonly<Record<string, RegisteredData>>;

@@ -1,0 +1,72 @@
+import { z } from "zod";
+import { ConfigError } from "../core/errors.ts";
+import type { DataRow, Scorer } from "../data/dataset.ts";
+import { accuracyReward } from "../reward/answer/lenient-answer.ts";
+import { REGISTRY, type RegisteredName } from "../reward/registry.ts";
+import { formatReward } from "../reward/rewards/format.ts";
+
+const SCORING = Object.entries(REGISTRY)
+  .filter(([, { measures }]) => measures === "correctness")
+  .map(([name]) => name as RegisteredName);
+
+/** What judges the answers of a benchmark in place of its data set's own scorer. */
+export const scorerSchema = z
+  .strictObject({
+    name: z
+      .enum(SCORING as [RegisteredName, ...RegisteredName[]])
+      .describe("A reward of correctness, whose mean is the headline (docs/rewards.md)."),
+    options: z
+      .record(z.string(), z.unknown())
+      .default({})
+      .describe("Options of that reward, such as `tolerance` of `numeric`."),
+  })
+  .nullable()
+  .default(null)
+  .describe(
+    "What judges answers; null takes the data set's own scorer, or else a lenient parser that reads " +
+      "the right answer in any form.",
+  );
+
+/** How a benchmark's answers are judged, checked. */
+export type ScorerConfig = z.output<typeof scorerSchema>;
+
+/**
+ * Judges answers with a lenient parser, so that format cannot pay, and counts rows by their kind;
+ * the share in the asked format is a measure of its own.
+ */
+export const ANSWERS: Scorer = {
+  judge: (completion, row) => ({
+    overall: accuracyReward.score(completion, row) ?? 0,
+    format: formatReward.score(completion, row) ?? 0,
+  }),
+  categories: (row: DataRow) => [row.kind],
+};
+
+/**
+ * Makes the scorer that a benchmark names: a reward of correctness, whose number is the headline.
+ *
+ * @throws {ConfigError} `scorer-options` for options that the reward does not take.
+ */
+export function namedScorer(benchmark: string, config: NonNullable<ScorerConfig>): Scorer {
+  const entry = REGISTRY[config.name];
+  const checked = entry.options.safeParse(config.options);
+  if (!checked.success) {
+    const [issue] = checked.error.issues;
+    const takes = Object.keys(entry.options.shape).join(", ") || "none";
+    throw new ConfigError(
+      "scorer-options",
+      `The scorer ${config.name} of ${benchmark} has wrong options: ${issue!.message}.`,
+      { hint: `It takes ${takes}.` },
+    );
+  }
+  const reward = entry.make(config.options, { seed: 0 });
+  return {
+    async judge(completion, row) {
+      return {
+        overall: (await reward.score(completion, row)) ?? 0,
+        format: formatReward.score(completion, row) ?? 0,
+      };
+    },
+    categories: (row) => [row.kind],
+  };
+}
