@@ -1,17 +1,20 @@
 /*
  * From a file to 16 kHz mono.
  *
- * The pieces of sound are put end to end; what lies before t = 0 (the priming of AAC and Opus) is
- * dropped. Channels are averaged (arithmetic mean, as librosa.to_mono), then resampled.
+ * The pieces of sound are put end to end. What an encoder puts before and after the sound (the
+ * priming of AAC, the delay and the padding of MP3, what the last page of Ogg cuts off) is dropped,
+ * as FFmpeg and so librosa drop it. Channels are averaged (arithmetic mean, as librosa.to_mono),
+ * then resampled.
  */
 import { AudioSampleSink, type AudioSample, type Input, type InputAudioTrack } from "mediabunny";
 import { DataError } from "../core/errors.ts";
 import { openFolder } from "#media";
+import { preSkipOf, readSoundFacts, type SoundFacts } from "./container/facts.ts";
 import { audioFileOf } from "./frame-folder.ts";
 import { requireDecoder, withMedia } from "./open.ts";
 import { resample } from "./resample.ts";
 import { type AudioClip, type DecodeOptions, type MediaSource, sourceName } from "./types.ts";
-import { watched } from "./watchdog.ts";
+import { watch, watched } from "./watchdog.ts";
 
 /** The rate in Hz that all audio towers are trained at. */
 export const MODEL_SAMPLE_RATE = 16000;
@@ -27,8 +30,9 @@ export interface DecodeAudioOptions extends DecodeOptions {
  *
  * Numerics: f32 samples from the decoder, mean in f64 rounded to f32, resampled in f64.
  *
- * @throws {DataError} `media-missing`, `media-unreadable`, `media-corrupt`, `media-no-audio-track`,
- *   `media-bad-track`, `media-empty-audio`, `media-decoder-missing`, `media-stalled`.
+ * @throws {DataError} `media-missing`, `media-unreadable`, `media-corrupt`, `media-cut-off`,
+ *   `media-holed`, `media-no-audio-track`, `media-bad-track`, `media-empty-audio`,
+ *   `media-not-finite`, `media-decoder-missing`, `media-stalled`.
  */
 export async function decodeAudio(
   source: MediaSource,
@@ -37,10 +41,12 @@ export async function decodeAudio(
   const file = sourceName(source);
   const folder = await openFolder(source);
   if (folder) return decodeAudio(await audioFileOf(folder), options);
-  return withMedia(source, options, async (input) => {
+  return withMedia(source, options, async (input, bytes) => {
     const track = await chooseTrack(input, file, options);
     await requireDecoder(track, file);
-    const { mono, sourceRate } = await decodeMono(track, file, options);
+    const checking = { file, what: "checking that it is whole", ...options };
+    const facts = await watch(readSoundFacts(input, track, bytes, file), checking);
+    const { mono, sourceRate } = await decodeMono(track, facts, file, options);
     const samples = resample(mono, sourceRate, MODEL_SAMPLE_RATE);
     const durationS = mono.length / sourceRate;
     return { file, samples, sampleRate: MODEL_SAMPLE_RATE, durationS, sourceRate };
@@ -79,46 +85,78 @@ async function chooseTrack(
 
 async function decodeMono(
   track: InputAudioTrack,
+  facts: SoundFacts,
   file: string,
   options: DecodeAudioOptions,
 ): Promise<{ mono: Float32Array; sourceRate: number }> {
-  const sourceRate = await track.getSampleRate();
+  const preSkip = await preSkipOf(track);
   const parts: Float32Array[] = [];
-  let length = 0;
+  // The rate of what is decoded: AAC with SBR has twice the one that its container states.
+  let sourceRate = 0;
   const samples = new AudioSampleSink(track).samples();
   for await (const sample of watched(samples, { file, what: "decoding audio", ...options })) {
     try {
-      if (sample.sampleRate !== sourceRate) {
-        throw new DataError(
-          "media-rate-change",
-          `${file}: the sound changes from ${sourceRate} Hz to ${sample.sampleRate} Hz.`,
-          { hint: "Re-encode the file at one sample rate." },
-        );
-      }
-      const part = monoFromZero(sample);
-      parts.push(part);
-      length += part.length;
+      sourceRate ||= sample.sampleRate;
+      if (sample.sampleRate !== sourceRate) throw rateChange(file, sourceRate, sample);
+      // FFmpeg and browsers drop the pre-skip of Opus from the first piece, but not from its time.
+      const early = parts.length === 0 && sample.timestamp < 0 ? preSkip : 0;
+      parts.push(shownMono(sample, sample.timestamp + early / sourceRate, facts));
     } finally {
       sample.close();
     }
   }
-  if (length === 0) {
+  const all = concat(parts);
+  const end = all.length - Math.round(facts.discardS * sourceRate);
+  const mono = all.subarray(
+    facts.skip,
+    Math.max(facts.skip, Math.min(end, facts.skip + facts.keep)),
+  );
+  if (mono.length === 0) {
     throw new DataError("media-empty-audio", `${file} has an audio track without sound.`, {
       hint: "Turn audio off for this row, or leave it out.",
     });
   }
-  const mono = new Float32Array(length);
-  let at = 0;
-  for (const part of parts) {
-    mono.set(part, at);
-    at += part.length;
-  }
+  requireFinite(mono, sourceRate, file);
   return { mono, sourceRate };
 }
 
-function monoFromZero(sample: AudioSample): Float32Array {
-  const { numberOfFrames, numberOfChannels, sampleRate, timestamp } = sample;
-  const skip = Math.min(numberOfFrames, Math.max(0, Math.round(-timestamp * sampleRate)));
+function rateChange(file: string, rate: number, { sampleRate, timestamp }: AudioSample): DataError {
+  return new DataError(
+    "media-rate-change",
+    `${file}: the sound changes from ${rate} Hz to ${sampleRate} Hz at ${timestamp.toFixed(2)} s.`,
+    { hint: "Re-encode the file at one sample rate." },
+  );
+}
+
+function requireFinite(mono: Float32Array, rate: number, file: string): void {
+  const index = mono.findIndex((value) => !Number.isFinite(value));
+  if (index === -1) return;
+  throw new DataError(
+    "media-not-finite",
+    `${file}: sample ${index} of its sound (${(index / rate).toFixed(3)} s) is ${mono[index]}.`,
+    { hint: "Write the file again without such values, or leave the row out." },
+  );
+}
+
+function concat(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** The mean of the channels of a piece that begins at `startS`, as far as it is shown. */
+function shownMono(sample: AudioSample, startS: number, { shown }: SoundFacts): Float32Array {
+  const { numberOfFrames, numberOfChannels, sampleRate } = sample;
+  // As in FFmpeg, the piece in which an edit ends stays whole.
+  if (Math.round(startS * sampleRate) >= Math.round(shown.endS * sampleRate)) {
+    return new Float32Array(0);
+  }
+  const before = Math.round((shown.fromS - startS) * sampleRate);
+  const skip = Math.min(numberOfFrames, Math.max(0, before));
   const mono = new Float32Array(numberOfFrames - skip);
   if (mono.length === 0) return mono;
   const sum = new Float64Array(mono.length);
