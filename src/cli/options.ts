@@ -1,4 +1,6 @@
 import { Command } from "commander";
+import { equivalent, withSection } from "../config/trl-names.ts";
+import { ConfigError } from "../core/errors.ts";
 import { parseCommandLine } from "./usage.ts";
 
 /** What a user typed after `node train.js` or `node eval.js`. */
@@ -29,7 +31,8 @@ export interface RunCommandInfo {
 const HELP = `
 Overrides win over the file and are read as YAML:
   train.max_steps=20  rewards.0.weight=0.1  data.kinds='[see, hear]'
-Every setting: docs/configuration.md. GPU: the fastest that WebGPU finds, or device.adapter=NAME.`;
+A setting of train may go without its section: max_steps=20.
+Every setting: docs/configuration.md. The GPU is the fastest that WebGPU finds.`;
 
 /**
  * Reads a command line of the form CONFIG [key=value ...] [options].
@@ -56,12 +59,30 @@ export function parseRunOptions(
   if (info.resumable)
     program.option("--resume", "continue from the newest whole checkpoint", false);
   else program.option("--out <file>", "write every answer to a JSON Lines file");
+  refuseSettingsWithDashes(program, argv);
   if (!parseCommandLine(program, argv, print)) return undefined;
   const flags = program.opts<
     Record<"json" | "printConfig" | "debug", boolean> & { resume?: boolean; out?: string }
   >();
   if (flags.debug) process.env["AUBADE_DEBUG"] = "1";
-  const [config, ...overrides] = program.args;
+  const [config, ...typed] = program.args;
+  const overrides = typed.map(withSection);
   const { json, printConfig, resume = false, out } = flags;
   return { config: config!, overrides, json, resume, out, printConfig };
+}
+
+/** Answers `--max_steps 5`, as other trainers take it, with the setting that is meant. */
+function refuseSettingsWithDashes(program: Command, argv: readonly string[]): void {
+  for (const [at, word] of argv.entries()) {
+    const [, name, given] = /^--([A-Za-z][\w-]*)(?:=(.*))?$/.exec(word) ?? [];
+    if (name === undefined || program.options.some(({ long }) => long === `--${name}`)) continue;
+    const meant = equivalent(name);
+    if (meant === undefined) continue;
+    const setting = /^(?:It is|Did you mean) ([\w.]+\w)[.,?]/.exec(meant)?.[1];
+    const value = given ?? argv[at + 1] ?? "VALUE";
+    const example = setting === undefined ? "" : ` Write ${setting}=${value}.`;
+    throw new ConfigError("usage", `--${name} is no option; settings are written key=value.`, {
+      hint: `${meant}${example}`,
+    });
+  }
 }

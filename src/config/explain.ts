@@ -2,6 +2,7 @@ import type { z } from "zod";
 import { ConfigError } from "../core/errors.ts";
 import { allFields, fieldAt, runJsonSchema, variantsOf } from "./fields.ts";
 import { nearest } from "./nearest.ts";
+import { equivalent } from "./trl-names.ts";
 import type { Source } from "./source.ts";
 
 interface Problem {
@@ -48,15 +49,15 @@ function unknownKey(source: Source, path: readonly PropertyKey[], file: string):
   const section = path.slice(0, -1);
   const siblings = Object.keys(fieldAt(section, source.value)?.properties ?? {});
   const near = nearest(name, siblings);
-  const elsewhere = allFields().filter((field) => field.path.split(".").at(-1) === name);
   const paths = allFields().map((field) => field.path);
   const owners = ownersOf(section, name);
   let hint: string;
+  const known = equivalent(name);
   if (owners.length > 0) {
     const [of] = [dotted([...section, "name"])];
     hint = `It is a setting of ${of}: ${owners.join(", ")}. Remove it, or set ${of} to ${owners[0]!}.`;
-  } else if (near !== undefined) hint = `Did you mean ${dotted([...section, near])}?`;
-  else if (elsewhere.length > 0) hint = `Did you mean ${elsewhere[0]!.path}?`;
+  } else if (known !== undefined) hint = known;
+  else if (near !== undefined) hint = `Did you mean ${dotted([...section, near])}?`;
   else {
     const anywhere = nearest(dotted(path), paths);
     if (anywhere !== undefined) hint = `Did you mean ${anywhere}?`;
