@@ -63,7 +63,7 @@ export class Clone {
     const options = { cwd: ROOT, encoding: "utf8" as const };
     const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], options);
     for (const file of files.trim().split("\n")) {
-      if (/^test\//.test(file)) continue;
+      if (file.startsWith("test/")) continue;
       cpSync(join(ROOT, file), join(this.root, file), { recursive: true });
     }
     symlinkSync(join(ROOT, "node_modules"), join(this.root, "node_modules"));
