@@ -1,4 +1,4 @@
-import { DeviceError } from "../core/errors.ts";
+import { ConfigError, DeviceError } from "../core/errors.ts";
 import { packF16s, unpackF16s } from "../core/f16s.ts";
 import { Random } from "../core/random.ts";
 import type { Device } from "../gpu/device.ts";
@@ -245,6 +245,14 @@ export class ModelWeights implements Weights {
     layers.forEach((layer, index) => {
       if (!chosen.has(layer)) return;
       const { rows, width } = matrices[index]![1].value;
+      if (r > Math.max(rows, width)) {
+        throw new ConfigError(
+          "rank-too-large",
+          `train.lora.r is ${r}; ${layer} is a matrix of ${rows} x ${width}, whose rank is at most ` +
+            `${Math.min(rows, width)}.`,
+          { hint: `Set train.lora.r to at most ${Math.min(rows, width)}; 8 to 64 is usual.` },
+        );
+      }
       const random = new Random(seed, "init", index, ADAPTER_STREAM);
       const bound = 1 / Math.sqrt(width);
       const a = Float32Array.from({ length: r * width }, () => random.uniform(-bound, bound));

@@ -45,16 +45,32 @@ function rowsPerChunk(tensor: Tensor, chunkBytes: number): number {
   return rows;
 }
 
-/** A storage over an extent must be cut where the extent is, or be used in one chunk by both. */
+/** A storage may be cut less often than an extent, but only where the extent is cut too. */
 function checkStorage(storage: Storage, extent: Extent, rows: number): void {
-  if (storage.rowsPerChunk === rows) return;
-  if (storage.chunks.length === 1 && storage.rows <= rows) return;
+  if (storage.chunks.length === 1 || storage.rowsPerChunk % rows === 0) return;
   throw new ShapeError(
     "storage-chunks",
     `${storage.label} is cut every ${storage.rowsPerChunk} of ${storage.rows} rows, ` +
       `extent ${extent.name} every ${rows}.`,
     { hint: `Make the storage with rowsPerChunk ${rows}.` },
   );
+}
+
+/**
+ * Where a chunk of a stored tensor lies: in which buffer of the storage, and from which byte on.
+ *
+ * A storage whose rows are narrow, such as a cache of keys, has fewer chunks than wider tensors over
+ * the same extent; theirs are parts of its own.
+ */
+export function placeOf(
+  storage: Storage,
+  tensor: Tensor,
+  { first }: Chunk,
+): { buffer: GPUBuffer | undefined; offset: number } {
+  const chunkBytes = storage.rowsPerChunk * storage.rowBytes;
+  const start = first * rowBytesOf(tensor);
+  const index = Math.floor(start / chunkBytes);
+  return { buffer: storage.chunks[index], offset: start - index * chunkBytes };
 }
 
 /**

@@ -2,7 +2,7 @@ import { assert, ShapeError } from "../core/errors.ts";
 import type { Device } from "../gpu/device.ts";
 import { writeParams, type Grid } from "../gpu/kernel.ts";
 import type { Pipeline } from "../gpu/pipelines.ts";
-import { capacityRows, chunksOf, rowBytesOf, type Capacity } from "./chunks.ts";
+import { capacityRows, chunksOf, placeOf, rowBytesOf, type Capacity } from "./chunks.ts";
 import { tunablesFor } from "../kernels/choose.ts";
 import { evaluate, type Environment } from "./extent.ts";
 import {
@@ -114,7 +114,12 @@ export class Plan {
       lowered.map(({ dispatch }) => device.pipelines.get(dispatch.kernel, dispatch)),
     );
     const plan = new Plan(device, graph, options, { launches: lowered.length, pauses });
-    lowered.forEach(({ op, dispatch }, index) => plan.#bind(op, dispatch, pipelines[index]!));
+    try {
+      lowered.forEach(({ op, dispatch }, index) => plan.#bind(op, dispatch, pipelines[index]!));
+    } catch (error) {
+      plan.destroy();
+      throw error;
+    }
     return plan;
   }
 
@@ -364,8 +369,6 @@ export class Plan {
   }
 
   async #download(tensor: Tensor, name: string, rows?: number): Promise<Float32Array> {
-    const root = rootOf(tensor);
-    const buffers = root.storage?.chunks ?? this.#buffers.get(root)!;
     const limit = capacityRows(tensor, this.#capacity);
     const count = rows ?? limit;
     if (count > limit) {
@@ -380,7 +383,8 @@ export class Plan {
       const take = Math.min(chunk.capacity, count - chunk.first);
       if (take <= 0) break;
       const bytes = take * tensor.width * 4;
-      const part = await this.#device.readF32(buffers[chunk.index]!, 0, bytes / 4);
+      const { buffer, offset } = this.#place(tensor, chunk.index);
+      const part = await this.#device.readF32(buffer!, offset, bytes / 4);
       result.set(part, chunk.first * tensor.width);
     }
     return result;
@@ -425,18 +429,23 @@ export class Plan {
     });
   }
 
+  /** The buffer that holds a chunk of a tensor, and the byte at which the chunk begins. */
+  #place(tensor: Tensor, chunk: number): { buffer: GPUBuffer | undefined; offset: number } {
+    const root = rootOf(tensor);
+    if (root.storage === undefined) return { buffer: this.#buffers.get(root)?.[chunk], offset: 0 };
+    const { chunkBytes } = this.#device.capabilities;
+    const found = chunksOf(tensor, this.#capacity, chunkBytes)[chunk];
+    return found === undefined
+      ? { buffer: undefined, offset: 0 }
+      : placeOf(root.storage, tensor, found);
+  }
+
   #bind(op: string, dispatch: Dispatch, pipeline: Pipeline): void {
     const bindings = Object.entries(dispatch.buffers).map(
       ([name, { tensor, chunk, firstRow = 0 }]) => {
-        const root = rootOf(tensor);
-        const buffers = root.storage?.chunks ?? this.#buffers.get(root);
-        // Ops take the chunks of one tensor for those of all: a storage must be cut likewise.
-        if (root.storage !== undefined) {
-          chunksOf(tensor, this.#capacity, this.#device.capabilities.chunkBytes);
-        }
-        const buffer = buffers?.[chunk];
+        const { buffer, offset } = this.#place(tensor, chunk);
         assert(buffer !== undefined, `${op}: tensor ${tensor.name} has no chunk ${chunk}`);
-        return [name, { buffer, offset: firstRow * rowBytesOf(tensor) }] as const;
+        return [name, { buffer, offset: offset + firstRow * rowBytesOf(tensor) }] as const;
       },
     );
     const group = this.#device.pipelines.bind(pipeline, Object.fromEntries(bindings), this.#arena);

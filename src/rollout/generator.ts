@@ -5,6 +5,7 @@ import { sampleParams } from "../kernels/sample.ts";
 import {
   decodeGraph,
   DecodeBuffers,
+  decodeLimits,
   encodeGraph,
   prefillGraph,
   type DecodeSizes,
@@ -14,7 +15,13 @@ import type { Processor } from "../model/processor.ts";
 import { packedFeed, packTrees } from "../network/decoder/packed.ts";
 import { checkLedger, type Sample } from "../prompt/sample.ts";
 import { mropeTable } from "../network/rotary.ts";
-import { batchSizes, requestBatches, requestTables } from "./request-tables.ts";
+import {
+  batchSizes,
+  checkCompletions,
+  checkRequest,
+  requestBatches,
+  requestTables,
+} from "./request-tables.ts";
 
 /** Facts of a tokenizer that generation needs. */
 export interface TokenFacts {
@@ -128,11 +135,25 @@ export class Generator {
   }
 
   /**
+   * Checks that the device can decode so many completions of a prompt at once, whatever the prompt.
+   *
+   * @throws {ConfigError} `too-many-completions`, `completion-too-long`.
+   */
+  checkRoom(generations: number, maxNewTokens: number): void {
+    const { config, device } = this.#model;
+    const { chunkBytes } = device.capabilities;
+    const limits = decodeLimits(config, chunkBytes, maxNewTokens);
+    checkCompletions(generations, maxNewTokens, limits, chunkBytes);
+  }
+
+  /**
    * Generates completions, in the order of the requests, in batches of whole groups.
    *
    * @param watch looks on, at each batch by itself; without it nothing but the done flags is read
    *   back on the way.
-   * @throws {DataError} `ledger-mismatch` that names the row and the file; `cannot-sample`.
+   * @throws {DataError} `ledger-mismatch` that names the row and the file; `prompt-too-long`;
+   *   `cannot-sample`.
+   * @throws {ConfigError} as `checkRoom`.
    */
   async generate(
     requests: readonly GenerationRequest[],
@@ -141,7 +162,10 @@ export class Generator {
   ): Promise<GeneratedCompletion[][]> {
     for (const { sample } of requests) checkLedger(sample, this.#model.config);
     const { maxNewTokens } = options;
-    const batches = requestBatches(requests, maxNewTokens, this.#tokensPerBatch);
+    const { chunkBytes } = this.#model.device.capabilities;
+    const limits = decodeLimits(this.#model.config, chunkBytes, maxNewTokens);
+    for (const request of requests) checkRequest(request, maxNewTokens, limits, chunkBytes);
+    const batches = requestBatches(requests, maxNewTokens, this.#tokensPerBatch, limits);
     const buffers = await this.#reserve(batchSizes(batches, maxNewTokens));
     const groups: GeneratedCompletion[][] = [];
     for (const batch of batches) {
@@ -208,7 +232,9 @@ export class Generator {
     const sizes = { ...wanted };
     if (held !== undefined) {
       for (const name of Object.keys(sizes) as (keyof DecodeSizes)[]) {
-        if (name !== "capacity") sizes[name] = Math.max(sizes[name], held[name]);
+        // As many longer completions as there were short ones may be more than the device holds.
+        const kept = name === "rows" ? held.capacity >= sizes.capacity : name !== "capacity";
+        if (kept) sizes[name] = Math.max(sizes[name], held[name]);
       }
     }
     this.destroy();
@@ -222,14 +248,19 @@ export class Generator {
     buffers.rotary.upload(mropeTable(positions, sizes.positions, mropeSection, ropeTheta));
     buffers.bans.upload(this.#bans());
     buffers.eos.upload(Uint32Array.from(this.#facts.eosIds));
-    this.#buffers = buffers;
+    try {
+      this.#decode = await Plan.compile(device, decodeGraph(this.#model, buffers), {
+        label: "decode",
+        capacity: { rows: sizes.rows, tokens: sizes.tokens },
+      });
+    } catch (error) {
+      // Nothing is held then, so that the next call begins anew.
+      buffers.destroy();
+      throw error;
+    }
     this.#encode = new GrowingPlan(device, "encode", () => encodeGraph(this.#model, buffers));
     this.#prefill = new GrowingPlan(device, "prefill", () => prefillGraph(this.#model, buffers));
-    this.#decode = await Plan.compile(device, decodeGraph(this.#model, buffers), {
-      label: "decode",
-      capacity: { rows: sizes.rows, tokens: sizes.tokens },
-    });
-    return buffers;
+    return (this.#buffers = buffers);
   }
 
   #bans(): Uint32Array {

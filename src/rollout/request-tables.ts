@@ -1,6 +1,7 @@
+import { ConfigError, DataError } from "../core/errors.ts";
 import { inBatches } from "../core/in-batches.ts";
 import { hash32 } from "../core/random.ts";
-import type { DecodeSizes } from "../network/decoder/decode.ts";
+import type { DecodeLimits, DecodeSizes } from "../network/decoder/decode.ts";
 import type { GenerationRequest } from "./generator.ts";
 
 /** What the decode loop is told of its rows: one row per completion, groups contiguous. */
@@ -48,17 +49,81 @@ export function requestTables(
 }
 
 /**
- * Cuts requests into batches of at most `limit` tokens, in order: those of prompts and the room of
- * their completions. A request that is larger alone is a batch of its own.
+ * Cuts requests into batches of at most `tokensPerBatch` tokens, in order: those of prompts and the
+ * room of their completions. A request that is larger alone is a batch of its own.
+ *
+ * @param limits what the device holds of a batch, which cuts further where it must.
  */
 export function requestBatches<T extends GenerationRequest>(
   requests: readonly T[],
   maxNewTokens: number,
-  limit: number,
+  tokensPerBatch: number,
+  limits: Pick<DecodeLimits, "tokens" | "rows">,
 ): T[][] {
-  const tokensOf = ({ sample, generations }: T) =>
-    sample.inputIds.length + generations * maxNewTokens;
-  return inBatches(requests, tokensOf, limit);
+  const promptOf = ({ sample }: T) => sample.inputIds.length;
+  const rowsOf = ({ generations }: T) => generations;
+  const tokensOf = (request: T) => promptOf(request) + rowsOf(request) * maxNewTokens;
+  return inBatches(requests, tokensOf, tokensPerBatch)
+    .flatMap((batch) => inBatches(batch, promptOf, limits.tokens))
+    .flatMap((batch) => inBatches(batch, rowsOf, limits.rows));
+}
+
+const MIB = 2 ** 20;
+
+/**
+ * Checks that the device can decode so many completions of a prompt at once.
+ *
+ * @throws {ConfigError} `too-many-completions`, `completion-too-long`.
+ */
+export function checkCompletions(
+  generations: number,
+  maxNewTokens: number,
+  limits: DecodeLimits,
+  chunkBytes: number,
+): void {
+  const binding = `one binding of this adapter (${Math.floor(chunkBytes / MIB)} MiB)`;
+  if (limits.rows === 0) {
+    throw new ConfigError(
+      "completion-too-long",
+      `a completion of up to ${maxNewTokens} tokens does not fit ${binding}.`,
+      {
+        hint: `Set rollout.max_completion_length, or maxNewTokens, to at most ${limits.capacity}.`,
+      },
+    );
+  }
+  if (generations <= limits.rows) return;
+  throw new ConfigError(
+    "too-many-completions",
+    `${generations} completions of one prompt, of up to ${maxNewTokens} tokens each, do not fit ` +
+      `${binding}, which holds ${limits.rows} of them.`,
+    {
+      hint: `Set train.num_generations, or generations, to at most ${limits.rows}, or allow fewer tokens.`,
+    },
+  );
+}
+
+/**
+ * Checks that the device can decode a request.
+ *
+ * @throws {ConfigError} as `checkCompletions`.
+ * @throws {DataError} `prompt-too-long` that names the row.
+ */
+export function checkRequest(
+  { sample, generations }: GenerationRequest,
+  maxNewTokens: number,
+  limits: DecodeLimits,
+  chunkBytes: number,
+): void {
+  checkCompletions(generations, maxNewTokens, limits, chunkBytes);
+  const { length } = sample.inputIds;
+  if (length <= limits.tokens && sample.nextPos + maxNewTokens <= limits.positions) return;
+  throw new DataError(
+    "prompt-too-long",
+    `${sample.id}: a prompt of ${length} tokens up to position ${sample.nextPos - 1} is too long: ` +
+      `one binding of this adapter (${Math.floor(chunkBytes / MIB)} MiB) holds the keys of ` +
+      `${limits.tokens} tokens and ${limits.positions} positions.`,
+    { hint: "Give it fewer frames, smaller pictures or a shorter sound." },
+  );
 }
 
 /** What buffers must hold for each of the batches. */

@@ -46,6 +46,8 @@ export class GrpoTask implements TrainingTask {
     { events, rewards, dataset }: Pick<GrpoSetup, "events" | "rewards"> & { dataset: DataSet },
   ): Promise<GrpoTask> {
     const { train, rollout } = settings;
+    const generator = new Generator(model, tokenFacts(processor), rollout.max_tokens_per_batch);
+    generator.checkRoom(train.num_generations, rollout.max_completion_length);
     const perBatch = rowsToAsk(train.prompts_per_step, rollout.over_sampling);
     const wanted = train.max_steps * rollout.max_batches_per_step * perBatch;
     const order = new RowOrder(dataset.length, train.seed, train.shuffle_dataset);
@@ -64,7 +66,7 @@ export class GrpoTask implements TrainingTask {
       loader,
       optimizer,
       ...{ train, rollout, events, rewards },
-      generator: new Generator(model, tokenFacts(processor), rollout.max_tokens_per_batch),
+      generator,
       health: settings.health,
       ...(reference && { reference }),
     });

@@ -12,6 +12,7 @@ import { encodeSafetensors } from "../../src/checkpoint/safetensors-writer.ts";
 import { openSafetensors } from "../../src/checkpoint/safetensors.ts";
 import { Model } from "../../src/model/model.ts";
 import {
+  arraySource,
   storedSource,
   type WeightDType,
   type WeightSource,
@@ -234,5 +235,27 @@ describe("host memory", () => {
       expect(endExtra / MIB).toBeLessThan(60);
       expect(inexact).toBe(0);
     }
+  });
+});
+
+describe("new adapters", () => {
+  const device = useDevice();
+
+  it("whose rank no matrix has are refused by the name of the layer", async () => {
+    const sources = new Map([["mlp.up_proj.weight", arraySource([6, 4], new Float32Array(24))]]);
+    const load = (r: number) =>
+      ModelWeights.load(device(), sources, {
+        ...FROZEN,
+        adapters: { r, alpha: 8, choose: (layers) => new Set(layers), seed: 1 },
+      });
+    await expect(load(7)).rejects.toMatchObject({
+      name: "ConfigError",
+      code: "rank-too-large",
+      message: expect.stringContaining("train.lora.r is 7; mlp.up_proj is a matrix of 6 x 4"),
+      hint: expect.stringContaining("at most 4"),
+    });
+    const weights = await load(6);
+    expect(weights.adapters.get("mlp.up_proj")!.a.value.rows).toBe(6);
+    weights.destroy();
   });
 });

@@ -12,7 +12,7 @@ import type { ModelConfig } from "../config.ts";
 import type { Model } from "../../model/model.ts";
 import { audioExtents } from "../towers/audio.ts";
 import { visionCells } from "../towers/vision.ts";
-import { packedDecoder, storedFeatures, tokenExtent, towers } from "./packed-decoder.ts";
+import { packedDecoder, storedFeatures, towers } from "./packed-decoder.ts";
 import { decoder, textRowBytes, type Attend, type LayerCache } from "./text.ts";
 
 /** How much a set of generation buffers holds. */
@@ -28,6 +28,35 @@ export interface DecodeSizes {
   capacity: number;
   /** Rotary positions that decoding can reach. */
   positions: number;
+}
+
+/** The most that a batch may have: a decode step takes each of its buffers in one binding. */
+export type DecodeLimits = Pick<DecodeSizes, "tokens" | "rows" | "capacity" | "positions">;
+
+/**
+ * The limits of generation for completions of `capacity` tokens.
+ *
+ * `rows` is 0 where not even one such completion fits; `capacity` is what one alone may have.
+ */
+export function decodeLimits(
+  config: ModelConfig,
+  chunkBytes: number,
+  capacity: number,
+): DecodeLimits {
+  const cached = Math.floor(chunkBytes / keyBytes(config));
+  const most = Math.min(cached, Math.floor(chunkBytes / RECORD_BYTES));
+  const rows =
+    capacity > most
+      ? 0
+      : Math.min(
+          rowExtent(config, capacity).unitsPerChunk(chunkBytes),
+          Math.floor(cached / capacity),
+        );
+  return {
+    tokens: cachedExtent(config).unitsPerChunk(chunkBytes),
+    ...{ rows, capacity: most },
+    positions: Math.floor(chunkBytes / (4 * config.text.headDim)),
+  };
 }
 
 /** Every buffer that outlives a step of generation. */
@@ -59,7 +88,7 @@ export class DecodeBuffers {
     const { tokens, cells, audioFeatures, rows, capacity, positions } = sizes;
     const { chunkBytes } = device.capabilities;
     const words = Math.ceil(text.vocabSize / 32);
-    const width = text.kvHeads * text.headDim;
+    const width = keyBytes(config) / 4;
     const make = (label: string, count: number, columns: number, type: "f32" | "u32" = "f32") =>
       new Storage(device, label, count, columns, { type });
     const ragged = (label: string, count: number, columns: number, extent: Extent) =>
@@ -72,8 +101,8 @@ export class DecodeBuffers {
     const sound = audio && audioExtents(audio).features;
     this.audio = sound && ragged("features.audio", audioFeatures, text.hiddenSize, sound);
     this.prefix = layers.map((layer) => ({
-      k: ragged(`prefix.k.${layer}`, tokens, width, tokenExtent(config)),
-      v: ragged(`prefix.v.${layer}`, tokens, width, tokenExtent(config)),
+      k: make(`prefix.k.${layer}`, tokens, width),
+      v: make(`prefix.v.${layer}`, tokens, width),
     }));
     this.suffix = layers.map((layer) => ({
       k: make(`suffix.k.${layer}`, rows * capacity, width),
@@ -102,9 +131,23 @@ export class DecodeBuffers {
   }
 }
 
-/** The extent of completions that are decoded together. */
-function rowExtent(config: ModelConfig): Extent {
-  return new Extent("rows", Math.max(textRowBytes(config.text), 4 * config.text.vocabSize));
+/** Bytes that a token of a completion takes in the sampler's record: four f32 numbers. */
+const RECORD_BYTES = 16;
+
+/** Bytes of a token's keys in one layer, and of its values. */
+function keyBytes({ text }: ModelConfig): number {
+  return 4 * text.kvHeads * text.headDim;
+}
+
+/** The extent of completions of up to `capacity` tokens that are decoded together. */
+function rowExtent({ text }: ModelConfig, capacity: number): Extent {
+  const widest = [textRowBytes(text), 4 * text.vocabSize, RECORD_BYTES * capacity];
+  return new Extent("rows", Math.max(...widest));
+}
+
+/** The extent of cached prompt tokens: narrow rows, so that far more of them lie in one chunk. */
+function cachedExtent(config: ModelConfig): Extent {
+  return new Extent("tokens", keyBytes(config));
 }
 
 /** Traces the towers into the feature storages. */
@@ -124,7 +167,7 @@ export function prefillGraph(model: Model, buffers: DecodeBuffers): Graph {
   const scope = model.scope(graph);
   const features = storedFeatures(graph, config, buffers);
   const hidden = packedDecoder(scope, config, features, buffers.prefix);
-  const rows = rowExtent(config);
+  const rows = rowExtent(config, buffers.sizes.capacity);
   const index = graph.input("first.index", rows, 1, "u32");
   const last = gatherRows(graph, hidden, index);
   head(scope, last, graph.stored(buffers.logits, rows));
@@ -144,7 +187,7 @@ export function decodeGraph(model: Model, buffers: DecodeBuffers): Graph {
   const { text } = config;
   const graph = new Graph();
   const scope = model.scope(graph);
-  const rows = rowExtent(config);
+  const rows = rowExtent(config, buffers.sizes.capacity);
   const perRow = (storage: Storage) => graph.stored(storage, rows);
   const whole = (storage: Storage) => graph.stored(storage);
   const state = whole(buffers.state);
@@ -162,7 +205,7 @@ export function decodeGraph(model: Model, buffers: DecodeBuffers): Graph {
   });
   const x = embed(graph, scope.weight("model.embed_tokens.weight"), next, [], undefined);
   const { heads, kvHeads, headDim } = text;
-  const tokens = tokenExtent(config);
+  const tokens = cachedExtent(config);
   const attend: Attend = {
     rotate: (part) =>
       ropeDecode(graph, part, {
