@@ -21,9 +21,8 @@ export interface RawPicture {
   format: string;
   width: number;
   height: number;
-  data: Uint8Array;
-  /** Byte offset and byte stride of every plane in `data`. */
-  planes: { offset: number; stride: number }[];
+  /** Each plane from its first visible row on, with the bytes from one row to the next. */
+  planes: { data: Uint8Array; stride: number }[];
 }
 
 const FIXED_BITS = 20;
@@ -101,11 +100,11 @@ interface YuvPlanes {
 }
 
 function plane(picture: RawPicture, index: number, depth: number): Plane {
-  const { offset, stride } = picture.planes[index]!;
-  if (depth === 8) return { samples: picture.data.subarray(offset), stride };
-  const start = picture.data.byteOffset + offset;
-  const count = (picture.data.byteLength - offset) >> 1;
-  return { samples: new Uint16Array(picture.data.buffer, start, count), stride: stride >> 1 };
+  const { data, stride } = picture.planes[index]!;
+  if (depth === 8) return { samples: data, stride };
+  const even = data.byteOffset % 2 === 0 ? data : data.slice();
+  const samples = new Uint16Array(even.buffer, even.byteOffset, even.byteLength >> 1);
+  return { samples, stride: stride >> 1 };
 }
 
 function yuvToRgb(yuv: YuvPlanes, depth: number, tags: ColourTags): Uint8Array {
@@ -163,12 +162,12 @@ function gbrToRgb(planes: YuvPlanes, depth: number): Uint8Array {
 }
 
 function packedToRgb(picture: RawPicture, [red, green, blue]: [number, number, number]) {
-  const { width, height, data } = picture;
-  const { offset, stride } = picture.planes[0]!;
+  const { width, height } = picture;
+  const { data, stride } = picture.planes[0]!;
   const rgb = new Uint8Array(width * height * 3);
   let out = 0;
   for (let row = 0; row < height; row++) {
-    let at = offset + row * stride;
+    let at = row * stride;
     for (let col = 0; col < width; col++, out += 3, at += 4) {
       rgb[out] = data[at + red]!;
       rgb[out + 1] = data[at + green]!;

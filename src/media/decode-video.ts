@@ -7,9 +7,14 @@
  * in MP4 and MOV those that begin outside of the edit list are not part of the clip. Colour tags are those of the
  * container or of the stream's parameter sets: Chromium fills in BT.709 where a file says nothing.
  */
-import { type InputVideoTrack, type VideoSample, VideoSampleSink } from "mediabunny";
+import {
+  type InputVideoTrack,
+  type VideoSample,
+  VideoSampleResource,
+  VideoSampleSink,
+} from "mediabunny";
 import { DataError } from "../core/errors.ts";
-import { type ColourTags, toRgb } from "./colour.ts";
+import { type ColourTags, type RawPicture, toRgb } from "./colour.ts";
 import { openFolder } from "#media";
 import { emptyVideo, makeClip } from "./clip.ts";
 import { readFacts, type TrackFacts } from "./container/facts.ts";
@@ -38,7 +43,8 @@ export interface DecodeVideoOptions extends DecodeOptions {
 /**
  * Decodes the frames that `choose` selects.
  *
- * Numerics: planes from the decoder in software, then `colour.ts`; identical in Node and a page.
+ * Numerics: planes from the decoder in software, then `colour.ts`; identical in Node and a page,
+ * at odd widths too.
  *
  * @throws {DataError} `media-missing`, `media-unreadable`, `media-corrupt`, `media-cut-off`,
  *   `media-holed`, `media-no-video-track`, `media-empty-video`, `media-decoder-missing`,
@@ -159,9 +165,20 @@ async function readFrame(
       hint: "Turn hardware decoding off, or re-encode the clip as 8-bit 4:2:0.",
     });
   }
-  const data = new Uint8Array(sample.allocationSize());
-  const planes = await sample.copyTo(data);
   const { width, height } = sample.visibleRect;
-  const rgb = toRgb({ format: sample.format, width, height, data, planes }, tags);
+  const planes = await readPlanes(sample);
+  const rgb = toRgb({ format: sample.format, width, height, planes }, tags);
   return { ...orientRgb({ width, height, rgb }, orientation), timestamp: sample.timestamp };
+}
+
+/**
+ * The planes of a picture. Those of FFmpeg's frames are taken as they lie: `copyTo` of mediabunny
+ * 1.61 counts floor(width / 2) columns of chroma, one too few where the width is odd.
+ */
+async function readPlanes(sample: VideoSample): Promise<RawPicture["planes"]> {
+  const { _data: resource } = sample as unknown as { _data: unknown };
+  if (resource instanceof VideoSampleResource) return resource.getDataPlanes();
+  const data = new Uint8Array(sample.allocationSize());
+  const layout = await sample.copyTo(data);
+  return layout.map(({ offset, stride }) => ({ data: data.subarray(offset), stride }));
 }

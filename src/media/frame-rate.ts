@@ -27,6 +27,8 @@ export interface TrackClock {
 
 /** FFmpeg lets terms of the rate of Matroska grow up to this. */
 const MAX_TERM = 30000;
+/** The most pictures that a decoder of H.264 or H.265 keeps back to put them in order. */
+const REORDERED = 16;
 /** Rates within this of a standard rate are taken for it. */
 const STANDARD_WITHIN = 0.01;
 
@@ -42,15 +44,22 @@ export function averageFrameRate(times: readonly FrameTime[], clock: TrackClock)
     const total = times.reduce((sum, { duration }) => sum + ticks(duration), 0);
     if (total > 0) return (times.length * clock.resolution) / total;
   }
-  let first = Infinity;
-  let last = -Infinity;
-  for (const { timestamp } of times) {
-    first = Math.min(first, ticks(timestamp));
-    last = Math.max(last, ticks(timestamp));
-  }
-  if (last > first) return standardRate(((times.length - 1) * clock.resolution) / (last - first));
+  const starts = evenPart(times.map(({ timestamp }) => ticks(timestamp)).sort((a, b) => a - b));
+  const span = starts.at(-1)! - starts[0]!;
+  if (span > 0) return standardRate(((starts.length - 1) * clock.resolution) / span);
   const length = ticks(times[0]?.duration ?? 0);
   return length > 0 ? standardRate(clock.resolution / length) : 1;
+}
+
+/**
+ * The times up to a gap at the end of an even clip: a stream that stops in the middle of a group of
+ * pictures lacks some that others, shown later, came before.
+ */
+function evenPart(starts: number[]): number[] {
+  const gaps = starts.slice(1).map((start, i) => start - starts[i]!);
+  const typical = [...gaps].sort((a, b) => a - b)[gaps.length >> 1] ?? 0;
+  const uneven = gaps.findIndex((gap) => Math.abs(gap - typical) > 1);
+  return uneven > gaps.length - REORDERED && uneven > 0 ? starts.slice(0, uneven + 1) : starts;
 }
 
 /** The rate of frames that last so many nanoseconds each. Source: matroska_parse_tracks, FFmpeg 7. */

@@ -26,13 +26,20 @@ function exactRgb(yuv: [number, number, number], depth: number, tags: ColourTags
   return [r, g, b].map((v) => Math.min(255, Math.max(0, v * 255)));
 }
 
+function planesOf(data: Uint8Array, layout: { offset: number; stride: number }[]) {
+  return layout.map(({ offset, stride }) => ({ data: data.subarray(offset), stride }));
+}
+
 /** A 1x1 picture. */
 function pixel(yuv: [number, number, number], depth: number): RawPicture {
   const bytes = depth === 8 ? 1 : 2;
   const data = bytes === 1 ? new Uint8Array(yuv) : new Uint8Array(new Uint16Array(yuv).buffer);
-  const planes = [0, 1, 2].map((i) => ({ offset: i * bytes, stride: bytes }));
+  const planes = planesOf(
+    data,
+    [0, 1, 2].map((i) => ({ offset: i * bytes, stride: bytes })),
+  );
   const format = depth === 8 ? "I444" : `I444P${depth}`;
-  return { format, width: 1, height: 1, data, planes };
+  return { format, width: 1, height: 1, planes };
 }
 
 test("every pixel is the rounded value of the definition, for all matrices, ranges and depths", () => {
@@ -77,21 +84,19 @@ test("I420 and NV12 of odd size share chroma by twos and agree", () => {
     format: "I420",
     width: 3,
     height: 3,
-    data: new Uint8Array([...Y, ...U, ...V]),
-    planes: [
+    planes: planesOf(new Uint8Array([...Y, ...U, ...V]), [
       { offset: 0, stride: 3 },
       { offset: 9, stride: 2 },
       { offset: 13, stride: 2 },
-    ],
+    ]),
   };
   const nv12: RawPicture = {
     ...i420,
     format: "NV12",
-    data: new Uint8Array([...Y, ...U.flatMap((u, i) => [u, V[i]!])]),
-    planes: [
+    planes: planesOf(new Uint8Array([...Y, ...U.flatMap((u, i) => [u, V[i]!])]), [
       { offset: 0, stride: 3 },
       { offset: 9, stride: 4 },
-    ],
+    ]),
   };
   const got = toRgb(i420, UNSAID);
   expect(toRgb(nv12, UNSAID)).toEqual(got);
@@ -107,13 +112,12 @@ test("I422 shares chroma in rows only; alpha planes are passed over; strides are
     format: "I422A",
     width: 2,
     height: 2,
-    data: new Uint8Array([50, 60, 0, 70, 80, 0, 100, 140, 120, 160, 9, 9, 9, 9]),
-    planes: [
+    planes: planesOf(new Uint8Array([50, 60, 0, 70, 80, 0, 100, 140, 120, 160, 9, 9, 9, 9]), [
       { offset: 0, stride: 3 },
       { offset: 6, stride: 1 },
       { offset: 8, stride: 1 },
       { offset: 10, stride: 2 },
-    ],
+    ]),
   };
   const want = [
     [50, 100, 120],
@@ -129,8 +133,7 @@ test("packed and GBR pictures are reordered only", () => {
     format,
     width: 1,
     height: 1,
-    data: new Uint8Array([1, 2, 3, 4]),
-    planes: [{ offset: 0, stride: 4 }],
+    planes: planesOf(new Uint8Array([1, 2, 3, 4]), [{ offset: 0, stride: 4 }]),
   });
   expect([...toRgb(packed("RGBA"), UNSAID)]).toEqual([1, 2, 3]);
   expect([...toRgb(packed("BGRX"), UNSAID)]).toEqual([3, 2, 1]);
