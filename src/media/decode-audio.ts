@@ -12,7 +12,7 @@ import { openFolder } from "#media";
 import { preSkipOf, readSoundFacts, type SoundFacts } from "./container/facts.ts";
 import { audioFileOf } from "./frame-folder.ts";
 import { requireDecoder, withMedia } from "./open.ts";
-import { resample } from "./resample.ts";
+import { checkSampleRate, resample } from "./resample.ts";
 import { type AudioClip, type DecodeOptions, type MediaSource, sourceName } from "./types.ts";
 import { watch, watched } from "./watchdog.ts";
 
@@ -31,7 +31,7 @@ export interface DecodeAudioOptions extends DecodeOptions {
  * Numerics: f32 samples from the decoder, mean in f64 rounded to f32, resampled in f64.
  *
  * @throws {DataError} `media-missing`, `media-unreadable`, `media-corrupt`, `media-cut-off`,
- *   `media-holed`, `media-no-audio-track`, `media-bad-track`, `media-empty-audio`,
+ *   `media-holed`, `media-no-audio-track`, `media-bad-track`, `media-sample-rate`, `media-empty-audio`,
  *   `media-not-finite`, `media-decoder-missing`, `media-stalled`.
  */
 export async function decodeAudio(
@@ -44,6 +44,7 @@ export async function decodeAudio(
   return withMedia(source, options, async (input, bytes) => {
     const track = await chooseTrack(input, file, options);
     await requireDecoder(track, file);
+    checkSampleRate(await track.getSampleRate(), file);
     const checking = { file, what: "checking that it is whole", ...options };
     const facts = await watch(readSoundFacts(input, track, bytes, file), checking);
     const { mono, sourceRate } = await decodeMono(track, facts, file, options);

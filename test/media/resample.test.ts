@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { resample } from "../../src/media/resample.ts";
+import { checkSampleRate, resample } from "../../src/media/resample.ts";
 import { CLIPS, floatsOf, golden, maxDifference } from "./golden.ts";
 import { flacMono } from "./flac.ts";
 
@@ -80,6 +80,38 @@ test("is linear", () => {
       ra.map((v, i) => v + 2 * rb[i]!),
     ),
   ).toBeLessThan(1e-6);
+});
+
+test("a rate that gives no small bank of filters hears the same as its neighbour, in place", () => {
+  for (const [odd, hz] of [
+    [44101, 3000],
+    [48001, 7000],
+    [192001, 7000],
+    [767_999, 5000],
+    [1009, 400],
+  ] as const) {
+    const out = resample(tone(hz, odd, odd / 4), odd, 16000);
+    const want = tone(hz, 16000, out.length);
+    const edge = odd < 16000 ? 1600 : 100;
+    const middle = [out, want].map((x) => x.subarray(edge, -edge)) as [Float32Array, Float32Array];
+    expect(maxDifference(...middle), `${odd} Hz`).toBeLessThan(1e-4);
+  }
+  const flat = resample(new Float32Array(4410).fill(0.25), 44101, 16000);
+  for (const value of flat.subarray(100, -100)) expect(Math.abs(value - 0.25)).toBeLessThan(1e-7);
+});
+
+test("the work for a rate is bounded by the sound, not by the rate's fractions", () => {
+  // A bank of every position of these would have 3 to 390 million taps.
+  const started = process.cpuUsage();
+  for (const odd of [44101, 192001, 767_999]) resample(tone(440, 16000, 8000), odd, 16000);
+  expect(process.cpuUsage(started).user / 1e6).toBeLessThan(3);
+});
+
+test("rates that only a damaged header states are refused by name", () => {
+  for (const hz of [0, 1, 7, 999, 999_983, 3_000_017, 4_278_206_080, 44100.5, Number.NaN]) {
+    expect(() => checkSampleRate(hz, "a.wav")).toThrow(`a.wav states a sample rate of ${hz} Hz`);
+  }
+  for (const hz of [1000, 8000, 44101, 768_000]) checkSampleRate(hz, "a.wav");
 });
 
 test.skipIf(!CLIPS).each(Object.entries(golden.resample))(
