@@ -16,7 +16,10 @@ describe.each(["node", "web"] as const)("src/index.ts bundled for %s", (platform
     // A page's bundler moves modules: the library is one. Node has the command line beside it, and
     // the programs that it starts.
     if (platform === "web") expect(files).toEqual(["index.js"]);
-    else expect(files).toEqual(expect.arrayContaining(["index.js", "cli.js", "probe.js"]));
+    else
+      expect(files).toEqual(
+        expect.arrayContaining(["index.js", "cli.js", "probe.js", "thread.js"]),
+      );
     text = files.map((name) => readFileSync(join(folder, name), "utf8")).join("\n");
   });
   afterAll(() => rmSync(folder, { recursive: true }));

@@ -37,7 +37,7 @@ import { watch, watched } from "./watchdog.ts";
 /** How to decode a video. */
 export interface DecodeVideoOptions extends DecodeOptions {
   /** Applied to every chosen frame as it is decoded, so that full-size frames need not be kept. */
-  transform?: (frame: Frame, chosenFrames: number) => Frame;
+  transform?: (frame: Frame, chosenFrames: number) => Frame | Promise<Frame>;
 }
 
 /**
@@ -52,7 +52,7 @@ export interface DecodeVideoOptions extends DecodeOptions {
  */
 export async function decodeVideo(
   source: MediaSource,
-  choose: FrameChoice,
+  choose: (...info: Parameters<FrameChoice>) => number[] | Promise<number[]>,
   options: DecodeVideoOptions = {},
 ): Promise<VideoClip> {
   const folder = await openFolder(source);
@@ -83,7 +83,7 @@ async function decodeTrack(
   track: InputVideoTrack,
   facts: TrackFacts,
   file: string,
-  choose: FrameChoice,
+  choose: (...info: Parameters<FrameChoice>) => number[] | Promise<number[]>,
   options: DecodeVideoOptions,
 ): Promise<VideoClip> {
   const counting = { file, what: "counting its frames", ...options };
@@ -93,7 +93,7 @@ async function decodeTrack(
   // leading pictures of an open group), that number counts and the choice is made again.
   for (let attempt = 0; attempt < 2; attempt++) {
     if (info.totalFrames === 0) throw emptyVideo(file);
-    const indices = choose(info);
+    const indices = await choose(info);
     const decoded = await decodeChosen(track, facts, file, indices, options);
     if (decoded.times.length === info.totalFrames)
       return makeClip(file, info, indices, decoded.frames);
@@ -141,7 +141,7 @@ async function decodeChosen(
       const index = times.push({ timestamp: sample.timestamp, duration: sample.duration }) - 1;
       if (!wanted.has(index)) continue;
       const frame = await readFrame(sample, tags, orientation, file);
-      frames.set(index, options.transform?.(frame, indices.length) ?? frame);
+      frames.set(index, (await options.transform?.(frame, indices.length)) ?? frame);
     } finally {
       sample.close();
     }

@@ -26,8 +26,10 @@ const DEFAULT_FOLDER_FPS = 2;
  */
 export async function decodeVideoFolder(
   folder: MediaFolder,
-  choose: FrameChoice,
-  options: DecodeOptions & { transform?: (frame: Frame, chosenFrames: number) => Frame },
+  choose: (...info: Parameters<FrameChoice>) => number[] | Promise<number[]>,
+  options: DecodeOptions & {
+    transform?: (frame: Frame, chosenFrames: number) => Frame | Promise<Frame>;
+  },
 ): Promise<VideoClip> {
   const pictures = folder.files
     .filter((file) => /\d+\.png$/i.test(file))
@@ -45,7 +47,7 @@ export async function decodeVideoFolder(
   const fps = await readFps(folder);
   const totalFrames = pictures.length;
   const info = { totalFrames, fps, durationS: totalFrames / fps };
-  const indices = choose(info);
+  const indices = await choose(info);
   const frames = new Map<number, Frame>();
   for (const index of new Set(indices)) {
     const picture = pictures[index];
@@ -57,7 +59,7 @@ export async function decodeVideoFolder(
       ...options,
     });
     const frame: Frame = { ...(await decodePng(bytes, name)), timestamp: index / fps };
-    frames.set(index, options.transform?.(frame, indices.length) ?? frame);
+    frames.set(index, (await options.transform?.(frame, indices.length)) ?? frame);
   }
   return makeClip(folder.name, info, indices, frames);
 }

@@ -1,8 +1,8 @@
 import { DataError } from "../core/errors.ts";
 import { makeClip } from "./clip.ts";
-import { decodeAudio, type DecodeAudioOptions } from "./decode-audio.ts";
-import { decodeImage } from "./decode-image.ts";
-import { decodeVideo, type DecodeVideoOptions } from "./decode-video.ts";
+import { decodeApart } from "./apart/decode.ts";
+import type { DecodeAudioOptions } from "./decode-audio.ts";
+import type { DecodeVideoOptions } from "./decode-video.ts";
 import { qwenFrames } from "./frames.ts";
 import {
   type AudioClip,
@@ -32,7 +32,10 @@ export interface LoadVideoOptions extends DecodeVideoOptions {
  * @throws {DataError} see `decodeVideo`.
  */
 export function loadVideo(source: MediaSource, options: LoadVideoOptions = {}): Promise<VideoClip> {
-  return decodeVideo(source, options.frames ?? qwenFrames(), options);
+  const { frames: choose = qwenFrames(), transform, onWarning } = options;
+  const calls = { choose, onWarning, ...(transform && { transform }) };
+  const job = { kind: "video" as const, source, transforms: transform !== undefined };
+  return decodeApart(job, calls, options);
 }
 
 /**
@@ -41,7 +44,7 @@ export function loadVideo(source: MediaSource, options: LoadVideoOptions = {}): 
  * @throws {DataError} see `decodeImage`.
  */
 export function loadImage(source: MediaSource, options: DecodeOptions = {}): Promise<Frame> {
-  return decodeImage(source, options);
+  return decodeApart({ kind: "image", source }, {}, options);
 }
 
 /** How to load a list of pictures as a video. */
@@ -82,8 +85,8 @@ export async function loadPictures(
     const source = sources[Math.min(i, sources.length - 1)]!;
     let frame = decoded.get(source);
     if (!frame) {
-      const picture = await decodeImage(source, options);
-      frame = transform?.(picture, totalFrames) ?? picture;
+      const picture = await loadImage(source, options);
+      frame = (await transform?.(picture, totalFrames)) ?? picture;
       decoded.set(source, frame);
     }
     frames.set(i, { ...frame, timestamp: i / fps });
@@ -101,7 +104,11 @@ export async function loadAudio(
   source: MediaSource,
   options: DecodeAudioOptions = {},
 ): Promise<AudioClip> {
-  const clip = await decodeAudio(source, options);
+  const clip = await decodeApart(
+    { kind: "audio", source, track: options.track },
+    { onWarning: options.onWarning },
+    options,
+  );
   if (clip.samples.length >= MIN_AUDIO_SAMPLES) return clip;
   throw new DataError(
     "media-too-short-audio",

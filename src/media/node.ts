@@ -2,12 +2,14 @@
  * The media platform in Node: files, folders and URLs; FFmpeg through @mediabunny/server, pictures
  * through sharp.
  */
+import type { Stats } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BlobSource, BufferSource, FilePathSource, type Source } from "mediabunny";
 import { DataError } from "../core/errors.ts";
+import { checkPictureBytes } from "./limits.ts";
 import { registerServerDecoders } from "./server-decoders.ts";
 import type { MediaFolder } from "./frame-folder.ts";
 import type { PictureFormat, Pixels } from "./pixels.ts";
@@ -31,11 +33,13 @@ export async function openSource(source: MediaSource): Promise<Source> {
   }
   if (/^https?:/i.test(source)) return urlSource(source);
   const path = localPath(source);
-  if ((await statOrThrow(path)).isDirectory()) {
+  const found = await statOrThrow(path);
+  if (found.isDirectory()) {
     throw new DataError("media-unreadable", `${source} is a folder where a media file is needed.`, {
       hint: "A folder of frames can be given to loadVideo and loadAudio.",
     });
   }
+  checkIsFile(found, source);
   return new FilePathSource(path);
 }
 
@@ -51,10 +55,13 @@ export async function readBytes(source: MediaSource): Promise<Uint8Array> {
   }
   if (/^https?:/i.test(source)) return fetchBytes(source);
   const path = localPath(source);
-  if ((await statOrThrow(path)).isDirectory()) {
-    throw new DataError("media-unreadable", `${source} is a folder where a picture is needed.`);
+  const found = await statOrThrow(path);
+  if (found.isDirectory()) {
+    throw new DataError("media-unreadable", `${source} is a folder where a picture is needed.`, {
+      hint: "Name a picture file in it.",
+    });
   }
-  return readFile(path);
+  return readWhole(path, found, source);
 }
 
 /**
@@ -83,7 +90,10 @@ export async function openFolder(source: MediaSource): Promise<MediaFolder | nul
   return {
     name: source,
     files: (await readdir(path)).sort(),
-    read: async (file) => new Uint8Array(await readFile(join(path, file))),
+    read: async (file) => {
+      const inside = join(path, file);
+      return readWhole(inside, await statOrThrow(inside), inside);
+    },
   };
 }
 
@@ -98,6 +108,20 @@ export function prepareDecoders(): Promise<void> {
 
 function localPath(source: string): string {
   return source.startsWith("file:") ? fileURLToPath(source) : source;
+}
+
+/** A device or a pipe gives bytes for ever, or none, and holds a thread of Node's until the end. */
+function checkIsFile(found: Stats, name: string): void {
+  if (found.isFile()) return;
+  throw new DataError("media-unreadable", `${name} is a device or a pipe, not a file.`, {
+    hint: "Copy what it gives into a file, and name that.",
+  });
+}
+
+async function readWhole(path: string, found: Stats, name: string): Promise<Uint8Array> {
+  checkIsFile(found, name);
+  checkPictureBytes(found.size, name);
+  return new Uint8Array(await readFile(path));
 }
 
 async function statOrThrow(path: string) {

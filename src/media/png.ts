@@ -5,7 +5,9 @@
  * Source: W3C PNG, 3rd edition.
  */
 import { DataError } from "../core/errors.ts";
+import { checkPictureSize } from "./limits.ts";
 import { onWhite } from "./pixels.ts";
+import { beat } from "./progress.ts";
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
@@ -21,6 +23,9 @@ const COLOUR_TYPES: Record<number, { channels: number; depths: number[] }> = {
   [GREY_ALPHA]: { channels: 2, depths: [8, 16] },
   [RGBA]: { channels: 4, depths: [8, 16] },
 };
+
+/** Rows between two signs of life. */
+const ROWS_PER_BEAT = 256;
 
 /** Pixels of one pass: every dx-th from x0 in every dy-th row from y0. */
 interface Pass {
@@ -58,7 +63,7 @@ interface PngParts {
  *
  * @param file - The name for messages.
  * @throws {DataError} `media-corrupt` when the bytes are no PNG or are damaged,
- *   `media-pixel-format` for 16-bit grey, which Pillow would turn white.
+ *   `media-pixel-format` for 16-bit grey, which Pillow would turn white, `media-too-large`.
  */
 export async function decodePng(
   bytes: Uint8Array,
@@ -70,9 +75,15 @@ export async function decodePng(
       hint: "Save it with 8 bits: the reference preparation clips such values instead of scaling.",
     });
   }
-  const raw = await inflate(png.data, file);
   const { width, height } = png;
-  return { width, height, rgb: toRgb(readSamples(raw, png, file), png, file) };
+  checkPictureSize(width, height, file);
+  const passes = passesOf(png);
+  const raw = await inflate(
+    png.data,
+    passes.reduce((sum, pass) => sum + pass.bytes, 0),
+    file,
+  );
+  return { width, height, rgb: toRgb(readSamples(raw, passes, png, file), png, file) };
 }
 
 function readChunks(bytes: Uint8Array, file: string): PngParts {
@@ -135,36 +146,62 @@ function joined(parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   return data;
 }
 
-async function inflate(data: Uint8Array<ArrayBuffer>, file: string): Promise<Uint8Array> {
+/** Inflates no more than the picture needs: a small file can hold a gigabyte of zeros. */
+async function inflate(data: Uint8Array<ArrayBuffer>, needed: number, file: string) {
+  const raw = new Uint8Array(needed);
+  const stream = new Blob([data]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const reader = stream.getReader();
+  let at = 0;
   try {
-    const stream = new Blob([data]).stream().pipeThrough(new DecompressionStream("deflate"));
-    return new Uint8Array(await new Response(stream).arrayBuffer());
+    for (let next = await reader.read(); !next.done; next = await reader.read()) {
+      beat();
+      if (at + next.value.length > needed) throw wrongLength(file);
+      raw.set(next.value, at);
+      at += next.value.length;
+    }
   } catch (cause) {
+    reader.cancel().catch(() => {});
+    if (cause instanceof DataError) throw cause;
     throw damaged(file, "its picture data does not decompress", cause);
   }
+  if (at < needed) throw wrongLength(file);
+  return raw;
+}
+
+function wrongLength(file: string): DataError {
+  return damaged(file, "its picture data has the wrong length");
+}
+
+/** A pass of a picture of a certain size. */
+interface SizedPass extends Pass {
+  columns: number;
+  rows: number;
+  /** Bytes of one row without its filter. */
+  rowBytes: number;
+  /** Bytes of all rows with their filters. */
+  bytes: number;
+}
+
+function passesOf({ width, height, depth, channels, interlaced }: PngParts): SizedPass[] {
+  return (interlaced ? ADAM7 : WHOLE)
+    .map((pass) => {
+      const columns = Math.ceil((width - pass.x0) / pass.dx);
+      const rows = Math.ceil((height - pass.y0) / pass.dy);
+      const rowBytes = Math.ceil((columns * channels * depth) / 8);
+      return { ...pass, columns, rows, rowBytes, bytes: rows * (rowBytes + 1) };
+    })
+    .filter(({ columns, rows }) => columns > 0 && rows > 0);
 }
 
 /** [height, width, channels] u8: the upper byte of 16 bits, the bare number of fewer than 8. */
-function readSamples(raw: Uint8Array, png: PngParts, file: string): Uint8Array {
+function readSamples(raw: Uint8Array, passes: SizedPass[], png: PngParts, file: string) {
   const { width, height, depth, channels } = png;
-  const bits = channels * depth;
-  const passes = (png.interlaced ? ADAM7 : WHOLE)
-    .map(({ x0, y0, dx, dy }) => {
-      const columns = Math.ceil((width - x0) / dx);
-      return { x0, y0, dx, dy, columns, rows: Math.ceil((height - y0) / dy) };
-    })
-    .filter(({ columns, rows }) => columns > 0 && rows > 0);
-  const bytesOf = ({ columns, rows }: { columns: number; rows: number }) =>
-    rows * (Math.ceil((columns * bits) / 8) + 1);
-  if (raw.length !== passes.reduce((sum, pass) => sum + bytesOf(pass), 0)) {
-    throw damaged(file, "its picture data has the wrong length");
-  }
   let at = 0;
   let samples: Uint8Array | undefined;
   for (const pass of passes) {
-    const part = raw.subarray(at, (at += bytesOf(pass)));
-    const rowBytes = Math.ceil((pass.columns * bits) / 8);
-    const rows = unfilter(part, pass.rows, rowBytes, Math.max(1, bits / 8), file);
+    const { rowBytes } = pass;
+    const part = raw.subarray(at, (at += pass.bytes));
+    const rows = unfilter(part, pass.rows, rowBytes, Math.max(1, (channels * depth) / 8), file);
     if (depth === 8 && !png.interlaced) return rows;
     samples ??= new Uint8Array(width * height * channels);
     for (let y = 0; y < pass.rows; y++) {
@@ -190,6 +227,7 @@ function sampleAt(rows: Uint8Array, start: number, index: number, depth: number)
 function unfilter(raw: Uint8Array, height: number, rowBytes: number, bpp: number, file: string) {
   const out = new Uint8Array(height * rowBytes);
   for (let y = 0; y < height; y++) {
+    if (y % ROWS_PER_BEAT === 0) beat();
     const from = y * (rowBytes + 1) + 1;
     const to = y * rowBytes;
     const filter = raw[from - 1]!;

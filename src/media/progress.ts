@@ -1,6 +1,6 @@
 /*
- * Signs of life of the file that is being decoded. One thread decodes one file at a time, so that one
- * listener in each is enough; where nobody listens they cost nothing.
+ * Signs of life of the file that is being decoded. A thread decodes one file at a time, so that its
+ * listener hears that file only; where nobody listens they cost nothing.
  */
 
 /** Hears what a decoder does. */
@@ -11,19 +11,20 @@ export interface ProgressListener {
   beat: () => void;
 }
 
-let listener: ProgressListener | undefined;
+const listeners = new Set<ProgressListener>();
 
-/** Makes one listener hear what this thread decodes. */
-export function listenToProgress(heard: ProgressListener): void {
-  listener = heard;
+/** Makes a listener hear what this thread decodes; returns what makes it stop. */
+export function listenToProgress(listener: ProgressListener): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
 }
 
 /** Says which part of which file's decoding begins, in words that follow "while". */
 export function begin(file: string, what: string): void {
-  listener?.begin(file, what);
+  for (const listener of listeners) listener.begin(file, what);
 }
 
 /** Says that the work goes on; loops that may run for seconds call it now and then. */
 export function beat(): void {
-  listener?.beat();
+  for (const listener of listeners) listener.beat();
 }

@@ -4,18 +4,27 @@
  * are not turned, as in Pillow.
  */
 import { DataError } from "../core/errors.ts";
+import { checkPictureSize, MAX_PICTURE_PIXELS } from "./limits.ts";
 import type { Pixels } from "./pixels.ts";
 
 /**
  * Decodes the first picture of a JPEG, WebP or GIF.
  *
- * @throws {DataError} `media-decoder-missing` when sharp is not installed.
+ * @throws {DataError} `media-decoder-missing` when sharp is not installed, `media-too-large`.
  * @throws {Error} of sharp when the bytes are damaged: warnings of its decoders count.
  */
 export async function decodeWithSharp(bytes: Uint8Array, file: string): Promise<Pixels> {
   const { default: sharp } = await importSharp(file);
-  const options = { ignoreIcc: true, failOn: "warning" } as const;
-  const { space } = await sharp(bytes, options).metadata();
+  const options = {
+    ignoreIcc: true,
+    failOn: "warning",
+    limitInputPixels: MAX_PICTURE_PIXELS,
+  } as const;
+  const { space, width, height } = await sharp(bytes, {
+    ...options,
+    limitInputPixels: false,
+  }).metadata();
+  checkPictureSize(width, height, file);
   const pipeline = sharp(bytes, options);
   const { data, info } =
     space === "cmyk"

@@ -66,6 +66,8 @@ export interface MediaWarning {
 export interface DecodeOptions {
   /** Seconds without progress after which decoding is given up. Default 30. */
   timeoutS?: number;
+  /** Ends decoding when it aborts, with its reason. */
+  signal?: AbortSignal;
   /** Called for what is worth knowing, such as an ignored second track. */
   onWarning?: (warning: MediaWarning) => void;
 }

@@ -1,15 +1,17 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { execFileSync } from "node:child_process";
+import { mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { readFileSync } from "node:fs";
-import { inflateSync } from "node:zlib";
+import { crc32, deflateSync, inflateSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { DataError } from "../../src/core/errors.ts";
 import { withoutExif } from "../../src/media/jpeg.ts";
-import { loadImage, loadPictures } from "../../src/media/load.ts";
+import { decodeImage } from "../../src/media/decode-image.ts";
+import { loadAudio, loadImage, loadPictures, loadVideo } from "../../src/media/load.ts";
 import { sampledFps } from "../../src/media/frames.ts";
 import { bytesOf, maxDifference } from "./golden.ts";
 
@@ -121,19 +123,6 @@ test("every flipped byte of a PNG is noticed", async () => {
   }
 });
 
-test("a source that never answers is given up", async () => {
-  class Silent extends Blob {
-    override arrayBuffer(): Promise<ArrayBuffer> {
-      return new Promise(() => {});
-    }
-  }
-  const { code, message } = await failure(
-    loadImage({ name: "hung.jpg", data: new Silent() }, { timeoutS: 0.05 }),
-  );
-  expect(code).toBe("media-stalled");
-  expect(message).toMatch(/hung\.jpg: no progress for 0\.05 s while reading it/);
-});
-
 test("Exif is cut out of a JPEG and nothing else", () => {
   const turned = read("turned.jpg");
   const cut = withoutExif(turned);
@@ -161,6 +150,7 @@ beforeAll(async () => {
     else if (request.url === "/busy" && asked.filter((path) => path === "/busy").length < 2)
       response.writeHead(503).end();
     else if (request.url === "/busy") response.end(read("rgb.png"));
+    else if (request.url === "/hung.jpg") response.write("\xff\xd8\xff");
     else response.writeHead(404).end();
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -178,6 +168,12 @@ test("pictures come over HTTP; a busy server is asked again, a missing file is n
   expect(code).toBe("media-missing");
   expect(message).toMatch(/gone\.png cannot be fetched: the server answers 404 Not Found/);
   expect(asked).toEqual(["/420.jpg", "/busy", "/busy", "/gone.png"]);
+});
+
+test("a server that never ends its picture is given up", async () => {
+  const { code, message } = await failure(loadImage(`${url}/hung.jpg`, { timeoutS: 1 }));
+  expect(code).toBe("media-stalled");
+  expect(message).toMatch(/hung\.jpg: no progress for 1 s while reading it/);
 });
 
 test("a list of pictures is a clip, its last picture repeated to an even number", async () => {
@@ -218,4 +214,79 @@ test("a list's faults are named", async () => {
   expect((await failure(loadPictures(two, { fps: 0 }))).code).toBe("media-bad-fps");
   const missing = await failure(loadPictures([two[0]!, "nowhere.png"]));
   expect(missing.message).toContain("nowhere.png cannot be opened");
+});
+
+/** A PNG that states a size, with data that inflates to a number of zeros. */
+function pngOfZeros(width: number, height: number, zeros: number): Uint8Array {
+  const chunk = (type: string, body: Uint8Array) => {
+    const named = Buffer.concat([Buffer.from(type, "latin1"), body]);
+    const numbers = Buffer.alloc(8);
+    numbers.writeUInt32BE(body.length, 0);
+    numbers.writeUInt32BE(crc32(named), 4);
+    return Buffer.concat([numbers.subarray(0, 4), named, numbers.subarray(4)]);
+  };
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(width, 0);
+  header.writeUInt32BE(height, 4);
+  header.set([8, 2, 0, 0, 0], 8);
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10]);
+  const data = chunk("IDAT", deflateSync(new Uint8Array(zeros)));
+  return new Uint8Array(
+    Buffer.concat([signature, chunk("IHDR", header), data, chunk("IEND", new Uint8Array(0))]),
+  );
+}
+
+test("a PNG is inflated no further than its size needs", async () => {
+  const bomb = pngOfZeros(4, 4, 300_000_000);
+  const grown = process.resourceUsage().maxRSS;
+  const { code, message } = await failure(decodeImage({ name: "bomb.png", data: bomb }));
+  expect(code).toBe("media-corrupt");
+  expect(message).toContain("bomb.png cannot be decoded: its picture data has the wrong length");
+  // In KiB; all of it would be 300 MB.
+  expect(process.resourceUsage().maxRSS - grown).toBeLessThan(100_000);
+  expect((await failure(loadImage({ name: "b", data: pngOfZeros(4, 4, 51) }))).message).toContain(
+    "wrong length",
+  );
+  expect((await loadImage({ name: "b", data: pngOfZeros(4, 4, 52) })).width).toBe(4);
+});
+
+test("pictures of more pixels than Pillow takes are refused by their headers", async () => {
+  const gif = read("still.gif");
+  gif.fill(0xff, 6, 10);
+  const picture = Buffer.from(gif).indexOf(Buffer.from([0x2c, 0, 0, 0, 0, 21, 0, 13, 0]));
+  gif.fill(0xff, picture + 5, picture + 9);
+  const jpeg = read("420.jpg");
+  const frame = Buffer.from(jpeg).indexOf(Buffer.from([0xff, 0xc0]));
+  jpeg.set([0xff, 0xdc, 0xff, 0xdc], frame + 5);
+  for (const [name, data, size] of [
+    ["bomb.png", pngOfZeros(20000, 20000, 1000), "20000 x 20000"],
+    ["bomb.gif", gif, "65535 x 65535"],
+    ["bomb.jpg", jpeg, "65500 x 65500"],
+  ] as const) {
+    const { code, message } = await failure(loadImage({ name, data }));
+    expect([name, code]).toEqual([name, "media-too-large"]);
+    expect(message).toContain(`${name} states ${size} pixels; at most 178956970 are read.`);
+  }
+});
+
+test("devices, pipes and files of gigabytes are refused", async () => {
+  const pipe = join(folder, "pipe.png");
+  execFileSync("mkfifo", [pipe]);
+  const huge = join(folder, "huge.png");
+  await writeFile(huge, "");
+  await truncate(huge, 3 * 2 ** 30);
+  const clip = join(folder, "clip");
+  await mkdir(clip);
+  execFileSync("mkfifo", [join(clip, "0.png"), join(clip, "audio.wav")]);
+  for (const [loading, text] of [
+    [() => loadImage("/dev/zero"), "/dev/zero is a device or a pipe"],
+    [() => loadVideo("/dev/zero"), "/dev/zero is a device or a pipe"],
+    [() => loadImage(pipe), "pipe.png is a device or a pipe"],
+    [() => loadAudio(pipe), "pipe.png is a device or a pipe"],
+    [() => loadVideo(clip, { frames: () => [0] }), "0.png is a device or a pipe"],
+    [() => loadAudio(clip), "audio.wav is a device or a pipe"],
+    [() => loadImage(huge), "huge.png has 3221225472 bytes"],
+  ] as const) {
+    expect((await failure(loading())).message).toContain(text);
+  }
 });

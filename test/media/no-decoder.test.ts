@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { loadAudio } from "../../src/media/load.ts";
+import { decodeAudio } from "../../src/media/decode-audio.ts";
 import { CLIPS, wavFile } from "./golden.ts";
 
 vi.mock("@mediabunny/server", () => {
@@ -9,7 +9,7 @@ vi.mock("@mediabunny/server", () => {
 test.skipIf(!CLIPS)(
   "compressed sound without the decoder package says what to install",
   async () => {
-    const loading = loadAudio(`${CLIPS}/jfk.flac`);
+    const loading = decodeAudio(`${CLIPS}/jfk.flac`);
     await expect(loading).rejects.toMatchObject({
       code: "media-decoder-missing",
       message: expect.stringContaining("npm install @mediabunny/server") as string,
@@ -19,5 +19,5 @@ test.skipIf(!CLIPS)(
 
 test("WAV works without the decoder package", async () => {
   const data = wavFile(new Float32Array(400), 16000);
-  expect((await loadAudio({ name: "a.wav", data })).samples).toHaveLength(400);
+  expect((await decodeAudio({ name: "a.wav", data })).samples).toHaveLength(400);
 });
