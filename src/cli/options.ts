@@ -15,6 +15,8 @@ export interface RunOptions {
   resume: boolean;
   /** File for the answers, one row a question; undefined for none. */
   out: string | undefined;
+  /** A run folder, or a checkpoint in one, to continue from. */
+  resumePath?: string;
   /** Print the resolved configuration and do nothing. */
   printConfig: boolean;
 }
@@ -56,19 +58,24 @@ export function parseRunOptions(
     .option("--debug", "print the stack of errors", false)
     .version(info.version, "-v, --version")
     .addHelpText("after", HELP);
-  if (info.resumable)
-    program.option("--resume", "continue from the newest whole checkpoint", false);
-  else program.option("--out <file>", "write every answer to a JSON Lines file");
-  refuseSettingsWithDashes(program, argv);
-  if (!parseCommandLine(program, argv, print)) return undefined;
+  if (info.resumable) {
+    program.option(
+      "--resume [path]",
+      "continue from the newest whole checkpoint, of this run folder or from this checkpoint",
+    );
+  } else program.option("--out <file>", "write every answer to a JSON Lines file");
+  const words = info.resumable ? resumeWords(argv) : argv;
+  refuseSettingsWithDashes(program, words);
+  if (!parseCommandLine(program, words, print)) return undefined;
   const flags = program.opts<
-    Record<"json" | "printConfig" | "debug", boolean> & { resume?: boolean; out?: string }
+    Record<"json" | "printConfig" | "debug", boolean> & { resume?: string; out?: string }
   >();
   if (flags.debug) process.env["AUBADE_DEBUG"] = "1";
   const [config, ...typed] = program.args;
   const overrides = typed.map(withSection);
-  const { json, printConfig, resume = false, out } = flags;
-  return { config: config!, overrides, json, resume, out, printConfig };
+  const { json, printConfig, resume: path, out } = flags;
+  const shared = { config: config!, overrides, json, out, printConfig };
+  return { ...shared, resume: path !== undefined, ...(path && { resumePath: path }) };
 }
 
 /** Answers `--max_steps 5`, as other trainers take it, with the setting that is meant. */
@@ -85,4 +92,23 @@ function refuseSettingsWithDashes(program: Command, argv: readonly string[]): vo
       hint: `${meant}${example}`,
     });
   }
+}
+
+/** `--resume` and its path as one word, so that no setting or configuration is taken for the path. */
+function resumeWords(argv: readonly string[]): string[] {
+  // TRL's name, which takes a path as well.
+  const words = argv.map((word) =>
+    word.replace(/^--resume[-_]from[-_]checkpoint(?=$|=)/, "--resume"),
+  );
+  const at = words.indexOf("--resume");
+  if (at < 0) return words;
+  const next = words[at + 1];
+  const isSetting = (word: string) => /^[\w.-]+=/.test(word);
+  const others = words.filter(
+    (word, i) => i !== at + 1 && !word.startsWith("-") && !isSetting(word),
+  );
+  const isPath =
+    next !== undefined && !next.startsWith("-") && !isSetting(next) && others.length > 0;
+  words.splice(at, isPath ? 2 : 1, `--resume=${isPath ? next : ""}`);
+  return words;
 }

@@ -72,17 +72,22 @@ async function modelFacts(folder: string, { train }: RunConfig, { exported }: Tr
   return { exported, family: family.name, python };
 }
 
-/** Writes the curve and the model card of a run into its folder. */
+/**
+ * Writes the curve and the model card of a run into its folder.
+ *
+ * @param onTorn told how many lines of the metrics cannot be read, and so are not in the curve.
+ */
 export async function writeRunReport(
   folder: string,
   config: RunConfig,
   facts: RunFacts,
   result: TrainResult,
+  onTorn: (lines: number) => void,
 ): Promise<void> {
   const name = baseName(folder);
   const file = (path: string): string => joinPath(folder, path);
   const metrics = file(LOG_FILES.metrics);
-  const rows = (await exists(metrics)) ? parseMetricRows(await readText(metrics)) : [];
+  const rows = (await exists(metrics)) ? parseMetricRows(await readText(metrics), onTorn) : [];
   const what = config.task === "grpo" ? "reward over training" : "loss over training";
   await writeFileAtomic(file(RUN_FILES.curve), rewardCurve(rows, `${name}: ${what}`));
   const { limits = [] }: RegisteredData = REGISTRY[config.data.name];

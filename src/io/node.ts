@@ -6,12 +6,16 @@ import {
   open,
   readFile,
   readdir,
+  realpath,
   rename,
   rm,
+  rmdir,
   stat,
+  statfs,
   truncate,
 } from "node:fs/promises";
-import { dirname } from "node:path";
+import { createHash } from "node:crypto";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CheckpointError } from "../core/errors.ts";
 import {
@@ -32,6 +36,7 @@ const REMEDIES: Record<string, [code: string, hint: string]> = {
   EPERM: ["no-permission", "Change the permissions or choose another path."],
   EROFS: ["no-permission", "The file system is read-only; choose another path."],
   ENOENT: ["missing-file", "Check the path."],
+  EEXIST: ["not-a-folder", "A file of that name is there; choose another path."],
   ENOTDIR: ["not-a-folder", "A part of the path is a file; choose another path."],
   EISDIR: ["not-a-file", "The path is a folder; name a file in it."],
   EMFILE: ["too-many-files", "Raise the limit on open files (ulimit -n)."],
@@ -126,7 +131,103 @@ export async function fileSource(path: string): Promise<ByteSource> {
 
 /** Makes a folder and the folders above it. */
 export async function makeFolder(path: string): Promise<void> {
-  await guarded("make the folder", path, () => mkdir(localPath(path), { recursive: true }));
+  await guarded("make the folder", path, () => makeFolders(localPath(path)));
+}
+
+/** Node's own recursive mkdir never ends where a folder that is there takes no new one (/proc). */
+async function makeFolders(path: string): Promise<void> {
+  const once = () =>
+    mkdir(path).then(
+      () => undefined,
+      (error: NodeJS.ErrnoException) => error,
+    );
+  let error = await once();
+  if (error?.code === "ENOENT" && dirname(path) !== path) {
+    await makeFolders(dirname(path));
+    error = await once();
+  }
+  if (error === undefined) return;
+  const there = await stat(path).catch(() => undefined);
+  if (there?.isDirectory() !== true) throw error;
+}
+
+/** Makes a folder in one that is there; false where something of its name is there already. */
+export async function claimFolder(path: string): Promise<boolean> {
+  return guarded("make the folder", path, () =>
+    mkdir(localPath(path)).then(
+      () => true,
+      (error: NodeJS.ErrnoException) => {
+        if (error.code === "EEXIST") return false;
+        throw error;
+      },
+    ),
+  );
+}
+
+/** Removes a folder that is empty; any other one stays. */
+export async function removeEmptyFolder(path: string): Promise<void> {
+  await rmdir(localPath(path)).catch(() => {});
+}
+
+/** The path of a file or folder without links; what of it is not there yet stays as it is. */
+export async function realPath(path: string): Promise<string> {
+  const whole = resolve(localPath(path));
+  const real = await realpath(whole).catch(() => undefined);
+  if (real !== undefined || dirname(whole) === whole) return real ?? whole;
+  return join(await realPath(dirname(whole)), basename(whole));
+}
+
+/** Bytes that can still be written where a folder is or will be; undefined where nobody says. */
+export async function freeBytes(path: string): Promise<number | undefined> {
+  for (let at = resolve(localPath(path)); ; at = dirname(at)) {
+    const found = await statfs(at).catch(() => undefined);
+    // File systems without a size (of a network, in memory without a limit) say 0.
+    if (found !== undefined) return found.blocks > 0 ? found.bavail * found.bsize : undefined;
+    if (dirname(at) === at) return undefined;
+  }
+}
+
+/** The SHA-256 of a file, as hexadecimal digits. */
+export async function fileDigest(path: string): Promise<string> {
+  const source = await fileSource(path);
+  try {
+    const hash = createHash("sha256");
+    let next = source.read(0, Math.min(PIECE, source.size));
+    for (let at = PIECE; at < source.size; at += PIECE) {
+      const piece = await next;
+      // Read while this piece is digested.
+      next = source.read(at, Math.min(PIECE, source.size - at));
+      hash.update(piece);
+    }
+    return hash.update(await next).digest("hex");
+  } finally {
+    await source.close?.();
+  }
+}
+
+const PIECE = 2 ** 23;
+
+/** Digests by file name of what is being written into folders, by folder. */
+const digesting = new Map<string, Map<string, string>>();
+
+/**
+ * Does work that writes files into a folder, and digests them on the way to the disk.
+ *
+ * @returns the SHA-256 of each file that {@link openWriter} wrote there, by name.
+ */
+export async function digestWrites(
+  folder: string,
+  work: () => Promise<void>,
+): Promise<ReadonlyMap<string, string>> {
+  const key = resolve(localPath(folder));
+  const digests = new Map<string, string>();
+  digesting.set(key, digests);
+  try {
+    await work();
+    return digests;
+  } finally {
+    digesting.delete(key);
+  }
 }
 
 /**
@@ -138,6 +239,8 @@ export async function openWriter(path: string): Promise<FileWriter> {
   const target = localPath(path);
   const part = `${target}.part`;
   const handle = await guarded("write", path, () => open(part, "w"));
+  const digests = digesting.get(dirname(resolve(target)));
+  const hash = digests && createHash("sha256");
   let closed = false;
   const abort = async () => {
     if (!closed) await handle.close().catch(() => {});
@@ -156,8 +259,14 @@ export async function openWriter(path: string): Promise<FileWriter> {
     write: (bytes) =>
       orAbort(async () => {
         for (let done = 0; done < bytes.byteLength;) {
-          const length = Math.min(bytes.byteLength - done, 2 ** 30);
-          done += (await handle.write(bytes, done, length)).bytesWritten;
+          const length = Math.min(bytes.byteLength - done, hash ? PIECE : 2 ** 30);
+          const writing = handle.write(bytes, done, length);
+          hash?.update(bytes.subarray(done, done + length));
+          let put = (await writing).bytesWritten;
+          while (put < length) {
+            put += (await handle.write(bytes, done + put, length - put)).bytesWritten;
+          }
+          done += length;
         }
       }),
     commit: () =>
@@ -166,6 +275,7 @@ export async function openWriter(path: string): Promise<FileWriter> {
         await handle.close();
         closed = true;
         await rename(part, target);
+        if (hash) digests!.set(basename(target), hash.digest("hex"));
         await syncFolder(dirname(target));
       }),
     abort,

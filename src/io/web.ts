@@ -56,6 +56,39 @@ export async function makeFolder(path: string): Promise<void> {
 }
 
 /** Not possible in a page; always raises. */
+export async function claimFolder(path: string): Promise<boolean> {
+  return refuse("make the folder", path);
+}
+
+/** Not possible in a page; always raises. */
+export async function removeEmptyFolder(path: string): Promise<void> {
+  refuse("remove", path);
+}
+
+/** The address itself: the web shows no links. */
+export async function realPath(path: string): Promise<string> {
+  return path;
+}
+
+/** Not known in a page. */
+export async function freeBytes(_path: string): Promise<number | undefined> {
+  return undefined;
+}
+
+/** Not possible in a page; always raises. */
+export async function fileDigest(path: string): Promise<string> {
+  return refuse("digest", path);
+}
+
+/** Not possible in a page; always raises. */
+export async function digestWrites(
+  folder: string,
+  _work: () => Promise<void>,
+): Promise<ReadonlyMap<string, string>> {
+  return refuse("write into", folder);
+}
+
+/** Not possible in a page; always raises. */
 export async function openWriter(path: string): Promise<FileWriter> {
   return refuse("write", path);
 }

@@ -2,6 +2,8 @@
 export interface LogFile {
   /** Length so far, in bytes. */
   readonly bytes: number;
+  /** Bytes that were to be kept and were not there, on resume. */
+  readonly missing?: number;
   /** Adds bytes whole; when it raises, the log is as it was before. */
   append(bytes: Uint8Array): void;
   /** Makes everything appended so far survive a loss of power. */

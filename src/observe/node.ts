@@ -5,6 +5,7 @@ import {
   ftruncateSync,
   mkdirSync,
   openSync,
+  readSync,
   renameSync,
   writeFileSync,
   writeSync,
@@ -28,36 +29,52 @@ function logError(action: string, path: string, cause: unknown): CheckpointError
   );
 }
 
+/** Logs of whole lines; the others are of records that only their own readers can tell apart. */
+const LINES = /\.jsonl?$/;
+const LINE_FEED = 0x0a;
+
+/** Length of a file's first so many bytes without a line that is cut off at their end. */
+function wholeLines(descriptor: number, bytes: number): number {
+  const piece = new Uint8Array(2 ** 16);
+  for (let end = bytes; end > 0;) {
+    const start = Math.max(0, end - piece.length);
+    const read = readSync(descriptor, piece, 0, end - start, start);
+    const last = piece.subarray(0, read).lastIndexOf(LINE_FEED);
+    if (last >= 0) return start + last + 1;
+    end = start;
+  }
+  return 0;
+}
+
 /**
  * Opens a log file for appending; its folders are made, writes reach the system at once.
  *
+ * A file with fewer bytes than are to be kept is gone on with after its last whole line, or anew
+ * where it has no lines, and says how much it lacks.
+ *
  * @param keepBytes - cuts the file to this length first, as a resumed run does.
- * @throws {CheckpointError} `disk-full`, `log-unwritable`, or `log-short` when the file has fewer
- * bytes than are to be kept.
+ * @throws {CheckpointError} `disk-full`, `log-unwritable`.
  */
 export function openLogFile(path: string, keepBytes?: number): LogFile {
   let descriptor: number;
   let bytes: number;
+  let missing = 0;
   try {
     mkdirSync(dirname(path), { recursive: true });
-    descriptor = openSync(path, "a");
+    descriptor = openSync(path, "a+");
     bytes = fstatSync(descriptor).size;
+    if (keepBytes !== undefined) {
+      const kept = Math.min(bytes, keepBytes);
+      if (LINES.test(path)) bytes = wholeLines(descriptor, kept);
+      else bytes = kept < keepBytes ? 0 : kept;
+      missing = keepBytes - bytes;
+      ftruncateSync(descriptor, bytes);
+    }
   } catch (cause) {
     throw logError("open", path, cause);
   }
-  if (keepBytes !== undefined) {
-    if (bytes < keepBytes) {
-      closeSync(descriptor);
-      throw new CheckpointError(
-        "log-short",
-        `${path} has ${bytes} bytes, but the checkpoint was saved when it had ${keepBytes}.`,
-        { hint: "Restore the file, or start a new run in another folder." },
-      );
-    }
-    ftruncateSync(descriptor, keepBytes);
-    bytes = keepBytes;
-  }
   return {
+    missing,
     get bytes() {
       return bytes;
     },

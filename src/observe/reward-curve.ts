@@ -3,12 +3,22 @@ import { lineChart, type Series } from "./svg-chart.ts";
 /** A row of metrics.jsonl: the step, and metrics under their names. */
 export type MetricRow = { step: number } & Record<string, number | null>;
 
-/** Reads metrics.jsonl; a last line that is cut off is left out. */
-export function parseMetricRows(text: string): MetricRow[] {
-  const rows: MetricRow[] = [];
-  for (const line of text.split("\n").slice(0, -1)) {
-    if (line.trim() !== "") rows.push(JSON.parse(line) as MetricRow);
-  }
+/**
+ * Reads metrics.jsonl.
+ *
+ * @param onTorn told how many lines are no rows, such as one that was cut off: they are left out.
+ */
+export function parseMetricRows(text: string, onTorn?: (lines: number) => void): MetricRow[] {
+  const lines = text.split("\n").filter((line) => line.trim() !== "");
+  const rows = lines.flatMap((line): MetricRow[] => {
+    try {
+      const row = JSON.parse(line) as Partial<MetricRow> | null;
+      return typeof row?.step === "number" ? [row as MetricRow] : [];
+    } catch {
+      return [];
+    }
+  });
+  if (rows.length < lines.length) onTorn?.(lines.length - rows.length);
   return rows;
 }
 

@@ -68,6 +68,12 @@ export interface RunLogsOptions {
   loggingSteps: number;
   /** Seconds since 1970, for TensorBoard's clock. */
   now: () => number;
+  /**
+   * Asked before anything is written whether the folder is still this process's own; raises when not.
+   */
+  guard?: () => void;
+  /** Told of logs that lack what a resumed run had written to them. */
+  onMissing?: (name: string, bytes: number) => void;
   /** On resume, where the logs stood at the checkpoint; a log not named there is emptied. */
   resumeAt?: LogPosition;
 }
@@ -96,7 +102,9 @@ export class RunLogs {
     if (options.trace) names.push(LOG_FILES.trace);
     for (const name of names) {
       const keep = options.resumeAt && (options.resumeAt.bytes[name] ?? 0);
-      this.#logs.set(name, options.open(name, keep));
+      const log = options.open(name, keep);
+      this.#logs.set(name, log);
+      if (log.missing) options.onMissing?.(name, log.missing);
     }
     if (options.resumeAt) this.#meter.restore(options.resumeAt.pending);
     const board = this.#logs.get(LOG_FILES.tensorboard);
@@ -108,6 +116,7 @@ export class RunLogs {
   readonly listen = (event: RunEvent): void => {
     if (this.#failure !== undefined) return;
     try {
+      if (!NOT_LOGGED.has(event.kind)) this.#options.guard?.();
       this.#write(event);
     } catch (cause) {
       this.#failure = cause;
@@ -171,11 +180,12 @@ export class RunLogs {
   }
 
   /**
-   * @throws {CheckpointError} the first failure to write since the run began.
+   * @throws {CheckpointError} the first failure to write since the run began, or of the guard.
    * @throws {AubadeError} `health-stop` when the watcher asks for the run's end.
    */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;
+    this.#options.guard?.();
     this.#options.watcher?.check();
   }
 

@@ -1,5 +1,8 @@
+import { z } from "zod";
 import {
+  digestWrites,
   exists,
+  fileDigest,
   fileError,
   fileSize,
   listFolder,
@@ -11,9 +14,10 @@ import {
 } from "#io";
 import { CheckpointError } from "../core/errors.ts";
 import { joinPath } from "../io/path.ts";
-import { STATE_FILE, stateProblem } from "./state.ts";
+import { NON_FINITE } from "./finite.ts";
+import { parseState, STATE_FILE, stateProblem } from "./state.ts";
 
-/** The file that makes a checkpoint whole: its step, and every other file with its size. */
+/** The file that makes a checkpoint whole: its step, and every other file with size and digest. */
 export const MANIFEST = "manifest.json";
 
 /** A checkpoint that can be resumed from, and the newer ones that cannot. */
@@ -23,14 +27,17 @@ export interface FoundCheckpoint {
   passedOver: { folder: string; reason: string }[];
 }
 
-interface Manifest {
-  step: number;
-  files: Record<string, number>;
+const manifestSchema = z.object({
+  step: z.int().min(0),
+  /** Every other file. */
+  files: z.record(z.string(), z.object({ bytes: z.int().min(0), sha256: z.string() })),
   /** How good the checkpoint is, larger being better; absent where nothing says so. */
-  score?: number;
+  score: z.number().optional(),
   /** What the score is of: only scores of the same thing are compared. */
-  by?: string;
-}
+  by: z.string().optional(),
+});
+
+type Manifest = z.infer<typeof manifestSchema>;
 
 /** Which checkpoints are kept, and how good the one that is saved is. */
 export interface Keeping {
@@ -61,6 +68,11 @@ function stepOf(name: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
+/** Whether a name is that of a checkpoint's folder. */
+export function isCheckpointName(name: string): boolean {
+  return stepOf(name) !== undefined;
+}
+
 async function newestFirst(runFolder: string): Promise<string[]> {
   if (!(await exists(runFolder))) return [];
   const names = (await listFolder(runFolder)).filter((name) => stepOf(name) !== undefined);
@@ -70,13 +82,14 @@ async function newestFirst(runFolder: string): Promise<string[]> {
 /**
  * Saves a checkpoint so that it is there whole or not at all.
  *
- * The files are written into `checkpoint-NNNNN.tmp`, listed in a manifest with their sizes, and the
- * folder gets its name last. Then the oldest checkpoints beyond the last ones are deleted, but for
+ * The files are written into `checkpoint-NNNNN.tmp`, listed in a manifest with their sizes and
+ * digests, and the folder gets its name last. Then the oldest checkpoints beyond the last ones are deleted, but for
  * the one of the best score; of equal scores the newest.
  *
  * @param writeFiles - writes flat files into the folder it is given.
  * @returns the checkpoint's folder.
- * @throws {CheckpointError} such as `disk-full`; earlier checkpoints are then untouched.
+ * @throws {CheckpointError} such as `disk-full`, or `non-finite` where the weights are; earlier
+ *   checkpoints are then untouched.
  */
 export async function saveCheckpoint(
   runFolder: string,
@@ -89,10 +102,12 @@ export async function saveCheckpoint(
   try {
     await removePath(partial);
     await makeFolder(partial);
-    await writeFiles(partial);
-    const files: Record<string, number> = {};
+    const digests = await digestWrites(partial, () => writeFiles(partial));
+    const files: Manifest["files"] = {};
     for (const name of await listFolder(partial)) {
-      files[name] = await fileSize(joinPath(partial, name));
+      const path = joinPath(partial, name);
+      const sha256 = digests.get(name) ?? (await fileDigest(path));
+      files[name] = { bytes: await fileSize(path), sha256 };
     }
     const scored = score !== undefined && { score, ...(by !== undefined && { by }) };
     const manifest: Manifest = { step, files, ...scored };
@@ -102,6 +117,9 @@ export async function saveCheckpoint(
     await renamePath(partial, folder);
   } catch (cause) {
     await removePath(partial).catch(() => {});
+    if (cause instanceof CheckpointError && cause.code === NON_FINITE) {
+      throw await overflowError(runFolder, step, cause);
+    }
     // Only an error of the file system has a system call; any other one keeps its own words.
     const system = cause instanceof Error && "syscall" in cause;
     throw system ? fileError("save the checkpoint", folder, cause) : cause;
@@ -161,30 +179,80 @@ async function bestOf(
   return best?.name;
 }
 
-/** What a folder's manifest says, whatever it is; undefined where it cannot be read. */
-async function readManifest(folder: string): Promise<Partial<Manifest> | undefined> {
+/** What a folder's manifest says; undefined where it cannot be read. */
+async function readManifest(folder: string): Promise<Manifest | undefined> {
   try {
-    return (JSON.parse(await readText(joinPath(folder, MANIFEST))) ?? {}) as Partial<Manifest>;
+    const text = await readText(joinPath(folder, MANIFEST));
+    return manifestSchema.safeParse(JSON.parse(text)).data;
   } catch {
     return undefined;
   }
 }
 
-async function faultOf(folder: string, step: number): Promise<string | undefined> {
+/** What is wrong with a checkpoint, as far as sizes and its small files tell. */
+async function roughFaultOf(folder: string, step: number): Promise<string | undefined> {
   const manifest = await readManifest(folder);
-  if (manifest === undefined) return `${MANIFEST} is missing or is not JSON`;
-  if (manifest.step !== step || typeof manifest.files !== "object" || manifest.files === null) {
-    return `${MANIFEST} does not describe step ${step}`;
-  }
-  for (const [name, size] of Object.entries(manifest.files)) {
+  if (manifest === undefined) return `${MANIFEST} is missing or does not list files and digests`;
+  if (manifest.step !== step) return `${MANIFEST} does not describe step ${step}`;
+  for (const [name, { bytes }] of Object.entries(manifest.files)) {
     const path = joinPath(folder, name);
     if (!(await exists(path))) return `${name} is missing`;
     const actual = await fileSize(path);
-    if (actual !== size) return `${name} has ${actual} bytes instead of ${size}`;
+    if (actual !== bytes) return `${name} has ${actual} bytes instead of ${bytes}`;
   }
   if (!(STATE_FILE in manifest.files)) return `${STATE_FILE} is missing`;
-  const problem = stateProblem(await readText(joinPath(folder, STATE_FILE)));
-  return problem && `${STATE_FILE} is no trainer state: ${problem}`;
+  const text = await readText(joinPath(folder, STATE_FILE));
+  const problem = stateProblem(text);
+  if (problem !== undefined) return `${STATE_FILE} is no trainer state: ${problem}`;
+  const state = parseState(text, STATE_FILE);
+  if (state.step !== step) return `${STATE_FILE} is of step ${state.step}, not ${step}`;
+  return undefined;
+}
+
+/** What is wrong with a checkpoint; every byte of it is read. */
+async function faultOf(folder: string, step: number): Promise<string | undefined> {
+  try {
+    const rough = await roughFaultOf(folder, step);
+    if (rough !== undefined) return rough;
+    const { files } = (await readManifest(folder))!;
+    for (const [name, { sha256 }] of Object.entries(files)) {
+      const digest = await fileDigest(joinPath(folder, name));
+      if (digest !== sha256) return `${name} is damaged: its SHA-256 is not the manifest's`;
+    }
+    return undefined;
+  } catch (cause) {
+    return cause instanceof Error ? cause.message.replace(/\.$/, "") : String(cause);
+  }
+}
+
+/** The newest checkpoint whose files are all there; their contents are not read. */
+export async function wholeCheckpoint(runFolder: string): Promise<string | undefined> {
+  for (const name of await newestFirst(runFolder)) {
+    const folder = joinPath(runFolder, name);
+    const fault = await roughFaultOf(folder, stepOf(name)!).catch(() => "unreadable");
+    if (fault === undefined) return folder;
+  }
+  return undefined;
+}
+
+/** Why a step has no checkpoint, and what can be gone on from. */
+async function overflowError(
+  runFolder: string,
+  step: number,
+  cause: CheckpointError,
+): Promise<CheckpointError> {
+  const good = await wholeCheckpoint(runFolder);
+  const adapter = good !== undefined && (await exists(joinPath(good, "adapter_config.json")));
+  const from = good === undefined || adapter ? "" : `, with model.path=${good}`;
+  const kept = good === undefined ? "No earlier one is there." : `${good} is whole.`;
+  return new CheckpointError(
+    NON_FINITE,
+    `Step ${step} was not saved: ${cause.message.replace(/\.$/, "")}, so one of the updates since the last checkpoint overflowed. ${kept}`,
+    {
+      hint: `Begin another run with a lower train.learning_rate or train.max_grad_norm${from}.`,
+      cause,
+    },
+  );
 }
 
 /** Whether a run has come to a checkpoint, whole or not. */
@@ -193,13 +261,16 @@ export async function hasCheckpoint(runFolder: string): Promise<boolean> {
 }
 
 /**
- * Finds the newest whole checkpoint of a run and says why newer ones were passed over.
+ * Finds the newest checkpoint of a run that is whole and undamaged, and says why newer ones were
+ * passed over.
  *
- * @throws {CheckpointError} `no-checkpoint` with every reason, when none is whole.
+ * @param only the name of the one checkpoint that will do.
+ * @throws {CheckpointError} `no-checkpoint` with every reason, when none is.
  */
-export async function findCheckpoint(runFolder: string): Promise<FoundCheckpoint> {
+export async function findCheckpoint(runFolder: string, only?: string): Promise<FoundCheckpoint> {
   const passedOver: FoundCheckpoint["passedOver"] = [];
   for (const name of await newestFirst(runFolder)) {
+    if (only !== undefined && name !== only) continue;
     const folder = joinPath(runFolder, name);
     const step = stepOf(name)!;
     const reason = await faultOf(folder, step);
@@ -207,9 +278,33 @@ export async function findCheckpoint(runFolder: string): Promise<FoundCheckpoint
     passedOver.push({ folder, reason });
   }
   const tried = passedOver.map(({ folder, reason }) => ` ${folder}: ${reason}.`).join("");
-  throw new CheckpointError(
-    "no-checkpoint",
-    `There is no whole checkpoint in ${runFolder} to resume from.${tried}`,
-    { hint: "Start without --resume and with another output.run_dir." },
-  );
+  const what = only === undefined ? "There is no whole checkpoint in" : `${only} is not whole in`;
+  const others = only === undefined ? "" : `--resume ${runFolder} takes the newest whole one, or `;
+  throw new CheckpointError("no-checkpoint", `${what} ${runFolder} to resume from.${tried}`, {
+    hint: capital(
+      `${others}${passedOver.length > 0 ? "restore the files from a copy, or " : ""}start without --resume and with another output.run_dir.`,
+    ),
+  });
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/**
+ * Renames checkpoints that are newer than one that a run is to go on from, so that a later resume
+ * does not take them for its own.
+ *
+ * @returns their new folders.
+ */
+export async function setAsideAfter(runFolder: string, step: number): Promise<string[]> {
+  const aside: string[] = [];
+  for (const name of await newestFirst(runFolder)) {
+    if (stepOf(name)! <= step) continue;
+    const folder = joinPath(runFolder, `later-${name}`);
+    await removePath(folder);
+    await renamePath(joinPath(runFolder, name), folder);
+    aside.push(folder);
+  }
+  return aside;
 }

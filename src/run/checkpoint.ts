@@ -23,6 +23,7 @@ import { ModelWeights } from "../checkpoint/weights.ts";
 import { fillStorage } from "../checkpoint/fill-storage.ts";
 import type { AdamW } from "../train/optimizer.ts";
 import type { Reference } from "../policy/reference.ts";
+import { allFinite } from "./finite.ts";
 import { STATE_FILE, stateText, type TrainerState } from "./state.ts";
 
 const OPTIMIZER_FILE = "optimizer.safetensors";
@@ -38,7 +39,8 @@ export interface TrainedParts {
 
 /** A storage as a safetensors tensor, read from the GPU when its turn comes. */
 function tensor(name: string, shape: readonly number[], storage: Storage): TensorToWrite {
-  return { name, dtype: "F32", shape, data: () => storage.download() };
+  const data = async () => allFinite(name, await storage.download());
+  return { name, dtype: "F32", shape, data };
 }
 
 /**
@@ -49,7 +51,8 @@ function tensor(name: string, shape: readonly number[], storage: Storage): Tenso
  *
  * @param base the checkpoint that the run started from.
  * @param options `compare` counts what the type does to the changes that training made.
- * @throws {CheckpointError} `disk-full`, `no-permission`.
+ * @throws {CheckpointError} `disk-full`, `no-permission`, or `non-finite` for a trained weight that is
+ *   infinite or NaN.
  */
 export async function saveModel(
   model: Model,
@@ -57,14 +60,23 @@ export async function saveModel(
   folder: string,
   { dtype = "f32", compare = false }: { dtype?: ExportDType; compare?: boolean } = {},
 ): Promise<ExportReport> {
-  if (model.weights.adapters.size > 0) {
+  const { adapterParameters, adapters, trained } = model.weights;
+  if (adapters.size > 0) {
+    for (const { name, value } of adapterParameters) allFinite(name, await value.download());
     await copyCompanions(base.folder, folder);
     await copyConfig(base.folder, folder);
     const written = await writeAdapters(model, base.name, folder, base.revision);
     return { dtype: "f32", ...written, inexact: 0, overflow: 0, changes: null };
   }
   const options = { dtype, like: base.folder, ...(compare && { origin: base.folder }) };
-  return exportModel(folder, model.config, modelTensors(model), options);
+  const names = new Set(trained.map(({ name }) => name));
+  const tensors = modelTensors(model).map((tensor) => {
+    if (!names.has(tensor.name)) return tensor;
+    const rows: typeof tensor.rows = async (first, count) =>
+      allFinite(tensor.name, await tensor.rows(first, count));
+    return { ...tensor, rows };
+  });
+  return exportModel(folder, model.config, tensors, options);
 }
 
 /** Writes everything that a run goes on from: the model, the optimizer's moments and the state. */

@@ -1,7 +1,9 @@
 import type { RunEvents } from "../core/run-events.ts";
 import {
   appendLine,
+  claimFolder,
   exists,
+  fileSize,
   listFolder,
   makeFolder,
   readText,
@@ -37,33 +39,57 @@ export interface RunFacts {
   device: Record<string, string>;
 }
 
-/** The next unused `root/NAME-NUMBER`, numbered from 001. */
-export async function nextRunFolder(root: string, name: string): Promise<string> {
-  const last = await lastNumber(root, name);
-  return joinPath(root, `${name}-${String(last + 1).padStart(3, "0")}`);
-}
-
 /**
- * The newest `root/NAME-NUMBER`, for resuming a run whose folder was not named.
+ * Makes and returns the next unused `root/NAME-NUMBER`, numbered from 001; of several starts each
+ * gets one of its own.
  *
- * @throws {CheckpointError} `no-run` when there is none.
+ * @throws {ConfigError} `run-folder-unwritable`.
  */
-export async function lastRunFolder(root: string, name: string): Promise<string> {
-  const last = await lastNumber(root, name);
-  if (last > 0) return joinPath(root, `${name}-${String(last).padStart(3, "0")}`);
-  throw new CheckpointError("no-run", `There is no run ${name} in ${root} to resume.`, {
-    hint: "Name its folder with output.run_dir=..., or start without --resume.",
-  });
+export async function nextRunFolder(root: string, name: string): Promise<string> {
+  try {
+    await makeFolder(root);
+    for (let number = 1 + (await numbers(root, name))[0]!; ; number++) {
+      const folder = numbered(root, name, number);
+      if (await claimFolder(folder)) return folder;
+    }
+  } catch (cause) {
+    throw unwritable(root, cause);
+  }
 }
 
-async function lastNumber(root: string, name: string): Promise<number> {
-  if (!(await exists(root))) return 0;
-  let last = 0;
-  for (const entry of await listFolder(root)) {
-    const number = entry.startsWith(`${name}-`) ? entry.slice(name.length + 1) : "";
-    if (/^\d+$/.test(number)) last = Math.max(last, Number(number));
-  }
-  return last;
+/** All `root/NAME-NUMBER`, the newest first. */
+export async function runFolders(root: string, name: string): Promise<string[]> {
+  const found = await numbers(root, name);
+  return found.slice(0, -1).map((number) => numbered(root, name, number));
+}
+
+function numbered(root: string, name: string, number: number): string {
+  return joinPath(root, `${name}-${String(number).padStart(3, "0")}`);
+}
+
+/** The numbers of a name's folders, the largest first, and 0. */
+async function numbers(root: string, name: string): Promise<number[]> {
+  const entries = (await exists(root)) ? await listFolder(root) : [];
+  const found = entries.flatMap((entry) => {
+    const digits = entry.startsWith(`${name}-`) ? entry.slice(name.length + 1) : "";
+    return /^\d{3,}$/.test(digits) ? [Number(digits)] : [];
+  });
+  return [...new Set(found)].sort((a, b) => b - a).concat(0);
+}
+
+/** What of a folder counts when it must be empty: names that begin with a dot do not. */
+async function contents(folder: string): Promise<string[]> {
+  if (!(await exists(folder))) return [];
+  return (await listFolder(folder)).filter((name) => !name.startsWith("."));
+}
+
+function unwritable(folder: string, cause: unknown): ConfigError {
+  const why = cause instanceof AubadeError ? ` ${cause.message}` : "";
+  return new ConfigError(
+    "run-folder-unwritable",
+    `The run folder ${folder} cannot be written.${why}`,
+    { hint: "Nothing was started; set output.run_dir to a folder that can be written.", cause },
+  );
 }
 
 /**
@@ -71,7 +97,7 @@ async function lastNumber(root: string, name: string): Promise<number> {
  *
  * @param folder - the run folder.
  * @param resume - whether a run in it is to be continued; without it a used folder is refused.
- * @throws {ConfigError} `run-folder-unwritable`, `run-folder-used`.
+ * @throws {ConfigError} `run-folder-unwritable`, `run-folder-used`, `run-folder-not-empty`.
  * @throws {CheckpointError} `no-run` when there is nothing to resume.
  */
 export async function prepareRunFolder(folder: string, resume: boolean): Promise<void> {
@@ -88,21 +114,44 @@ export async function prepareRunFolder(folder: string, resume: boolean): Promise
     await appendLine(trial, "This file proves that the run folder can be written.");
     await removePath(trial);
   } catch (cause) {
-    const why = cause instanceof AubadeError ? ` ${cause.message}` : "";
-    throw new ConfigError(
-      "run-folder-unwritable",
-      `The run folder ${folder} cannot be written.${why}`,
-      {
-        hint: "Nothing was started; set output.run_dir to a folder that can be written.",
-        cause,
-      },
-    );
+    throw unwritable(folder, cause);
   }
-  if (!resume && used) {
+  if (!resume) await refuseUsed(folder, used);
+}
+
+async function refuseUsed(folder: string, used: boolean): Promise<void> {
+  if (used) {
     throw new ConfigError("run-folder-used", `The run folder ${folder} already holds a run.`, {
       hint: "Continue it with --resume, or choose another output.run_dir.",
     });
   }
+  const [first, ...others] = await contents(folder);
+  if (first === undefined) return;
+  const more = others.length > 0 ? ` and ${others.length} more` : "";
+  throw new ConfigError(
+    "run-folder-not-empty",
+    `The run folder ${folder} holds other files: ${first}${more}.`,
+    { hint: "Choose an empty or a new folder as output.run_dir." },
+  );
+}
+
+/** Whether a start left more than its record: a checkpoint, a model, or a row of a log. */
+async function cameToSomething(folder: string): Promise<boolean> {
+  for (const name of await contents(folder)) {
+    if (name.startsWith("checkpoint-") || name === RUN_FILES.model) return true;
+    const isLog = name.endsWith(".jsonl") && name !== "events.jsonl";
+    if (isLog && (await fileSize(joinPath(folder, name))) > 0) return true;
+  }
+  return false;
+}
+
+/**
+ * Removes what a new start wrote into its folder when it failed before anything was computed, so
+ * that the folder stands in nobody's way; anything else stays.
+ */
+export async function removeFailedStart(folder: string): Promise<void> {
+  if (await cameToSomething(folder)) return;
+  for (const name of await contents(folder)) await removePath(joinPath(folder, name));
 }
 
 /** Writes the resolved configuration and the facts of a run into its folder. */

@@ -38,7 +38,10 @@ export interface RunSettings {
 
 /** Where the logs of a run stand, as far as the trainer must know them. */
 export interface RunLogKeeper {
-  /** Raises the first failure to write a log since the run began; asked after every step. */
+  /**
+   * Raises the first failure to write a log since the run began, or that the folder is no longer this
+   * process's own; asked after every step and before anything is saved.
+   */
   check(): void;
   /** Makes the logs durable and says where they stand, for the state of a checkpoint. */
   position(): TrainerState["logs"];

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import { CheckpointError, ConfigError } from "../core/errors.ts";
 import type { Evaluations } from "../core/run-events.ts";
 import type { EntropyControl } from "../policy/loss/entropy-control.ts";
@@ -35,75 +36,66 @@ export interface TrainerState {
   logs: { bytes: Record<string, number>; pending: Record<string, (number | null)[]> };
 }
 
-const COUNTS = ["step", "stage", "draw", "samplesConsumed", "numTokens"] as const;
+const count = z.int("not a count").min(0, "not a count");
+const number = z.number("not a number");
+const OBJECT = "not an object";
+const TASKS = ["grpo", "sft"] as const;
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
+/** The fields in the order in which they are written. */
+const stateSchema = z.object(
+  {
+    version: z.literal(STATE_VERSION),
+    task: z.enum(TASKS, "neither grpo nor sft"),
+    step: count,
+    stage: count,
+    draw: count,
+    samplesConsumed: count,
+    entropyControl: z.object({ coef: number, lastEntropy: number }, OBJECT).nullable(),
+    numTokens: count,
+    seconds: number,
+    data: z.string("not a digest"),
+    before: z.record(z.string(), z.record(z.string(), number, OBJECT), OBJECT).nullable(),
+    logs: z.object(
+      {
+        bytes: z.record(z.string(), count, OBJECT),
+        pending: z.record(z.string(), z.array(number.nullable(), "not a list"), OBJECT),
+      },
+      OBJECT,
+    ),
+  },
+  OBJECT,
+);
 
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
+/** What is wrong with the text of a state, or the state; both are never there. */
+function readState(text: string): { problem: string } | { state: TrainerState } {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { problem: "it is not JSON" };
+  }
+  const version = (value as { version?: unknown } | null)?.version;
+  if (typeof version === "number" && version !== STATE_VERSION) {
+    return { problem: `its version is ${version}, this program reads ${STATE_VERSION}` };
+  }
+  const { data, error } = stateSchema.safeParse(value);
+  if (data !== undefined) return { state: data as TrainerState };
+  const { path, message } = error!.issues[0]!;
+  const found = path.reduce((at, key) => (at as Record<PropertyKey, unknown>)[key], value);
+  const field = path.length === 0 ? "it" : path.join(".");
+  return { problem: `${field} is ${JSON.stringify(found)}, ${message}` };
 }
 
 /** What is wrong with the text of a state; undefined where nothing is. */
 export function stateProblem(text: string): string | undefined {
-  try {
-    return problemOf(JSON.parse(text));
-  } catch {
-    return "it is not JSON";
-  }
-}
-
-function problemOf(value: unknown): string | undefined {
-  if (!isObject(value)) return "it is not an object";
-  if (value["version"] !== STATE_VERSION) {
-    return `its version is ${JSON.stringify(value["version"])}, this program reads ${STATE_VERSION}`;
-  }
-  if (value["task"] !== "grpo" && value["task"] !== "sft") return "task is neither grpo nor sft";
-  for (const name of COUNTS) {
-    if (!isCount(value[name])) return `${name} is ${JSON.stringify(value[name])}, not a count`;
-  }
-  if (typeof value["seconds"] !== "number") return "seconds is not a number";
-  if (typeof value["data"] !== "string") return "data is not a digest";
-  const { before, logs, entropyControl } = value;
-  const numeric = (entry: unknown): boolean => typeof entry === "number";
-  if (entropyControl !== null) {
-    if (!isObject(entropyControl) || !numeric(entropyControl["coef"])) {
-      return "entropyControl has no coef";
-    }
-    if (!numeric(entropyControl["lastEntropy"])) return "entropyControl has no lastEntropy";
-  }
-  const scores = (table: unknown): boolean =>
-    isObject(table) && Object.values(table).every(numeric);
-  if (before !== null && !(isObject(before) && Object.values(before).every(scores))) {
-    return "before has no table of numbers for each benchmark";
-  }
-  if (!isObject(logs) || !isObject(logs["bytes"]) || !isObject(logs["pending"])) {
-    return "logs does not say where the logs stood";
-  }
-  if (!Object.values(logs["bytes"]).every(isCount)) return "logs.bytes has no byte counts";
-  if (!Object.values(logs["pending"]).every(Array.isArray)) return "logs.pending has no lists";
-  return undefined;
+  const read = readState(text);
+  return "problem" in read ? read.problem : undefined;
 }
 
 /** The state as JSON text, keys in a fixed order. */
 export function stateText(state: TrainerState): string {
-  const { version, task, step, stage, draw, samplesConsumed, entropyControl } = state;
-  const { numTokens, seconds, data, before } = state;
-  const ordered: TrainerState = {
-    version,
-    task,
-    step,
-    stage,
-    draw,
-    samplesConsumed,
-    entropyControl,
-    numTokens,
-    seconds,
-    data,
-    before,
-    logs: state.logs,
-  };
+  const fields = Object.keys(stateSchema.shape) as (keyof TrainerState)[];
+  const ordered = Object.fromEntries(fields.map((field) => [field, state[field]]));
   return `${JSON.stringify(ordered, null, 2)}\n`;
 }
 
@@ -113,13 +105,11 @@ export function stateText(state: TrainerState): string {
  * @throws {CheckpointError} `bad-state` naming the file and the field that is wrong.
  */
 export function parseState(text: string, file: string): TrainerState {
-  const problem = stateProblem(text);
-  if (problem !== undefined) {
-    throw new CheckpointError("bad-state", `${file} is not a trainer state: ${problem}.`, {
-      hint: "Remove its checkpoint's folder, and --resume goes on from the one before.",
-    });
-  }
-  return JSON.parse(text) as TrainerState;
+  const read = readState(text);
+  if ("state" in read) return read.state;
+  throw new CheckpointError("bad-state", `${file} is not a trainer state: ${read.problem}.`, {
+    hint: "Remove its checkpoint's folder, and --resume goes on from the one before.",
+  });
 }
 
 /**

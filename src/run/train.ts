@@ -219,6 +219,7 @@ class Run {
     const { model, output } = this.#settings;
     const dtype = output.export_dtype;
     if (runFolder === undefined || dtype === null) return null;
+    this.#options.logs?.check();
     const folder = joinPath(runFolder, RUN_FILES.model);
     const compare = model.init === "weights";
     const exported = await exportRun(folder, this.#model, this.#base, { dtype, compare });
@@ -246,8 +247,9 @@ class Run {
       const message = `No step measured ${output.keep_best} since the last checkpoint: the one of step ${step} cannot be the best.`;
       report(events, "warning", { code: "no-score", message });
     }
-    const write = (path: string) =>
-      writeTrainingState(
+    logs?.check();
+    const write = async (path: string) => {
+      await writeTrainingState(
         path,
         { model: this.#model, base: this.#base, optimizer, reference },
         {
@@ -260,6 +262,8 @@ class Run {
           logs: this.#logsBefore ?? logs?.position() ?? { bytes: {}, pending: {} },
         },
       );
+      logs?.check();
+    };
     const folder = await reportSpan(events, "checkpoint", step, () =>
       saveCheckpoint(
         runFolder,

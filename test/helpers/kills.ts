@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
 import { expect } from "vitest";
@@ -7,6 +8,7 @@ import type { RunConfig } from "../../src/config/schema.ts";
 import type { Random } from "../../src/core/random.ts";
 import { LOG_FILES } from "../../src/observe/run-logs.ts";
 import { findCheckpoint, hasCheckpoint } from "../../src/run/checkpoint-folder.ts";
+import { refuseToBeginAgain } from "../../src/run/find-run.ts";
 import { runFiles } from "./run-files.ts";
 import { type TinyWorkplace, writeConfig } from "./tiny-run.ts";
 
@@ -132,6 +134,7 @@ export class Kills {
         if (session.end === 0) break;
         expect(session.end).toBe("SIGKILL");
         await this.#expectNewest(name, sessions);
+        await this.#removeWithoutCheckpoint(name);
       }
       expect(sessions.at(-1)!.end).toBe(0);
       await this.#expectWhole(name, sessions);
@@ -140,6 +143,13 @@ export class Kills {
       throw cause;
     }
     return sessions.slice(0, -1);
+  }
+
+  /** A run that had taken steps, but has no checkpoint yet, is begun anew: a resume is refused. */
+  async #removeWithoutCheckpoint(name: string): Promise<void> {
+    const folder = this.#place.path(name);
+    if (await hasCheckpoint(folder)) return;
+    await refuseToBeginAgain(folder).catch(() => rm(folder, { recursive: true }));
   }
 
   /** The newest checkpoint is the last one that got its name, and all that have one are whole. */

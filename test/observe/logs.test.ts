@@ -39,7 +39,15 @@ describe("log files", () => {
     appendJsonLine(resumed, 2);
     resumed.close();
     expect(await readFile(path, "utf8")).toBe('{"text":"n\u00e9","nan":null}\n2\n');
-    expect(() => openLogFile(path, 999)).toThrow(/has 28 bytes, but the checkpoint/);
+    const short = openLogFile(path, 999);
+    expect(short).toMatchObject({ bytes: 28, missing: 971 });
+    short.close();
+    await writeFile(path, '{"a":1}\n{"b":');
+    const torn = openLogFile(path, 12);
+    appendJsonLine(torn, "c");
+    torn.close();
+    expect(torn).toMatchObject({ missing: 4 });
+    expect(await readFile(path, "utf8")).toBe('{"a":1}\n"c"\n');
   });
 
   it.skipIf(!existsSync("/dev/full"))("a full disk has its own name and remedy", () => {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import {
   chmod,
   mkdir,
@@ -5,6 +6,7 @@ import {
   readFile,
   readdir,
   rm,
+  stat,
   truncate,
   writeFile,
 } from "node:fs/promises";
@@ -13,6 +15,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { CheckpointError } from "../../src/core/errors.ts";
 import {
+  checkpointName,
   findCheckpoint,
   hasCheckpoint,
   type Keeping,
@@ -20,12 +23,9 @@ import {
   scoredBy,
   tidyCheckpoints,
 } from "../../src/run/checkpoint-folder.ts";
-import {
-  lastRunFolder,
-  nextRunFolder,
-  prepareRunFolder,
-  writeRunFacts,
-} from "../../src/run/folder.ts";
+import { nextRunFolder, prepareRunFolder, writeRunFacts } from "../../src/run/folder.ts";
+import { allFinite } from "../../src/run/finite.ts";
+import { lastRun } from "../../src/run/find-run.ts";
 import { parseState, STATE_VERSION, stateText, type TrainerState } from "../../src/run/state.ts";
 
 let root: string;
@@ -65,7 +65,7 @@ describe("run folder", () => {
     const runs = join(root, "runs");
     const first = await nextRunFolder(runs, "tiny");
     expect(first).toBe(`${runs}/tiny-001`);
-    await expect(lastRunFolder(runs, "tiny")).rejects.toMatchObject({ code: "no-run" });
+    await expect(lastRun(runs, "tiny")).rejects.toMatchObject({ code: "no-run" });
     await expect(prepareRunFolder(first, true)).rejects.toMatchObject({ code: "no-run" });
     await prepareRunFolder(first, false);
     expect(await readdir(first)).toEqual([]);
@@ -73,7 +73,7 @@ describe("run folder", () => {
     await expect(prepareRunFolder(first, false)).rejects.toMatchObject({ code: "run-folder-used" });
     await prepareRunFolder(first, true);
     expect(await nextRunFolder(runs, "tiny")).toBe(`${runs}/tiny-002`);
-    expect(await lastRunFolder(runs, "tiny")).toBe(first);
+    expect(await lastRun(runs, "tiny")).toEqual({ folder: first, passedOver: [] });
     expect(await nextRunFolder(runs, "tiny-sft")).toBe(`${runs}/tiny-sft-001`);
     expect(JSON.parse(await readFile(join(first, "run.json"), "utf8"))).toEqual(FACTS);
   });
@@ -148,7 +148,7 @@ describe("checkpoints", () => {
       "state.json is no trainer state: it is not JSON",
       "model.safetensors has 3 bytes instead of 18",
       "state.json is missing",
-      "manifest.json is missing or is not JSON",
+      "manifest.json is missing or does not list files and digests",
     ]);
     // Broken ones are newer, but do not push out what is whole.
     await save(10, { last: 1 });
@@ -203,6 +203,56 @@ describe("checkpoints", () => {
   });
 });
 
+describe("a damaged checkpoint", () => {
+  it("is passed over for one bit, for zeros and for a state of another step", async () => {
+    for (const step of [5, 10, 15, 20]) await save(step, { last: 9 });
+    const file = (step: number, name: string) => join(root, checkpointName(step), name);
+    const flip = async (path: string) => {
+      const bytes = await readFile(path);
+      bytes[3]! ^= 1;
+      await writeFile(path, bytes);
+    };
+    await flip(file(20, "model.safetensors"));
+    const { size } = await stat(file(15, "model.safetensors"));
+    await writeFile(file(15, "model.safetensors"), new Uint8Array(size));
+    // The digest fits, but the manifest's step does not.
+    const state = stateText({ ...STATE, step: 11 });
+    await writeFile(file(10, "state.json"), state);
+    const manifest = JSON.parse(await readFile(file(10, "manifest.json"), "utf8")) as {
+      files: Record<string, unknown>;
+    };
+    const sha256 = createHash("sha256").update(state).digest("hex");
+    manifest.files["state.json"] = { bytes: state.length, sha256 };
+    await writeFile(file(10, "manifest.json"), JSON.stringify(manifest));
+    const found = await findCheckpoint(root);
+    expect(found.step).toBe(5);
+    expect(found.passedOver.map(({ reason }) => reason)).toEqual([
+      "model.safetensors is damaged: its SHA-256 is not the manifest's",
+      "model.safetensors is damaged: its SHA-256 is not the manifest's",
+      "state.json is of step 11, not 10",
+    ]);
+    await flip(file(5, "model.safetensors"));
+    const none = findCheckpoint(root);
+    await expect(none).rejects.toMatchObject({ code: "no-checkpoint" });
+    await expect(none).rejects.toThrow(/checkpoint-00005: model.* Restore the files from a copy/);
+    await expect(findCheckpoint(root, checkpointName(15))).rejects.toThrow(
+      /checkpoint-00015 is not whole .* --resume .* takes the newest whole one/,
+    );
+  });
+
+  it("of weights that are not finite is not saved, and what is good is named", async () => {
+    await save(5, { last: 1 });
+    const overflow = saveCheckpoint(root, 10, { last: 1 }, async () => {
+      allFinite("lm_head.weight", Float32Array.of(1, NaN, -Infinity));
+    });
+    await expect(overflow).rejects.toMatchObject({ code: "non-finite" });
+    await expect(overflow).rejects.toThrow(
+      /Step 10 was not saved: 2 of 3 values .* of lm_head.weight .*checkpoint-00005 is whole\. Begin another run with a lower train\.learning_rate .*model\.path=\S*checkpoint-00005/,
+    );
+    expect(await readdir(root)).toEqual(["checkpoint-00005"]);
+  });
+});
+
 describe("trainer state", () => {
   it("comes back as it was", () => {
     expect(parseState(stateText(STATE), "state.json")).toEqual(STATE);
@@ -212,9 +262,12 @@ describe("trainer state", () => {
     ["{", "is not JSON"],
     ["[]", "not an object"],
     [JSON.stringify({ ...STATE, version: 1 }), "its version is 1, this program reads 3"],
-    [JSON.stringify({ ...STATE, entropyControl: {} }), "entropyControl has no coef"],
+    [
+      JSON.stringify({ ...STATE, entropyControl: {} }),
+      "entropyControl.coef is undefined, not a number",
+    ],
     [JSON.stringify({ ...STATE, step: -1 }), "step is -1, not a count"],
-    [JSON.stringify({ ...STATE, logs: {} }), "logs does not say"],
+    [JSON.stringify({ ...STATE, logs: {} }), "logs.bytes is undefined, not an object"],
     [JSON.stringify({ ...STATE, logs: { bytes: { a: 0.5 }, pending: {} } }), "logs.bytes"],
     [JSON.stringify({ ...STATE, logs: { bytes: {}, pending: { a: 1 } } }), "logs.pending"],
     [JSON.stringify({ ...STATE, before: { a: "x" } }), "before"],

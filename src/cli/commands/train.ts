@@ -1,6 +1,7 @@
+import { dirname, posix, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { train as trainRun } from "../../run/train.ts";
-import { readText } from "#io";
+import { exists, readText, removeEmptyFolder } from "#io";
 import { checkResumable, scheduleChange } from "../../config/compare.ts";
 import { checkSource, loadConfig, resolvedYaml } from "../../config/load.ts";
 import type { RunConfig } from "../../config/schema.ts";
@@ -18,12 +19,14 @@ import {
   findCheckpoint,
   hasCheckpoint,
   scoredBy,
+  setAsideAfter,
   tidyCheckpoints,
 } from "../../run/checkpoint-folder.ts";
+import { type FoundRun, lastRun, refuseToBeginAgain, runAt } from "../../run/find-run.ts";
 import {
-  lastRunFolder,
   nextRunFolder,
   prepareRunFolder,
+  removeFailedStart,
   readRunFacts,
   RUN_FILES,
   type RunFacts,
@@ -32,7 +35,7 @@ import {
 import type { TrainOptions, TrainResult } from "../../run/run-interface.ts";
 import { parseState, STATE_FILE } from "../../run/state.ts";
 import { listenForInterrupt } from "../interrupt.ts";
-import { withLock } from "../lock.ts";
+import { type Held, withLock } from "../lock.ts";
 import { parseRunOptions, type RunOptions } from "../options.ts";
 import { type CommandModule, inThisProcess, type WithAdapter } from "../run-command.ts";
 import { runSummary, writeRunReport } from "../run-report.ts";
@@ -43,11 +46,11 @@ import { ownVersion, programChange, programVersions, sourceCommit } from "../ver
 export type TrainEngine = (config: RunConfig, options: TrainOptions) => Promise<TrainResult>;
 
 const RUNS = "runs";
-/** A run that has not touched its lock for so long is no more; a step may keep it from that. */
-const STALE_MS = 60_000;
 
+/** The name of a configuration's runs; a run's own record has that of the run. */
 function runName(configPath: string): string {
-  return baseName(configPath).replace(/\.ya?ml$/, "");
+  const own = /([^\\/]+)-\d{3,}[\\/]config\.yaml$/.exec(configPath)?.[1];
+  return own ?? baseName(configPath).replace(/\.(ya?ml|json)$/, "");
 }
 
 /** A word of a command as a POSIX shell takes it. */
@@ -55,39 +58,83 @@ function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-async function chooseFolder(config: RunConfig, options: RunOptions): Promise<string> {
-  if (config.output.run_dir !== null) return config.output.run_dir;
-  const name = runName(options.config);
-  return options.resume ? lastRunFolder(RUNS, name) : nextRunFolder(RUNS, name);
+/** The run whose own record a configuration is; undefined for any other configuration. */
+async function runOf(configPath: string): Promise<string | undefined> {
+  if (baseName(configPath) !== RUN_FILES.config) return undefined;
+  const folder = dirname(configPath);
+  return (await exists(joinPath(folder, RUN_FILES.facts))) ? folder : undefined;
+}
+
+async function chooseRun(config: RunConfig, options: RunOptions): Promise<FoundRun> {
+  const { resume, resumePath } = options;
+  const named = config.output.run_dir;
+  if (resumePath !== undefined) return await runAt(resumePath);
+  if (resume) {
+    const moved = options.overrides.some((word) => word.startsWith("output.run_dir="));
+    const own = moved ? undefined : await runOf(options.config);
+    const folder = own ?? named;
+    return folder === null
+      ? await lastRun(RUNS, runName(options.config))
+      : { folder, passedOver: [] };
+  }
+  return { folder: named ?? (await nextRunFolder(RUNS, runName(options.config))), passedOver: [] };
 }
 
 /** Where a run goes on from; undefined for one that was cut off before its first checkpoint. */
 async function findResume(
-  folder: string,
+  { folder, checkpoint }: FoundRun,
   config: RunConfig,
+  configFile: string,
   events: Events,
 ): Promise<TrainOptions["resume"]> {
+  const warn = (code: string, message: string) => report(events, "warning", { code, message });
   const file = joinPath(folder, RUN_FILES.config);
   const before = checkSource(parseSource(await readText(file), file), file);
-  checkResumable(before, config, folder);
+  checkResumable(comparable(before, file), comparable(config, configFile), folder);
   const keeping = { last: config.output.keep_last, by: scoredBy(config.output) };
   if (!(await hasCheckpoint(folder))) {
+    await refuseToBeginAgain(folder);
     const message = "The run had no checkpoint yet: it starts again from the beginning.";
-    report(events, "warning", { code: "no-checkpoint-yet", message });
+    warn("no-checkpoint-yet", message);
     await tidyCheckpoints(folder, undefined, keeping);
     return undefined;
   }
-  const found = await findCheckpoint(folder);
+  const found = await findCheckpoint(folder, checkpoint);
   for (const { folder: path, reason } of found.passedOver) {
-    const message = `${path} was passed over: ${reason}.`;
-    report(events, "warning", { code: "checkpoint-passed-over", message });
+    warn("checkpoint-passed-over", `${path} was passed over: ${reason}.`);
   }
   const message = scheduleChange(before, config);
-  if (message !== undefined) report(events, "warning", { code: "other-schedule", message });
+  if (message !== undefined) warn("other-schedule", message);
   const path = joinPath(found.folder, STATE_FILE);
   const state = parseState(await readText(path), path);
+  const later = checkpoint === undefined ? [] : await setAsideAfter(folder, found.step);
+  for (const aside of later) warn("checkpoint-set-aside", `${aside} is of later steps: set aside.`);
   await tidyCheckpoints(folder, found.step, keeping);
   return { folder: found.folder, state };
+}
+
+/** A configuration whose reward modules are named by `name`, given the file's own URL. */
+function withModules(config: RunConfig, file: string, name: (url: URL) => string): RunConfig {
+  const base = pathToFileURL(file);
+  const rewards = config.rewards.map((reward) => {
+    if (!("module" in reward) || reward.module === undefined) return reward;
+    return { ...reward, module: name(new URL(reward.module, base)) };
+  });
+  return { ...config, rewards };
+}
+
+/** Modules by their URLs: the same in the configuration and in the run's record of it. */
+function comparable(config: RunConfig, file: string): RunConfig {
+  return withModules(config, file, (url) => url.href);
+}
+
+/** The record of a run's configuration: its modules are named from the run's folder. */
+function recordOf(config: RunConfig, file: string, folder: string): string {
+  const from = pathToFileURL(resolve(folder)).pathname;
+  const named = withModules(config, file, (url) =>
+    url.protocol === "file:" ? posix.relative(from, url.pathname) : url.href,
+  );
+  return resolvedYaml(named);
 }
 
 function plan(config: RunConfig, folder: string, from: number): string {
@@ -119,10 +166,13 @@ function scoreLines(when: string, evaluations: Evaluations | null): string[] {
 }
 
 function closing(result: TrainResult, folder: string): string {
+  const record = shellWord(joinPath(folder, RUN_FILES.config));
   const { before, after, steps, seconds, stopped } = result;
   const lines = [`${stopped ? "stopped" : "done"} after ${steps} steps in ${clockText(seconds)}`];
   lines.push(...scoreLines("before", before), ...scoreLines("after", after));
-  lines.push(stopped ? `${folder}: continue with --resume` : `${folder}: README.md, curve.svg`);
+  lines.push(
+    stopped ? `continue with: node train.js ${record} --resume` : `${folder}: README.md, curve.svg`,
+  );
   if (!stopped) lines.push(...NEXT);
   return `${lines.join("\n")}\n`;
 }
@@ -158,17 +208,32 @@ export async function trainCommand(
 
 async function trainIn(start: Start): Promise<number> {
   const { config, options } = start;
-  const folder = await chooseFolder(config, options);
-  await prepareRunFolder(folder, options.resume);
-  const work = () => runIn(folder, start);
-  return await withLock(joinPath(folder, RUN_FILES.lock), work, {
-    staleMs: STALE_MS,
-    onWait() {
-      throw new ConfigError("run-folder-busy", `Another process is running in ${folder}.`, {
-        hint: "Wait for its end, stop it with Ctrl-C, or choose another output.run_dir. The lock of one that died on another machine is void after a minute.",
-      });
-    },
-  });
+  const run = await chooseRun(config, options);
+  const { folder } = run;
+  const work = async (held: Held) => {
+    try {
+      return await runIn(run, held, start);
+    } catch (error) {
+      if (!options.resume) await removeFailedStart(folder);
+      throw error;
+    }
+  };
+  try {
+    await prepareRunFolder(folder, options.resume);
+    return await withLock(joinPath(folder, RUN_FILES.lock), work, {
+      onWait(holder) {
+        throw new ConfigError(
+          "run-folder-busy",
+          `Another process is running in ${folder}: ${holder}.`,
+          {
+            hint: "Wait for its end, stop it with Ctrl-C, or choose another output.run_dir.",
+          },
+        );
+      },
+    });
+  } finally {
+    if (!options.resume) await removeEmptyFolder(folder);
+  }
 }
 
 /** What a run is started with. */
@@ -180,20 +245,27 @@ interface Start {
 }
 
 /** Runs in a folder that no other process runs in. */
-async function runIn(folder: string, { config, options, argv, engine }: Start): Promise<number> {
+async function runIn(
+  run: FoundRun,
+  held: Held,
+  { config, options, argv, engine }: Start,
+): Promise<number> {
+  const { folder } = run;
   const stream = options.json ? process.stderr : process.stdout;
   const line = terminalLine(stream);
   const early = new Events();
   early.listen(line.listen);
   const before = options.resume ? await readRunFacts(folder) : undefined;
-  const resume = options.resume ? await findResume(folder, config, early) : undefined;
+  const warn = (code: string, message: string) => report(early, "warning", { code, message });
+  for (const { folder: newer, reason } of run.passedOver) {
+    warn("run-passed-over", `${newer} was passed over: ${reason}.`);
+  }
+  const resume = options.resume ? await findResume(run, config, options.config, early) : undefined;
   stream.write(plan(config, folder, resume?.state.step ?? 0));
 
   const facts: RunFacts = {
     // Who repeats the run starts it, however often this one was resumed.
-    command: ["node", "train.js", ...argv.filter((word) => word !== "--resume")]
-      .map(shellWord)
-      .join(" "),
+    command: before?.command ?? ["node", "train.js", ...argv].map(shellWord).join(" "),
     versions: programVersions(),
     commit: sourceCommit(),
     seed: config.train.seed,
@@ -201,7 +273,7 @@ async function runIn(folder: string, { config, options, argv, engine }: Start): 
   };
   const change = before && resume && programChange(before, facts);
   if (change !== undefined) report(early, "warning", { code: "other-program", message: change });
-  await writeRunFacts(folder, resolvedYaml(config), facts);
+  await writeRunFacts(folder, recordOf(config, options.config, folder), facts);
   const events = new Events();
   const { task, train, output } = config;
   const health = new HealthMonitor({
@@ -217,6 +289,7 @@ async function runIn(folder: string, { config, options, argv, engine }: Start): 
       maskTruncated: train.mask_truncated_completions,
     },
     events,
+    checkpoint: resume?.folder,
     write: filesIn(folder),
   });
   const logs = new RunLogs({
@@ -227,6 +300,12 @@ async function runIn(folder: string, { config, options, argv, engine }: Start): 
     aliases: output.metric_aliases,
     ...(output.completions && { completions: filesIn(folder) }),
     watcher: health,
+    guard: () => held.check(),
+    onMissing: (name, bytes) =>
+      warn(
+        "log-missing",
+        `${joinPath(folder, name)} lacks ${bytes} bytes that it had at the checkpoint: what they told of the steps so far is missing, and the file goes on from here.`,
+      ),
     loggingSteps: train.logging_steps,
     now: () => Date.now() / 1000,
     ...(options.resume && { resumeAt: resume?.state.logs ?? { bytes: {}, pending: {} } }),
@@ -246,7 +325,9 @@ async function runIn(folder: string, { config, options, argv, engine }: Start): 
     if (kind !== "device") return;
     facts.device = data as RunEvents["device"];
     // run.json is a record, not a part of the run: a failure shows when the run's own files fail.
-    written = writeRunFacts(folder, resolvedYaml(config), facts).catch(() => {});
+    written = writeRunFacts(folder, recordOf(config, options.config, folder), facts).catch(
+      () => {},
+    );
   });
   const interrupt = listenForInterrupt(() =>
     line.print("stopping after this step, with a checkpoint; Ctrl-C again stops at once"),
@@ -256,7 +337,12 @@ async function runIn(folder: string, { config, options, argv, engine }: Start): 
     const shared = { events, stop: interrupt.stop, runFolder: folder, logs, configUrl };
     const result = await engine(config, resume ? { ...shared, resume } : shared);
     logs.check();
-    await writeRunReport(folder, config, facts, result);
+    await writeRunReport(folder, config, facts, result, (lines) =>
+      warn(
+        "torn-lines",
+        `${joinPath(folder, LOG_FILES.metrics)} has ${lines} lines that cannot be read; the curve lacks them.`,
+      ),
+    );
     stream.write(closing(result, folder));
     if (!result.stopped) {
       const tracked = { events: joinPath(folder, TENSORBOARD_FOLDER), name: baseName(folder) };

@@ -72,15 +72,19 @@ function deadGradient(context: HealthContext, threshold: number): Finding | unde
   };
 }
 
-function nonFinite({ metrics }: HealthContext, threshold: number): Finding | undefined {
+function nonFinite({ metrics, checkpoint }: HealthContext, threshold: number): Finding | undefined {
   const names = ["loss", "grad_norm"].filter((name) => {
     const value = metrics[name];
     return value !== undefined && !Number.isFinite(value);
   });
   if (names.length <= threshold) return undefined;
   const values = names.map((name) => `${name} is ${metrics[name]}`);
+  const from =
+    checkpoint === undefined
+      ? ""
+      : `; its model.path may be ${checkpoint}, which was saved before this, where that is no adapter`;
   return {
-    message: `${values.join(" and ")}. The weights can no longer be trusted: begin another run with a lower train.learning_rate; its model.path may be the last checkpoint, where that is no adapter.`,
+    message: `${values.join(" and ")}. The weights can no longer be trusted: begin another run with a lower train.learning_rate or train.max_grad_norm${from}.`,
   };
 }
 

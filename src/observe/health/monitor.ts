@@ -32,6 +32,8 @@ export interface HealthOptions {
   facts: HealthFacts;
   /** Hears of verdicts as they change. */
   events: Events;
+  /** The checkpoint that a resumed run goes on from. */
+  checkpoint?: string | undefined;
   /** Writes health.json and health.md; neither is written when left out. */
   write?: WriteFile;
 }
@@ -52,9 +54,15 @@ export class HealthMonitor {
   /** Rules whose notes on single steps were told. */
   readonly #noted = new Set<string>();
   #stop: AubadeError | undefined;
+  /** The newest checkpoint, whose weights are finite: no other is saved. */
+  #checkpoint: string | undefined;
 
   constructor(options: HealthOptions) {
     this.#options = options;
+    this.#checkpoint = options.checkpoint;
+    options.events.listen(({ kind, data }) => {
+      if (kind === "checkpoint") this.#checkpoint = (data as RunEvents["checkpoint"]).folder;
+    });
   }
 
   /**
@@ -65,9 +73,9 @@ export class HealthMonitor {
    */
   restore(metrics: string, happened: string): void {
     for (const row of parseMetricRows(metrics)) this.#remember(row);
-    for (const line of happened.split("\n").slice(0, -1)) {
-      const event = JSON.parse(line) as { kind: string } & RunEvents["health"];
-      if (event.kind === "health") this.#turn(event.step, event.findings);
+    for (const line of happened.split("\n")) {
+      const event = healthEvent(line);
+      if (event !== undefined) this.#turn(event.step, event.findings);
     }
     // The log has the words of a finding's first row; those of the last one follow from the rows.
     const { rules, facts } = this.#options;
@@ -97,7 +105,10 @@ export class HealthMonitor {
   ): void {
     const { rules, facts, events } = this.#options;
     if (row !== undefined) this.#remember(row);
-    const context: HealthContext = { step, metrics, completions, rows: this.#rows, facts };
+    const context: HealthContext = {
+      ...{ step, metrics, completions, rows: this.#rows, facts },
+      checkpoint: this.#checkpoint,
+    };
     const findings = HEALTH_RULES.flatMap((rule): HealthFinding[] => {
       const { action, threshold } = rules[rule.name];
       if (action === "off") return [];
@@ -177,6 +188,17 @@ export class HealthMonitor {
     return Object.fromEntries(
       HEALTH_RULES.map(({ name }) => [name, `${rules[name].action}, ${rules[name].threshold}`]),
     ) as Record<RuleName, string>;
+  }
+}
+
+/** The verdict that a line of events.jsonl tells of; undefined for others, and for a torn line. */
+function healthEvent(line: string): RunEvents["health"] | undefined {
+  if (!line.includes('"health"')) return undefined;
+  try {
+    const event = JSON.parse(line) as { kind: string } & RunEvents["health"];
+    return event.kind === "health" ? event : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -22,6 +22,8 @@ export interface HealthContext {
   /** The rows of metrics.jsonl up to this step, evaluations left out. */
   rows: readonly Readonly<Record<string, number | null>>[];
   facts: HealthFacts;
+  /** The newest checkpoint of the run, if it has one. */
+  checkpoint?: string | undefined;
 }
 
 /** What a rule found: one sentence or two with their numbers, and a passage that shows it. */

@@ -1,6 +1,6 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { evalCommand, type EvalEngine } from "../../../src/cli/commands/eval.ts";
 import { parseRunOptions } from "../../../src/cli/options.ts";
@@ -229,6 +229,117 @@ describe("train command", () => {
       expect(await readFile(join(root, "g", log), "utf8")).toBe(
         await readFile(join(root, "h", log), "utf8"),
       );
+    }
+  });
+
+  it("--resume empties no log that has steps: without a checkpoint it is refused", async () => {
+    expect(await run("e", engine())).toBe(0);
+    const folder = join(root, "e");
+    for (const name of await readdir(folder)) {
+      if (name.startsWith("checkpoint-")) await rm(join(folder, name), { recursive: true });
+    }
+    const before = await readFile(join(folder, "metrics.jsonl"), "utf8");
+    const refused = run("e", engine(), "--resume", "train.max_steps=9");
+    await expect(refused).rejects.toMatchObject({ code: "steps-without-checkpoint" });
+    await expect(refused).rejects.toThrow(/although metrics.jsonl has step 5: .* Put a checkpoint/);
+    expect(await readFile(join(folder, "metrics.jsonl"), "utf8")).toBe(before);
+    await rm(join(folder, "metrics.jsonl"));
+    await expect(run("e", engine(), "--resume")).rejects.toThrow("rollouts.jsonl has step 5");
+    await rm(join(folder, "rollouts.jsonl"));
+    await mkdir(join(folder, "model"));
+    await writeFile(join(folder, "model", "model.safetensors"), "x");
+    await expect(run("e", engine(), "--resume")).rejects.toThrow("it holds a trained model/");
+  });
+
+  it("lost and torn logs are named, and the run goes on and ends", async () => {
+    expect(await run("f", engine(3))).toBe(0);
+    const folder = join(root, "f");
+    for (const name of ["rollouts.jsonl", "tb", "events.jsonl"]) {
+      await rm(join(folder, name), { recursive: true });
+    }
+    const rows = await readFile(join(folder, "metrics.jsonl"), "utf8");
+    await writeFile(join(folder, "metrics.jsonl"), `{"torn${rows.slice(6)}`);
+    expect(await run("f", engine(), "--resume")).toBe(0);
+    expect(out).toMatch(/warning: \S*rollouts.jsonl lacks \d+ bytes that it had/);
+    expect(out).toMatch(/warning: \S*tb\/events\S+ lacks/);
+    expect(out).toContain("metrics.jsonl has 1 lines that cannot be read; the curve lacks them");
+    const left = (await readFile(join(folder, "rollouts.jsonl"), "utf8")).trim().split("\n");
+    expect(left.map((row) => (JSON.parse(row) as { step: number }).step)).toEqual([4, 5]);
+    await rm(join(folder, "metrics.jsonl"));
+    expect(await run("f", engine(), "--resume", "train.max_steps=7")).toBe(0);
+    expect(out).toMatch(/warning: \S*metrics.jsonl lacks/);
+  });
+
+  it("--resume takes the newest run with a checkpoint, a path the one that it names", async () => {
+    const [config, cwd] = [resolve("configs/tiny.yaml"), process.cwd()];
+    const fixed = ["train.max_steps=5", "train.save_steps=2", "train.logging_steps=2"];
+    const go = (which: TrainEngine, ...more: string[]) =>
+      trainCommand([config, ...more, ...fixed], which);
+    process.chdir(root);
+    try {
+      expect(await go(engine(4))).toBe(0);
+      const broken: TrainEngine = () => Promise.reject(new Error("no such model"));
+      await expect(go(broken)).rejects.toThrow("no such model");
+      // A start that came to nothing leaves nothing.
+      expect(await readdir("runs")).toEqual(["tiny-001"]);
+      await expect(go(engine(Infinity, 1))).rejects.toThrow("the device is gone");
+      expect(await go(engine(5), "--resume")).toBe(0);
+      expect(out).toContain("warning: runs/tiny-002 was passed over: it came to no step.");
+      expect(out).toContain("tiny-001: GRPO, 5 steps x 16 prompts x 8 completions, from step 4");
+      out = "";
+      expect(await go(engine(5), "--resume", "runs/tiny-001/checkpoint-00004/")).toBe(0);
+      expect(out).toContain("from step 4");
+      expect(out).toContain("later-checkpoint-00005 is of later steps: set aside.");
+      const line = ["runs/tiny-001/config.yaml", "--resume", "train.max_steps=6"];
+      expect(await trainCommand(line, engine())).toBe(0);
+      expect(out).toContain("tiny-001: GRPO, 6 steps x 16 prompts x 8 completions, from step 5");
+      await expect(go(engine(), "--resume", "runs")).rejects.toMatchObject({ code: "no-run" });
+    } finally {
+      process.chdir(cwd);
+    }
+  });
+
+  it("a run's own record resumes it, modules of rewards included", async () => {
+    const config = join(root, "conf", "own.yaml");
+    await mkdir(join(root, "conf"));
+    await writeFile(join(root, "conf", "my #1.mjs"), "");
+    const text = `extends: ${resolve("configs/tiny.yaml")}
+rewards: [{name: module, module: "./my %231.mjs", weight: 1}]
+output: {run_dir: ${join(root, "deep", "m")}}
+`;
+    await writeFile(config, text);
+    expect(await trainCommand([config], engine(2))).toBe(0);
+    expect(out).toContain(
+      `continue with: node train.js ${join(root, "deep", "m")}/config.yaml --resume`,
+    );
+    const record = join(root, "deep", "m", "config.yaml");
+    expect(await readFile(record, "utf8")).toContain("module: ../../conf/my%20%231.mjs");
+    expect(await trainCommand([record, "--resume"], engine(3))).toBe(0);
+    expect(await trainCommand([config, "--resume"], engine(4))).toBe(0);
+    const facts = await readFile(join(root, "deep", "m", "run.json"), "utf8");
+    expect((JSON.parse(facts) as { command: string }).command).toMatch(/own.yaml$/);
+  });
+
+  it("a folder with other things in it is not taken for a run", async () => {
+    await mkdir(join(root, "x"));
+    await writeFile(join(root, "x", "thesis.tex"), "");
+    const refused = run("x", engine());
+    await expect(refused).rejects.toMatchObject({ code: "run-folder-not-empty" });
+    await expect(refused).rejects.toThrow("holds other files: thesis.tex. Choose an empty");
+    expect(await readdir(join(root, "x"))).toEqual(["thesis.tex"]);
+    await expect(run("../../proc/x", engine())).rejects.toMatchObject({
+      code: "run-folder-unwritable",
+    });
+  });
+
+  it("a run whose lock is no longer its own writes no more", async () => {
+    const robbed: TrainEngine = async (config, options) => {
+      await writeFile(join(root, "r", ".lock"), "another-host 7 x");
+      return engine()(config, options);
+    };
+    await expect(run("r", robbed)).rejects.toMatchObject({ code: "lock-lost" });
+    for (const log of ["metrics.jsonl", "rollouts.jsonl"]) {
+      expect(await readFile(join(root, "r", log), "utf8").catch(() => "")).toBe("");
     }
   });
 
