@@ -32,7 +32,9 @@ export {
   type RewardRow,
   type WeightedReward,
 } from "./reward/reward.ts";
-export { lenientAnswer } from "./reward/answer/lenient-answer.ts";
+export type { ParsedAnswer, ReadAnswer, UnreadAnswer } from "./reward/answer/answer.ts";
+export { goldAnswer, type GoldAnswer } from "./reward/answer/gold.ts";
+export { parseAnswer } from "./reward/answer/parse.ts";
 export {
   generate,
   loadMedia,

@@ -2,7 +2,7 @@
 import {
   AubadeError,
   generate,
-  lenientAnswer,
+  parseAnswer,
   loadMedia,
   loadModel,
   openDevice,
@@ -94,7 +94,8 @@ async function decode(clip: Ask["clip"], prompt: string, processor: Processor) {
 
 function judged(text: string, { options, answer }: Ask): AnswerText {
   if (answer === undefined) return { text };
-  return { text, correct: lenientAnswer(text, { id: "demo", answer, options }) === answer };
+  const said = parseAnswer(text, { id: "demo", answer, options });
+  return { text, correct: said.kind !== "unparsed" && said.letter === answer };
 }
 
 async function ask(question: Ask): Promise<void> {

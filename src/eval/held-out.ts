@@ -6,6 +6,7 @@ import { openData } from "../data/open.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import type { Model } from "../model/model.ts";
 import type { Processor } from "../model/processor.ts";
+import { checkGold } from "../reward/answer/gold.ts";
 import { RewardScorer } from "../reward/scorer.ts";
 import type { AsyncReward, WeightedReward } from "../reward/reward.ts";
 import {
@@ -42,6 +43,7 @@ export interface Benchmark {
  * Opens the benchmarks of a configuration and makes what their questions need.
  *
  * @throws {ConfigError} `too-few-questions` that names benchmark and number; of the data sets.
+ *   {DataError} of `checkGold` for answers that no completion could give.
  */
 export async function openBenchmarks(
   config: EvalConfig,
@@ -63,6 +65,8 @@ export async function openBenchmarks(
     const judge =
       settings.scorer === null ? (scorer ?? ANSWERS) : namedScorer(name, settings.scorer);
     const rows = asked.map((index) => set.row(index));
+    // An answer that no completion can give would be a question that nobody can get right.
+    if (judge === ANSWERS && set.alike !== true) checkGold(rows, true);
     benchmarks.push({ name, settings, listed, rows, scorer: judge });
   }
   return benchmarks;

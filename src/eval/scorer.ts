@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { ConfigError } from "../core/errors.ts";
 import type { DataRow, Scorer } from "../data/dataset.ts";
-import { accuracyReward } from "../reward/answer/lenient-answer.ts";
+import { checkAnswer } from "../reward/answer/accuracy.ts";
 import { REGISTRY, type RegisteredName } from "../reward/registry.ts";
 import { formatReward } from "../reward/rewards/format.ts";
 
@@ -31,14 +31,18 @@ export const scorerSchema = z
 export type ScorerConfig = z.output<typeof scorerSchema>;
 
 /**
- * Judges answers with a lenient parser, so that format cannot pay, and counts rows by their kind;
- * the share in the asked format is a measure of its own.
+ * Scores answers with the reader of answers, so that format cannot pay, and counts rows by their
+ * kind; the shares in the asked format and without a readable answer are measures of their own.
  */
 export const ANSWERS: Scorer = {
-  judge: (completion, row) => ({
-    overall: accuracyReward.score(completion, row) ?? 0,
-    format: formatReward.score(completion, row) ?? 0,
-  }),
+  judge(completion, row) {
+    const { correct, unparsed } = checkAnswer(completion.text, row);
+    return {
+      overall: correct === true ? 1 : 0,
+      format: formatReward.score(completion, row) ?? 0,
+      unparsed: unparsed === undefined ? 0 : 1,
+    };
+  },
   categories: (row: DataRow) => [row.kind],
 };
 

@@ -38,6 +38,11 @@ export const METRICS: readonly MetricInfo[] = [
     merge: "mean",
   },
   { name: "correct", doc: "Fraction of completions with the right answer.", merge: "mean" },
+  {
+    name: "unparsed",
+    doc: "Fraction of completions in which no answer could be read; they count as wrong.",
+    merge: "mean",
+  },
   { name: "format", doc: "Fraction of completions in the asked format.", merge: "mean" },
   { name: "completions/mean_length", doc: "Mean length, in tokens.", merge: "mean" },
   { name: "completions/min_length", doc: "Least length, in tokens.", merge: "min" },

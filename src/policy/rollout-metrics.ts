@@ -14,8 +14,10 @@ export interface RewardedCompletions {
   lengths: ArrayLike<number>;
   /** Whether every completion ended by itself. */
   ended: readonly boolean[];
-  /** Whether every completion holds the right answer. */
-  correct: readonly boolean[];
+  /** Whether every completion holds the right answer; null where its row has none. */
+  correct: readonly (boolean | null)[];
+  /** Whether no answer could be read in it. */
+  unparsed: readonly boolean[];
   /** Whether every completion has the asked format. */
   formatted: readonly boolean[];
 }
@@ -72,7 +74,8 @@ export function rolloutMetrics(completions: RewardedCompletions): Record<string,
   }
   return {
     ...metrics,
-    correct: fraction(completions.correct),
+    correct: fraction(completions.correct.filter((correct) => correct !== null)),
+    unparsed: fraction(completions.unparsed),
     format: fraction(completions.formatted),
     "completions/mean_length": meanOf(lengths),
     "completions/min_length": Math.min(...lengths),

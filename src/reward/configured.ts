@@ -18,9 +18,15 @@ export async function configuredRewards(
       let reward = await baseReward(config, around);
       if (config.problem_types !== undefined) reward = onlyFor(reward, config.problem_types);
       if (config.as !== undefined) reward = renameReward(reward, config.as);
-      return { reward, weight: config.weight };
+      return { reward: needsAnswer(config, reward), weight: config.weight };
     }),
   );
+}
+
+/** The reward with what the registry says of it. */
+function needsAnswer(config: RewardConfig, reward: AsyncReward): AsyncReward {
+  if (config.name === OWN_REWARD) return reward;
+  return { ...reward, needsAnswer: REGISTRY[config.name].needsAnswer(config.options ?? {}) };
 }
 
 async function baseReward(config: RewardConfig, around: RewardSurroundings): Promise<AsyncReward> {

@@ -47,6 +47,8 @@ export interface RegisteredReward {
   readonly measures: "format" | "correctness" | "control";
   /** The options that it takes, each described. */
   readonly options: z.ZodObject;
+  /** Tells whether it compares with the row's answer, which rows must then have. */
+  needsAnswer(options: Readonly<Record<string, unknown>>): boolean;
   /** Makes it from options that `options` has checked. */
   make(options: unknown, around: RewardSurroundings): AsyncReward;
 }
@@ -62,7 +64,13 @@ function entry<Shape extends z.ZodRawShape>(
 ): RegisteredReward {
   const options = z.strictObject(shape);
   // The map below loses which options go with which reward; parsing gives them back.
-  return { measures, doc, options, make: (given, around) => make(options.parse(given), around) };
+  return {
+    ...{ measures, doc, options },
+    // A judge whose prompt shows no reference judges by the question alone.
+    needsAnswer: ({ prompt }) =>
+      measures === "correctness" && (typeof prompt !== "string" || prompt.includes("{reference}")),
+    make: (given, around) => make(options.parse(given), around),
+  };
 }
 
 const once = z

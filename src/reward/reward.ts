@@ -41,6 +41,8 @@ export interface Reward<Row extends RewardRow = RewardRow> {
 /** A named judgement of a completion that may take its time, such as a judge's. */
 export interface AsyncReward<Row extends RewardRow = RewardRow> {
   readonly name: string;
+  /** True where rows must have an answer, which is checked before a run; default false. */
+  readonly needsAnswer?: boolean;
   /** As `Reward.score`, or a promise of it. */
   score(completion: Completion, row: Row): number | null | Promise<number | null>;
 }

@@ -137,8 +137,7 @@ export class GrpoTask implements TrainingTask {
         "data/rows_over_budget": leftOut,
         ...rolloutMetrics({
           ...{ rewards, parts, failures, lengths, ended, sizes },
-          correct: result.correct,
-          formatted: result.formatted,
+          ...result.checks,
         }),
       },
     };

@@ -25,6 +25,7 @@ import { PolicyUpdater } from "../policy/update.ts";
 import type { Reference } from "../policy/reference.ts";
 import {
   checkGroups,
+  type Checks,
   recordGroups,
   type RolloutGroup,
   type RolloutSetup,
@@ -72,8 +73,8 @@ export interface GrpoStep {
     /** Completions of every group. */
     sizes: number[];
   };
-  correct: boolean[];
-  formatted: boolean[];
+  /** What the completions are besides their rewards. */
+  checks: Checks;
   metrics: Record<string, number>;
   tokens: number;
   /** Draws that the step used. */
@@ -136,7 +137,8 @@ export class GrpoTrainer {
     await this.#scoreReference(trees, step);
     const beta = betaAt(train.beta_schedule, train.beta, step - 1, train.max_steps);
     const advantages = this.#advantages(trees, rewards, flat, beta);
-    const verdicts = { ...checkGroups(groups), masked: this.#mask(groups, trees) };
+    const checks = checkGroups(groups);
+    const verdicts = { ...checks, masked: this.#mask(groups, trees) };
     recordGroups(events, groups, step, { ...verdicts, advantages });
     const settings = { ...train, beta: train.kl_in_reward ? 0 : beta };
     const metrics = new MeanMeter();
@@ -185,8 +187,7 @@ export class GrpoTrainer {
         sizes: groups.map((group) => group.completions.length),
       },
       entropyControl,
-      correct: verdicts.correct,
-      formatted: verdicts.formatted,
+      checks,
       tokens,
       draws: drawn.draws,
       metrics: {

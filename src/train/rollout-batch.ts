@@ -6,7 +6,7 @@ import { asCompletion, completionRecord } from "../eval/evaluate.ts";
 import type { Processor } from "../model/processor.ts";
 import type { Sample } from "../prompt/sample.ts";
 import { formatReward } from "../reward/rewards/format.ts";
-import { accuracyReward } from "../reward/answer/lenient-answer.ts";
+import { checkAnswer } from "../reward/answer/accuracy.ts";
 import type { Completion, Score } from "../reward/reward.ts";
 import type { RewardScorer } from "../reward/scorer.ts";
 import type { GeneratedCompletion, Generator } from "../rollout/generator.ts";
@@ -89,19 +89,34 @@ function drawsOf(rows: readonly DataRow[], first: number): number[] {
   });
 }
 
-/** Correctness by the lenient parser and format, which are separate from the reward. */
-export function checkGroups(groups: readonly RolloutGroup[]): {
-  correct: boolean[];
+/** What the completions of a step are besides their rewards: one entry each, group by group. */
+export interface Checks {
+  /** By the reader of answers, which no format can please; null for rows without an answer. */
+  correct: (boolean | null)[];
+  /** True where no answer could be read. */
+  unparsed: boolean[];
+  /** True where the asked format is there. */
   formatted: boolean[];
-} {
-  const by = (reward: typeof accuracyReward) =>
-    groups.flatMap(({ row, said }) => said.map((text) => reward.score(text, row) === 1));
-  return { correct: by(accuracyReward), formatted: by(formatReward) };
+}
+
+/** Reads the answers of completions and their format, which are separate from the reward. */
+export function checkGroups(groups: readonly RolloutGroup[]): Checks {
+  const checks: Checks = { correct: [], unparsed: [], formatted: [] };
+  for (const { row, said } of groups) {
+    for (const completion of said) {
+      const { correct, unparsed } = checkAnswer(completion.text, row);
+      checks.correct.push(correct);
+      checks.unparsed.push(unparsed !== undefined);
+      checks.formatted.push(formatReward.score(completion, row) === 1);
+    }
+  }
+  return checks;
 }
 
 /** What is known of a step's completions besides their rewards: one entry each, group by group. */
 export interface Verdicts {
-  correct: readonly boolean[];
+  correct: readonly (boolean | null)[];
+  unparsed: readonly boolean[];
   masked: readonly boolean[];
   advantages: ArrayLike<number>;
 }
@@ -111,7 +126,7 @@ export function recordGroups(
   events: Events,
   groups: readonly RolloutGroup[],
   step: number,
-  { correct, masked, advantages }: Verdicts,
+  { correct, unparsed, masked, advantages }: Verdicts,
 ): void {
   let at = 0;
   for (const { row, draw, completions, said, scores } of groups) {
@@ -119,7 +134,8 @@ export function recordGroups(
       report(events, "rollout", {
         ...{ step, sample: row.id, draw, completion: index },
         ...completionRecord(row, said[index]!, scores[index]),
-        ...{ correct: correct[at]!, masked: masked[at]!, advantage: advantages[at]! },
+        ...{ correct: correct[at]!, unparsed: unparsed[at]! },
+        ...{ masked: masked[at]!, advantage: advantages[at]! },
         banned_mass: Math.max(...generated.bannedMass),
         ids: generated.ids,
         log_probs: generated.logProbs,

@@ -268,6 +268,7 @@ describe("metrics", () => {
       lengths: [8, 8, 9, 9, 8, 8, 8, 8],
       ended: [true, true, true, false, true, true, true, true],
       correct: [true, false, false, false, true, true, true, true],
+      unparsed: [false, false, false, true, false, false, false, false],
       formatted: [true, true, true, false, true, true, true, true],
     });
     const mean = (1.4 + 4 * 0.84) / 8;
@@ -280,6 +281,7 @@ describe("metrics", () => {
       "rewards/format/mean": 0.875,
       "rewards/letter/mean": 5 / 7,
       correct: 0.625,
+      unparsed: 0.125,
       format: 0.875,
       "completions/mean_length": 8.25,
       "completions/min_length": 8,

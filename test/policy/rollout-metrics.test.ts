@@ -40,7 +40,7 @@ describe("metrics of rollouts", () => {
           lengths: ids.map(({ length }) => length),
           ended: ids.map((own) => own.at(-1) === END),
         },
-        ...{ correct: [false], formatted: [false] },
+        ...{ correct: [false], unparsed: [true], formatted: [false] },
       });
       let compared = 0;
       for (const [metric, value] of Object.entries(row)) {
@@ -59,9 +59,16 @@ describe("metrics of rollouts", () => {
     const metrics = rolloutMetrics({
       ...{ sizes: [2, 3], rewards: [NaN, NaN, 1, NaN, 0.5], parts: { judge: Array(5).fill(NaN) } },
       ...{ lengths: [1, 2, 3, 4, 5], ended: Array(5).fill(false) },
-      ...{ correct: Array(5).fill(false), formatted: Array(5).fill(false) },
+      ...{
+        correct: [null, null, true, false, false],
+        unparsed: [false, false, false, true, false],
+      },
+      formatted: Array(5).fill(false),
     });
     expect(metrics["reward"]).toBe(0.75);
+    // Rows without an answer have no part in it.
+    expect(metrics["correct"]).toBeCloseTo(1 / 3, 15);
+    expect(metrics["unparsed"]).toBe(0.2);
     expect(metrics["reward_std"]).toBeCloseTo(Math.sqrt(0.125), 15);
     expect(metrics["frac_reward_zero_std"]).toBe(0.5);
     expect(metrics["rewards/judge/mean"]).toBeNaN();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { exactAlnumReward } from "../../src/reward/rewards/exact-alnum.ts";
 import { goldLetter, goldWords } from "../../src/reward/answer/gold.ts";
-import { accuracyReward } from "../../src/reward/answer/lenient-answer.ts";
+import { accuracyReward } from "../../src/reward/answer/accuracy.ts";
 import { letterReward } from "../../src/reward/rewards/correct.ts";
 import { optionLetterReward } from "../../src/reward/rewards/option-letter.ts";
 import { optionTextReward } from "../../src/reward/rewards/option-text.ts";
@@ -17,6 +17,7 @@ const row = (answer: string, options?: string[]): RewardRow => ({
   ...(options && { options }),
 });
 const LETTERED = ["A. dog", "B. cat"];
+const THREE = ["dog", "cat", "cow"];
 
 describe("the right option", () => {
   test.each([
@@ -28,9 +29,7 @@ describe("the right option", () => {
     ["B. cat", LETTERED, "B", ["B. cat", "cat"]],
     ["cat", LETTERED, "B", ["B. cat", "cat"]],
     ["cat", ["dog", "cat"], "B", ["cat", "cat"]],
-    ["C", ["dog", "cat"], undefined, ["C"]],
     ["B,A", LETTERED, undefined, ["B,A"]],
-    ["mouse", LETTERED, undefined, ["mouse"]],
     ["D", undefined, "D", ["D"]],
     ["42", undefined, undefined, ["42"]],
     // A letter is a letter before it is an option's words; the words reward takes the words.
@@ -69,9 +68,9 @@ describe("accuracy", () => {
     ["50%", "0.5", undefined, 1],
     ["-3", "3", undefined, 0],
     ["forty-two", "42", undefined, 0],
-    ["<answer>C, B</answer>", "B,C", LETTERED, 1],
+    ["<answer>C, B</answer>", "B,C", THREE, 1],
     ["The options are B and C.", "B,C", undefined, 1],
-    ["<answer>A, B, C</answer>", "B,C", undefined, 0],
+    ["<answer>A, B, C</answer>", "B,C", THREE, 0],
     ["<answer>B</answer>", "B,C", undefined, 0],
     ["<answer>happy, sad</answer>", "sad, happy", undefined, 1],
     ["<answer>Yes.</answer>", "yes", undefined, 1],
@@ -86,7 +85,7 @@ describe("accuracy", () => {
   });
 
   test("of a choice of several is of the whole set, also where one option is right", () => {
-    const one = { ...row("C", LETTERED), problem_type: "emer_ov_mc" };
+    const one = { ...row("C", THREE), problem_type: "emer_ov_mc" };
     const score = (text: string, of: RewardRow) => accuracyReward.score(completion(text), of);
     expect(score("<answer>C</answer>", one)).toBe(1);
     expect(score("<answer>B,C</answer>", one)).toBe(0);

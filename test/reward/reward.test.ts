@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { formatReward } from "../../src/reward/rewards/format.ts";
-import { accuracyReward, lenientAnswer } from "../../src/reward/answer/lenient-answer.ts";
+import { accuracyReward } from "../../src/reward/answer/accuracy.ts";
+import { parseAnswer } from "../../src/reward/answer/parse.ts";
 import { letterReward } from "../../src/reward/rewards/correct.ts";
 import { randomReward } from "../../src/reward/rewards/random.ts";
 import { softOverlongReward } from "../../src/reward/rewards/soft-overlong.ts";
@@ -16,6 +17,12 @@ const ROW: RewardRow = { id: "row", answer: "C", options: ["red", "blue", "white
 
 function completion(text: string, finished = true): Completion {
   return { text, ids: [], finished, index: 0, draw: 0 };
+}
+
+/** The letter of the option that a completion chooses. */
+function letterRead(text: string, row: RewardRow): string | undefined {
+  const answer = parseAnswer(text, row);
+  return answer.kind === "unparsed" ? undefined : answer.letter;
 }
 
 /** What a completion must score: format, right letter in the format, option chosen leniently. */
@@ -139,17 +146,17 @@ const LETTER_FORMS: Case[] = [
   [`${T}<answer>e</answer>`, 0, 0, undefined],
   [`${T}<answer>3</answer>`, 0, 0, undefined],
   [`${T}<answer>ABCD</answer>`, 0, 0, undefined],
-  [`${T}<answer>A B C D</answer>`, 0, 0, "D"],
-  [`${T}<answer>A or C</answer>`, 0, 0, "C"],
-  [`${T}<answer>C, not D</answer>`, 0, 0, "D"],
-  [`${T}<answer>A,B,C</answer>`, 0, 0, "C"],
-  [`${T}<answer>red blue white green</answer>`, 0, 0, "D"],
+  [`${T}<answer>A B C D</answer>`, 0, 0, undefined],
+  [`${T}<answer>A or C</answer>`, 0, 0, undefined],
+  [`${T}<answer>C, not D</answer>`, 0, 0, "C"],
+  [`${T}<answer>A,B,C</answer>`, 0, 0, undefined],
+  [`${T}<answer>red blue white green</answer>`, 0, 0, undefined],
   [`${T}<answer>maybe</answer>`, 0, 0, undefined],
 ];
 
 const LOOK_ALIKES: Case[] = [
   [`${T}<answer>\u0421</answer>`, 0, 0, undefined],
-  [`${T}<answer>\uff23</answer>`, 0, 0, undefined],
+  [`${T}<answer>\uff23</answer>`, 0, 0, "C"],
   [`${T}<answer>\u216d</answer>`, 0, 0, undefined],
   [`${T}<answer>\u{1d402}</answer>`, 0, 0, undefined],
   [`${T}<answer>\u00a9</answer>`, 0, 0, undefined],
@@ -170,13 +177,13 @@ const LOOK_ALIKES: Case[] = [
 const FREE_TEXT: Case[] = [
   ["The answer is C.", 0, 0, "C"],
   ["The answer is (C)", 0, 0, "C"],
-  ["the answer is c", 0, 0, undefined],
+  ["the answer is c", 0, 0, "C"],
   ["Answer: D", 0, 0, "D"],
   ["A? No. C!", 0, 0, "C"],
   ["C, but I am not sure. D", 0, 0, "D"],
   ["white", 0, 0, "C"],
   ["WHITE", 0, 0, "C"],
-  ["It is white, not green", 0, 0, "D"],
+  ["It is white, not green", 0, 0, "C"],
   ["whitewash", 0, 0, undefined],
   ["offwhite", 0, 0, undefined],
   ["off-white", 0, 0, "C"],
@@ -232,7 +239,7 @@ describe.each(Object.entries(TABLE))("completions %s", (_, cases) => {
     const started = performance.now();
     expect(formatReward.score(completion(text), ROW)).toBe(format);
     expect(letterReward.score(completion(text), ROW)).toBe(correct);
-    expect(lenientAnswer(text, ROW)).toBe(letter);
+    expect(letterRead(text, ROW)).toBe(letter);
     expect(accuracyReward.score(completion(text), ROW)).toBe(letter === "C" ? 1 : 0);
     // Cut off at the limit it has neither format nor reward; accuracy does not depend on it.
     expect(formatReward.score(completion(text, false), ROW)).toBe(0);
@@ -253,18 +260,18 @@ describe("rows with other options", () => {
     expect(formatReward.score(completion(`${T}<answer>C</answer>`), two)).toBe(0);
     expect(letterReward.score(completion(`${T}<answer>B</answer>`), two)).toBe(1);
     expect(letterReward.score(completion(`${T}<answer>F</answer>`), six)).toBe(1);
-    expect(lenientAnswer("No.", two)).toBe("B");
-    expect(lenientAnswer("F", two)).toBe(undefined);
+    expect(letterRead("No.", two)).toBe("B");
+    expect(letterRead("F", two)).toBe(undefined);
   });
 
   test("prefer the longer of two options that end together", () => {
     const row: RewardRow = { id: "horns", answer: "B", options: ["horn", "french horn"] };
-    expect(lenientAnswer("a french horn", row)).toBe("B");
-    expect(lenientAnswer("a horn", row)).toBe("A");
+    expect(letterRead("a french horn", row)).toBe("B");
+    expect(letterRead("a horn", row)).toBe("A");
   });
 
   test("choose nothing where there is nothing to choose", () => {
-    expect(lenientAnswer("A", { id: "none", answer: "A", options: [] })).toBe(undefined);
+    expect(letterRead("A", { id: "none", answer: "A", options: [] })).toBe(undefined);
   });
 });
 

@@ -19,11 +19,7 @@ export function endsWithAnswer(said: string, gold: string, list = gold.includes(
   const end = said.slice(-(LONGEST + gold.length)).toLowerCase();
   const right = readWide(gold);
   if (right !== undefined) {
-    const number = end
-      .match(NUMBER)
-      ?.at(-1)
-      ?.replace(/[.,]+$/, "");
-    return number !== undefined && readWide(number) === right;
+    return lastNumber(end) === right;
   }
   const [words, wanted] = [wordsOf(end), wordsOf(gold.toLowerCase())];
   if (wanted.length === 0) return false;
@@ -35,6 +31,17 @@ export function endsWithAnswer(said: string, gold: string, list = gold.includes(
     ? (line.match(LETTERS) ?? [])
     : line.split(",").map((item) => wordsOf(item).join(" "));
   return sameItems(found, items);
+}
+
+/** Returns the last number that a text names; undefined where it names none. */
+export function lastNumber(text: string): number | undefined {
+  const number = text
+    .slice(-LONGEST)
+    .toLowerCase()
+    .match(NUMBER)
+    ?.at(-1)
+    ?.replace(/[.,]+$/, "");
+  return number === undefined ? undefined : readWide(number);
 }
 
 function sameItems(a: readonly string[], b: readonly string[]): boolean {

@@ -1,5 +1,6 @@
 import { DataError } from "../../core/errors.ts";
-import { lettersOf, strictLetter } from "./format.ts";
+import { lettersOf } from "../answer/choice.ts";
+import { strictLetter } from "./format.ts";
 import { goldLetter } from "../answer/gold.ts";
 import { defineReward } from "../reward.ts";
 

@@ -1,14 +1,11 @@
-import { OPTION_LETTERS } from "../../text/option-letters.ts";
-import { defineReward, type Completion, type RewardRow } from "../reward.ts";
+import { lettersOf } from "../answer/choice.ts";
+import { type Completion, defineReward, type RewardRow } from "../reward.ts";
 
 /** The parts of a well-formed completion. */
 export interface StrictParts {
   thought: string;
   answer: string;
 }
-
-/** Options of a choice that names none: A to D. */
-const USUAL_OPTIONS = 4;
 
 /** A tag of the pattern or a marker of the chat format, neither of which is a thought. */
 const MARKUP = /<\/?(?:think|answer)\b|<\|/i;
@@ -33,11 +30,6 @@ export function parseStrict(text: string): StrictParts | undefined {
   if (text.length < split + middle.length + closing.length) return undefined;
   if (!VISIBLE.test(thought) || !VISIBLE.test(answer)) return undefined;
   return MARKUP.test(thought) || MARKUP.test(answer) ? undefined : { thought, answer };
-}
-
-/** The letters of a row's options, such as `ABCD`. */
-export function lettersOf(row: RewardRow): string {
-  return OPTION_LETTERS.slice(0, row.options?.length ?? USUAL_OPTIONS);
 }
 
 /** The letter of a well-formed and finished completion; undefined if it is not well-formed. */
