@@ -246,7 +246,7 @@ describe("an answer", () => {
         thought,
         opening,
         around,
-        fc.constantFrom(..."ABCD"),
+        fc.constantFrom("A", "B", "C", "D"),
         fc.boolean(),
         (before, cue, mark, letter, block) => {
           const close =

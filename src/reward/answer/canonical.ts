@@ -43,7 +43,7 @@ function* pairs(from: string, to: string): Generator<[string, string]> {
 }
 
 const SPECIAL =
-  /[\uff01-\uff5e\u00a0\u00ab\u00b7\u00bb\u02bc\u2007\u200b-\u200f\u2010-\u201f\u2022\u2026\u202f\u2039\u203a\u2060\u20dd\u20de\u2212\u249c-\u24e9\u3000-\u3002\u3008-\u3011\u3014-\u3019\u30fb\ufe0e\ufe0f\ufeff\uff61-\uff65]|[\u{1f110}-\u{1f129}\u{1f130}-\u{1f149}\u{1f150}-\u{1f169}\u{1f170}-\u{1f189}]/gu;
+  /[\uff01-\uff5e\u00a0\u00ab\u00b7\u00bb\u02bc\u2007\u200b-\u200f\u2010-\u201f\u2022\u2026\u202f\u2039\u203a\u2060\u2212\u249c-\u24e9\u3000-\u3002\u3008-\u3011\u3014-\u3019\u30fb\ufeff\uff61-\uff65]|\u20dd|\u20de|\ufe0e|\ufe0f|[\u{1f110}-\u{1f129}\u{1f130}-\u{1f149}\u{1f150}-\u{1f169}\u{1f170}-\u{1f189}]/gu;
 
 /** Rewrites letters and punctuation in ASCII where they have an ASCII form; keeps the length. */
 export function canonical(text: string): string {
