@@ -9,7 +9,7 @@ import { DataError } from "../core/errors.ts";
 export const MAX_PICTURE_PIXELS = 2 * 89_478_485;
 
 /** The most bytes of a file that is read as a whole: pictures, and the sound of a folder. */
-const MAX_WHOLE_BYTES = 2 ** 30;
+export const MAX_WHOLE_BYTES = 2 ** 30;
 
 /**
  * Checks the size that a picture states, before there is memory for its pixels.
@@ -34,7 +34,7 @@ export function checkPictureBytes(bytes: number, file: string): void {
   if (bytes <= MAX_WHOLE_BYTES) return;
   throw new DataError(
     "media-too-large",
-    `${file} has ${bytes} bytes; pictures of at most ${MAX_WHOLE_BYTES} are read.`,
+    `${file} has ${bytes} bytes or more; pictures of at most ${MAX_WHOLE_BYTES} are read.`,
     { hint: "Save the picture smaller, or leave it out." },
   );
 }

@@ -1,6 +1,7 @@
 import { UrlSource } from "mediabunny";
+import { wholeBody } from "../core/body.ts";
 import { AubadeError, DataError } from "../core/errors.ts";
-import { checkPictureBytes } from "./limits.ts";
+import { checkPictureBytes, MAX_WHOLE_BYTES } from "./limits.ts";
 import { beat } from "./progress.ts";
 
 const RETRY_DELAYS_S = [0.5, 2];
@@ -20,7 +21,7 @@ export async function fetchBytes(url: string): Promise<Uint8Array> {
   for (let attempt = 0; ; attempt++) {
     try {
       const response = await fetch(url);
-      if (response.ok) return await wholeBody(response, url);
+      if (response.ok) return await pictureIn(response, url);
       if (response.status >= 400 && response.status < 500) throw refused(url, response);
       throw new Error(`the server answers ${response.status} ${response.statusText}`.trim());
     } catch (cause) {
@@ -39,28 +40,22 @@ export async function fetchBytes(url: string): Promise<Uint8Array> {
 }
 
 /** Bytes are counted as they come: what an answer says of its length need not be true. */
-async function wholeBody(response: Response, url: string): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
+async function pictureIn(response: Response, url: string): Promise<Uint8Array> {
   const reader = response.body!.getReader();
+  const read = async () => {
+    const { value } = await reader.read();
+    beat();
+    return value;
+  };
   try {
-    for (let next = await reader.read(); !next.done; next = await reader.read()) {
-      beat();
-      parts.push(next.value);
-      length += next.value.length;
-      checkPictureBytes(length, url);
-    }
+    return await wholeBody(read, MAX_WHOLE_BYTES);
+  } catch (cause) {
+    if (cause instanceof RangeError) checkPictureBytes(MAX_WHOLE_BYTES + 1, url);
+    throw cause;
   } finally {
     // Not waited for: a broken body may never say that it is closed.
     reader.cancel().catch(() => {});
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-  return bytes;
 }
 
 function refused(url: string, { status, statusText }: Response): DataError {

@@ -60,11 +60,15 @@ describe("names from outside", () => {
     (file) => expect(() => checkFileName(file, "the index")).toThrow("the index names the file"),
   );
   it("ETags lose their quotes", () => {
-    expect(blobName('"ab12"', "x")).toBe("ab12");
-    expect(blobName('W/"ab12"', "x")).toBe("ab12");
-    expect(blobName("ab12", "x")).toBe("ab12");
+    expect(blobName('"ab12"', "x", undefined)).toBe("ab12");
+    expect(blobName('W/"ab12"', "x", undefined)).toBe("ab12");
+    expect(blobName("ab12", "x", undefined)).toBe("ab12");
+    // A server that echoes the token would make it a file's name.
+    expect(() => blobName('"hf_secret"', "x", "hf_secret")).toThrow(
+      'the ETag "\\"<token>\\"" for x',
+    );
     for (const etag of [null, '""', '"../x"', '"a/b"', '"a.b"', `"${"a".repeat(200)}"`]) {
-      expect(() => blobName(etag, "x")).toThrow("for x");
+      expect(() => blobName(etag, "x", undefined)).toThrow("for x");
     }
   });
 });

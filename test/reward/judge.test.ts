@@ -3,6 +3,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, test } from "vitest";
 import { Events } from "../../src/core/events.ts";
 import { judgePrompt, JUDGE_PROMPTS, readJudgeReply } from "../../src/reward/judge/reply.ts";
@@ -174,15 +176,45 @@ describe("a judge", () => {
 
   test("is given up when it does not answer in time", async () => {
     const { url, asked } = await service(() => undefined);
-    const reward = judge(url, { timeout_s: 0.05, retries: 1 });
-    await expect(reward.score(completion("x"), ROW)).rejects.toThrow("no reply within 0.05 s");
+    const reward = judge(url, { timeout_s: 1, retries: 1 });
+    await expect(reward.score(completion("x"), ROW)).rejects.toThrow("no reply within 1 s");
     expect(asked).toHaveLength(2);
   });
 
-  test("whose reply never ends is given up too", async () => {
+  test("whose reply never ends is given up too, also while garbage is collected", async () => {
     const { url } = await service((_, response) => void response.write('{"choices": ['));
-    const reward = judge(url, { timeout_s: 0.05, retries: 0 });
-    await expect(reward.score(completion("x"), ROW)).rejects.toThrow("no reply within");
+    const reward = judge(url, { timeout_s: 2, retries: 0 });
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const garbage = setInterval(collect, 100);
+    const scored = Promise.resolve(reward.score(completion("x"), ROW));
+    await expect(scored).rejects.toThrow("no reply within 2 s");
+    clearInterval(garbage);
+  });
+
+  test("whose reply trickles is given up when the whole took too long", async () => {
+    const { url } = await service((_, response) => {
+      const drip = setInterval(() => response.write(" "), 50);
+      response.on("close", () => clearInterval(drip));
+    });
+    const reward = judge(url, { timeout_s: 2, retries: 0 });
+    await expect(reward.score(completion("x"), ROW)).rejects.toThrow("no reply within 2 s");
+  });
+
+  test("whose reply has no end is given up at its size, and not asked again", async () => {
+    const piece = "x".repeat(1 << 16);
+    const { url, asked } = await service((_, response) => {
+      const more = () => {
+        while (!response.destroyed && response.write(piece));
+      };
+      response.on("drain", more);
+      more();
+    });
+    const reward = judge(url, { timeout_s: 50, retries: 3 });
+    await expect(reward.score(completion("x"), ROW)).rejects.toThrow(
+      "failed after one request: the answer has more than 8388608 bytes",
+    );
+    expect(asked).toHaveLength(1);
   });
 
   test("that is not there says so", async () => {

@@ -1,4 +1,5 @@
 import { CheckpointError, ConfigError } from "../../core/errors.ts";
+import { redact } from "./failure.ts";
 import { baseName } from "../path.ts";
 
 /**
@@ -61,14 +62,16 @@ export function checkFileName(file: unknown, where: string): string {
 }
 
 /**
- * Takes an ETag header apart; it becomes the name of a blob, so it must be a plain word.
+ * Takes an ETag header apart; it becomes the name of a blob, so it must be a plain word, and not the
+ * token that the server was sent.
  *
  * @throws {CheckpointError} `bad-etag` when it is absent or no plain word.
  */
-export function blobName(etag: string | null, where: string): string {
+export function blobName(etag: string | null, where: string, token: string | undefined): string {
   const word = etag?.replace(/^W\//, "").replace(/^"|"$/g, "") ?? "";
-  if (/^\w[\w-]{0,127}$/.test(word)) return word;
-  const said = etag === null ? "no ETag" : `the ETag ${JSON.stringify(etag)}`;
+  const echoed = token !== undefined && etag?.includes(token) === true;
+  if (!echoed && /^\w[\w-]{0,127}$/.test(word)) return word;
+  const said = etag === null ? "no ETag" : `the ETag ${JSON.stringify(redact(etag, token))}`;
   throw new CheckpointError("bad-etag", `The server sent ${said} for ${where}.`, {
     hint: "Check HF_ENDPOINT: this does not look like the Hub, or a proxy changes its answers.",
   });

@@ -76,9 +76,12 @@ export async function remoteFile(
   const { hub } = answer;
   const said = hub.get("x-repo-commit");
   if (said !== null && said !== commit) {
-    throw nonsense(purpose, `asked for at ${commit}, but answered at ${said.slice(0, 40)}`);
+    throw nonsense(
+      purpose,
+      `asked for at ${commit}, but answered at ${redact(said, client.token).slice(0, 40)}`,
+    );
   }
-  const etag = blobName(answer.etag, `${file} of ${name}`);
+  const etag = blobName(answer.etag, `${file} of ${name}`, client.token);
   // The length of a redirect that leaves the Hub is the length of its own text.
   const plain = answer.response.ok ? hub.get("content-length") : null;
   const size = Number(hub.get("x-linked-size") ?? plain ?? NaN);

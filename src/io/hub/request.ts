@@ -1,3 +1,4 @@
+import { orAborted, wholeBody } from "../../core/body.ts";
 import { CheckpointError } from "../../core/errors.ts";
 import { type Purpose, statusError, subject, unreachable } from "./failure.ts";
 
@@ -30,6 +31,8 @@ export interface HubAnswer {
 }
 
 const REDIRECTS = [301, 302, 303, 307, 308];
+/** The most bytes of an answer that is a list of files, not one of the files. */
+const MAX_ANSWER_BYTES = 64 * 2 ** 20;
 /** A server that asks for a longer pause than this is not waited for longer. */
 const MAX_PAUSE_MS = 300_000;
 
@@ -114,19 +117,6 @@ export async function send(
     const reason = stall.signal.aborted ? stall.signal.reason : cause;
     throw unreachable(purpose, url.host, reason, client.token);
   }
-}
-
-/**
- * Waits for a promise, but not longer than until the signal: some bodies that are aborted between
- * two reads stay silent for ever (seen with the fetch of Node 20).
- */
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason as Error);
-    if (signal.aborted) stop();
-    signal.addEventListener("abort", stop, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
-  });
 }
 
 /** Says whether a status may be another one a moment later. */
@@ -218,13 +208,10 @@ export function guardedFetch(client: HubClient, purpose: Purpose): typeof fetch 
       const answer = await ask(client, address, {}, purpose);
       try {
         const { status, headers } = answer.response;
-        const chunks: BlobPart[] = [];
-        for (let chunk = await answer.read(); chunk; chunk = await answer.read()) {
-          chunks.push(chunk as Uint8Array<ArrayBuffer>);
-        }
-        return new Response(new Blob(chunks), { status, headers });
+        return new Response(await wholeBody(answer.read, MAX_ANSWER_BYTES), { status, headers });
       } catch (cause) {
         client.signal?.throwIfAborted();
+        if (cause instanceof RangeError) throw nonsense(purpose, cause.message);
         const error = unreachable(purpose, answer.host, cause, client.token);
         if (failures > client.retries) throw error;
         await pause(client, failures, error);

@@ -1,5 +1,5 @@
 import { CheckpointError } from "../../core/errors.ts";
-import { type Purpose, statusError, subject, unreachable } from "./failure.ts";
+import { type Purpose, redact, statusError, subject, unreachable } from "./failure.ts";
 import { blobName } from "./name.ts";
 import type { RemoteFile } from "./repository.ts";
 import { type HubAnswer, type HubClient, isTransient, pause, send } from "./request.ts";
@@ -134,12 +134,13 @@ async function receive(
     if (!isTransient(status) && !stale) throw error;
     return { error, kind: "drop", headers };
   }
-  if (told !== null && blobName(told, subject(purpose)) !== file.etag) return "changed";
+  if (told !== null && blobName(told, subject(purpose), client.token) !== file.etag)
+    return "changed";
   if (status === 206) {
     const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers.get("content-range") ?? "");
     const fits = range !== null && Number(range[1]) === part.bytes;
     if (!fits || (range[2] !== "*" && Number(range[2]) !== file.size)) {
-      const came = JSON.stringify(headers.get("content-range"));
+      const came = JSON.stringify(redact(headers.get("content-range") ?? "", client.token));
       return wrong(`came as ${came} where bytes from ${part.bytes} of ${file.size} were asked for`);
     }
   } else if (part.bytes > 0) {

@@ -1,3 +1,4 @@
+import { orAborted, wholeBody } from "../../core/body.ts";
 import { DataError } from "../../core/errors.ts";
 
 /** How a judge is reached. */
@@ -18,6 +19,9 @@ export interface JudgeEndpoint {
   /** Most requests under way at once. */
   concurrency: number;
 }
+
+/** The most bytes of a reply: a judge that thinks aloud at length needs a few hundred thousand. */
+const MAX_REPLY_BYTES = 8 * 2 ** 20;
 
 /** Longest wait between requests, whatever the service asks for, in seconds. */
 const LONGEST_WAIT_S = 60;
@@ -83,12 +87,35 @@ export class JudgeClient {
   }
 
   async #request(prompt: string): Promise<string> {
-    const { url, model, apiKey, temperature, max_tokens, timeout_s: timeout } = this.#endpoint;
-    let status = 0;
-    let text: string;
-    let retryAfter: string | null = null;
+    const { timeout_s: timeout } = this.#endpoint;
+    const stop = new AbortController();
+    const timer = setTimeout(() => {
+      stop.abort(new Error(`no reply within ${timeout} s`));
+    }, timeout * 1000);
+    let reply;
     try {
-      const response = await fetch(`${url.replace(/\/+$/, "")}/chat/completions`, {
+      reply = await this.#exchange(prompt, stop.signal);
+    } catch (error) {
+      const endless = error instanceof RangeError;
+      const reason: unknown = stop.signal.aborted ? stop.signal.reason : error;
+      throw new RequestFailure(describe(reason), !endless);
+    } finally {
+      clearTimeout(timer);
+      stop.abort();
+    }
+    const { status, text, retryAfter } = reply;
+    if (status !== 200) {
+      const waitS = /^\d+$/.test(retryAfter ?? "") ? Number(retryAfter) : undefined;
+      throw new RequestFailure(`status ${status}: ${short(text)}`, mayPass(status), waitS);
+    }
+    return contentOf(text);
+  }
+
+  /** The signal bounds the whole reply, its body too. */
+  async #exchange(prompt: string, signal: AbortSignal) {
+    const { url, model, apiKey, temperature, max_tokens } = this.#endpoint;
+    const response = await orAborted(
+      fetch(`${url.replace(/\/+$/, "")}/chat/completions`, {
         method: "POST",
         headers: {
           "content-type": "application/json",
@@ -98,29 +125,23 @@ export class JudgeClient {
           ...{ model, temperature, max_tokens },
           messages: [{ role: "user", content: prompt }],
         }),
-        signal: AbortSignal.timeout(timeout * 1000),
+        signal,
         // A redirect would hand the key to another place.
         redirect: "error",
-      });
-      status = response.status;
-      retryAfter = response.headers.get("retry-after");
+      }),
+      signal,
+    );
+    const reader = response.body?.getReader();
+    const read = async () => reader && (await orAborted(reader.read(), signal)).value;
+    try {
+      const text = new TextDecoder().decode(await wholeBody(read, MAX_REPLY_BYTES));
       // Some services say which key they were given; out with it before a text is cut or kept.
-      text = this.#withoutKey(await response.text());
-    } catch (error) {
-      throw new RequestFailure(this.#describe(error), true);
+      const retryAfter = response.headers.get("retry-after");
+      return { status: response.status, text: this.#withoutKey(text), retryAfter };
+    } finally {
+      // Not waited for: a broken body may never say that it is closed.
+      reader?.cancel().catch(() => {});
     }
-    if (status !== 200) {
-      const waitS = /^\d+$/.test(retryAfter ?? "") ? Number(retryAfter) : undefined;
-      throw new RequestFailure(`status ${status}: ${short(text)}`, mayPass(status), waitS);
-    }
-    return contentOf(text);
-  }
-
-  #describe(error: unknown): string {
-    if (!(error instanceof Error)) return String(error);
-    if (error.name === "TimeoutError") return `no reply within ${this.#endpoint.timeout_s} s`;
-    const cause = error.cause instanceof Error ? ` (${error.cause.message})` : "";
-    return `${error.message}${cause}`;
   }
 
   #withoutKey(text: string): string {
@@ -136,6 +157,12 @@ export class JudgeClient {
       hint: "Look at the service; see options.timeout_s, retries and concurrency of the reward.",
     });
   }
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? ` (${error.cause.message})` : "";
+  return `${error.message}${cause}`;
 }
 
 function short(text: string): string {
