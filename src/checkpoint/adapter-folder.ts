@@ -9,8 +9,8 @@ import { bytesSource } from "../io/byte-source.ts";
 import { joinPath } from "../io/path.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { byteLength, writeSafetensors } from "./safetensors-writer.ts";
-import type { ModelConfig } from "../network/config.ts";
-import { isTable } from "./tuning.ts";
+import type { TensorForm, TensorNames } from "./tensor-names.ts";
+import { takesAdapter } from "./tensor-specs.ts";
 import type { ModelWeights } from "./weights.ts";
 
 const CONFIG_FILE = "adapter_config.json";
@@ -35,7 +35,7 @@ export interface AdapterConfig {
 
 /** What adapters belong to: a model, or what is left of one. */
 export interface AdaptedModel {
-  config: ModelConfig;
+  config: TensorForm;
   weights: ModelWeights;
 }
 
@@ -94,7 +94,7 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
 
 /** Adapters as they are written: what the folder says of itself, and the factors by name. */
 export interface AdaptersToWrite extends AdapterConfig {
-  family: ModelConfig["family"];
+  names: Pick<TensorNames, "module">;
   /** A then B of every layer, under canonical names such as `model.layers.0.mlp.up_proj.lora_A.weight`. */
   factors: readonly {
     name: string;
@@ -118,7 +118,7 @@ export interface WrittenAdapters {
  * @throws {CheckpointError} `disk-full`, `no-permission`.
  */
 export async function writeAdapters(
-  { config: { family }, weights }: AdaptedModel,
+  { config: { names }, weights }: AdaptedModel,
   base: string,
   folder: string,
   revision: string | null = null,
@@ -130,7 +130,7 @@ export async function writeAdapters(
     data: () => value.download(),
   }));
   const settings = { base, revision, r: a.value.rows, scale, rslora };
-  return writeAdapterFolder(folder, { family, ...settings, factors });
+  return writeAdapterFolder(folder, { names, ...settings, factors });
 }
 
 /**
@@ -140,7 +140,7 @@ export async function writeAdapters(
  */
 export async function writeAdapterFolder(
   folder: string,
-  { family, base, revision, r, scale, rslora, factors }: AdaptersToWrite,
+  { names, base, revision, r, scale, rslora, factors }: AdaptersToWrite,
 ): Promise<WrittenAdapters> {
   const layers = factors.flatMap(({ name }) => /^(.*)\.lora_A\.weight$/.exec(name)?.[1] ?? []);
   const config = {
@@ -157,14 +157,14 @@ export async function writeAdapterFolder(
     r,
     revision,
     // Whole paths: their last parts would name layers of other parts as well.
-    target_modules: layers.map((layer) => family.names.module(layer)),
+    target_modules: layers.map((layer) => names.module(layer)),
     task_type: "CAUSAL_LM",
     use_dora: false,
     use_rslora: rslora,
   };
   await writeFileAtomic(joinPath(folder, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`);
   const tensors = factors.map(({ name, shape, data }) => ({
-    name: `${PREFIX}${family.names.module(name)}`,
+    name: `${PREFIX}${names.module(name)}`,
     dtype: "F32" as const,
     ...{ shape, data },
   }));
@@ -191,23 +191,7 @@ export interface StoredAdapter {
  */
 export async function readAdapters(
   folder: string,
-  { config, weights }: AdaptedModel,
-  r: number,
-): Promise<Map<string, StoredAdapter>> {
-  const shapes = new Map([...weights.parameters].map(([name, { shape }]) => [name, shape]));
-  return readStoredAdapters(folder, config, shapes, r);
-}
-
-/**
- * {@link readAdapters} without a model on a device.
- *
- * @param shapes of the model's weights, by canonical name.
- * @throws {CheckpointError} `bad-adapter` that names the file and the tensor.
- */
-export async function readStoredAdapters(
-  folder: string,
-  { family }: Pick<ModelConfig, "family">,
-  shapes: ReadonlyMap<string, readonly number[]>,
+  { names, tensors }: TensorForm,
   r: number,
 ): Promise<Map<string, StoredAdapter>> {
   const path = joinPath(folder, WEIGHTS_FILE);
@@ -221,20 +205,21 @@ export async function readStoredAdapters(
     const match = FACTOR.exec(stored);
     if (match === null) throw fail(`"${stored}" is no factor of an adapter`);
     if (match[2] === "B") continue;
-    const layer = family.names.canonical(`${match[1]!}.weight`)?.replace(/\.weight$/, "");
-    const shape = shapes.get(`${layer}.weight`);
-    if (layer === undefined || shape === undefined) {
+    const weight = names.canonical(`${match[1]!}.weight`);
+    const spec = weight === undefined ? undefined : tensors.get(weight);
+    if (weight === undefined || spec === undefined) {
       throw fail(`"${stored}" belongs to no layer of the model`);
     }
-    const [outputs, inputs] = shape;
-    if (shape.length !== 2 || isTable(layer)) {
+    const layer = weight.replace(/\.weight$/, "");
+    const [outputs, inputs] = spec.shape;
+    if (!takesAdapter(weight, spec)) {
       throw fail(`"${stored}" belongs to ${layer}, which takes no adapter here`);
     }
     if (found.has(layer)) throw fail(`"${stored}" is a second adapter on ${layer}`);
     const other = stored.replace(/A((?:\.default)?\.weight)$/, "B$1");
     for (const [name, want] of [
-      [stored, [r, inputs]],
-      [other, [outputs, r]],
+      [stored, [r, inputs!]],
+      [other, [outputs!, r]],
     ] as const) {
       const actual = store.tensors.get(name)?.shape;
       if (actual === undefined) throw fail(`it has no "${name}"`);

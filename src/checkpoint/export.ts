@@ -11,7 +11,7 @@ import { joinPath } from "../io/path.ts";
 import { openCheckpoint, type TensorStore } from "./safetensors.ts";
 import { writeShards } from "./safetensors-shards.ts";
 import type { AdaptedModel } from "./adapter-folder.ts";
-import type { ModelConfig } from "../network/config.ts";
+import type { TensorForm } from "./tensor-names.ts";
 import { elementBytes, matrixShape, storedSource, type WeightSource } from "./weight-source.ts";
 
 /** Types in which weights are exported. */
@@ -40,8 +40,6 @@ const COMPANIONS = [
   "generation_config.json",
   "chat_template.json",
   "chat_template.jinja",
-  // Omni's voices: its whole-model class does not load without the file.
-  "spk_dict.pt",
 ];
 
 /** A weight to be exported. */
@@ -90,9 +88,13 @@ export interface ExportOptions {
 }
 
 /** Copies the small files of a checkpoint, but for config.json. */
-export async function copyCompanions(from: string, to: string): Promise<void> {
+export async function copyCompanions(
+  { names }: Pick<TensorForm, "names">,
+  from: string,
+  to: string,
+): Promise<void> {
   await makeFolder(to);
-  for (const name of COMPANIONS) {
+  for (const name of [...COMPANIONS, ...(names.companions ?? [])]) {
     const bytes = await optionalBytes(joinPath(from, name));
     if (bytes !== undefined) await writeFileAtomic(joinPath(to, name), bytes);
   }
@@ -147,8 +149,7 @@ export async function rowsF32(
 /**
  * Writes weights, config.json and the small files of another folder into a folder.
  *
- * Tensors of that folder that no forward pass uses, and `tensors` lacks, are carried along. Names are the
- * Hub's, but for a bare Omni thinker whose weights have no `thinker.` before its names.
+ * Tensors of that folder that no forward pass uses, and `weights` lacks, are carried along.
  *
  * Numerics: values are rounded once, to nearest even.
  *
@@ -156,26 +157,25 @@ export async function rowsF32(
  */
 export async function exportModel(
   folder: string,
-  config: Pick<ModelConfig, "family">,
-  tensors: readonly ExportTensor[],
+  form: TensorForm,
+  weights: readonly ExportTensor[],
   options: ExportOptions,
 ): Promise<ExportReport> {
   const { dtype, like, origin, maxShardBytes } = options;
-  const given = await openWeights(config, like);
-  const before =
-    origin === undefined || origin === like ? given : await openWeights(config, origin);
+  const given = await openWeights(form, like);
+  const before = origin === undefined || origin === like ? given : await openWeights(form, origin);
   try {
     const settings = await readJson(joinPath(like, CONFIG_FILE));
-    const spell = spelling(config, settings, [...given.names.values()]);
+    const spelling = { settings, names: [...given.names.values()] };
     const changes: Changes = { compared: 0, changed: 0, lost: 0 };
     const old = (name: string) => (origin === undefined ? undefined : sourceOf(before, name));
-    const all = [...tensors, ...carried(tensors, config, given)].map((tensor) => ({
-      name: spell(tensor.name),
+    const all = [...weights, ...carried(weights, form, given)].map((tensor) => ({
+      name: form.names.stored(tensor.name, spelling),
       shape: tensor.shape,
       slices: () => slicesOf(tensor, old(tensor.name), dtype, changes),
     }));
-    await copyCompanions(like, folder);
-    await writeFileAtomic(joinPath(folder, CONFIG_FILE), configText(settings, dtype));
+    await copyCompanions(form, like, folder);
+    await writeFileAtomic(joinPath(folder, CONFIG_FILE), configText(form, settings, dtype));
     const saved = await writeShards(folder, all, {
       dtype: SAFETENSORS[dtype],
       ...(maxShardBytes !== undefined && { maxShardBytes }),
@@ -196,7 +196,7 @@ export interface OpenWeights {
 
 /** Opens the weights of a folder; a model of new random weights starts from one without any. */
 export async function openWeights(
-  { family: { names } }: Pick<ModelConfig, "family">,
+  { names }: Pick<TensorForm, "names">,
   folder: string,
 ): Promise<OpenWeights> {
   const store = await openCheckpoint(folder, (name) => names.canonical(name) !== undefined).catch(
@@ -225,13 +225,13 @@ async function readJson(path: string): Promise<Record<string, unknown>> {
 
 /** Tensors of the folder that no forward pass uses, as they are. */
 function carried(
-  tensors: readonly ExportTensor[],
-  { family }: Pick<ModelConfig, "family">,
-  weights: OpenWeights,
+  weights: readonly ExportTensor[],
+  { tensors }: TensorForm,
+  open: OpenWeights,
 ): ExportTensor[] {
-  const given = new Set(tensors.map(({ name }) => name));
-  return family.names.unused.flatMap((name) => {
-    const source = given.has(name) ? undefined : sourceOf(weights, name);
+  const given = new Set(weights.map(({ name }) => name));
+  return [...tensors].flatMap(([name, { unused }]) => {
+    const source = !unused || given.has(name) ? undefined : sourceOf(open, name);
     return source === undefined ? [] : [sourceTensor(name, source)];
   });
 }
@@ -242,24 +242,12 @@ export function sourceTensor(name: string, source: WeightSource): ExportTensor {
   return { name, shape, rows: (first, count) => rowsF32(source, first, count) };
 }
 
-/** How tensors are named in the files. */
-function spelling(
-  { family: { names } }: Pick<ModelConfig, "family">,
+/** The base's config.json for weights of a type. */
+function configText(
+  { names }: Pick<TensorForm, "names">,
   settings: Readonly<Record<string, unknown>>,
-  stored: readonly string[],
-): (canonical: string) => string {
-  const bare = settings["model_type"] === "qwen2_5_omni_thinker";
-  const plain = bare && !stored.some((name) => name.startsWith("thinker."));
-  return (canonical) => (plain ? names.module(canonical) : names.stored(canonical));
-}
-
-/**
- * The base's config.json for weights of a type.
- *
- * A whole Omni is said to have no speech half: that is not exported, and transformers would draw
- * random weights for it.
- */
-function configText(settings: Record<string, unknown>, dtype: ExportDType): string {
+  dtype: ExportDType,
+): string {
   const typed = (value: unknown): unknown => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
     const entries = Object.entries(value).map(([key, entry]) => {
@@ -270,8 +258,7 @@ function configText(settings: Record<string, unknown>, dtype: ExportDType): stri
   };
   const key = "dtype" in settings ? "dtype" : "torch_dtype";
   const result = { ...(typed(settings) as Record<string, unknown>), [key]: TORCH[dtype] };
-  if ("thinker_config" in result) Object.assign(result, { enable_audio_output: false });
-  return `${JSON.stringify(result, null, 2)}\n`;
+  return `${JSON.stringify(names.exportedSettings?.(result) ?? result, null, 2)}\n`;
 }
 
 async function* slicesOf(

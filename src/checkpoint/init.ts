@@ -3,11 +3,11 @@
  * that activations start at about their input's size; the exceptions are said where they are made.
  */
 import { Random } from "../core/random.ts";
-import type { ModelConfig } from "../network/config.ts";
+import type { TensorSpec, TensorSpecs } from "./tensor-specs.ts";
 
 /** One tensor's initial value. */
 export interface InitialTensor {
-  shape: number[];
+  shape: readonly number[];
   data: Float32Array;
 }
 
@@ -15,11 +15,6 @@ export interface InitialTensor {
 const EMBEDDING_DEVIATION = 0.5;
 /** Standard deviation of the head: near zero, so that training starts from a uniform guess. */
 const HEAD_DEVIATION = 0.02;
-/**
- * Gains of the two audio convolutions. A log-mel has a deviation of 0.37 and each GELU halves it;
- * without the gains the sinusoidal positions, of deviation 0.7, drown the sound for 500 steps.
- */
-const CONVOLUTION_GAINS = { "audio_tower.conv1.weight": 3, "audio_tower.conv2.weight": 2 } as const;
 
 /**
  * Draws initial weights for a whole model.
@@ -27,39 +22,30 @@ const CONVOLUTION_GAINS = { "audio_tower.conv1.weight": 3, "audio_tower.conv2.we
  * Names are canonical; data are f32. The same configuration
  * and seed give the same weights, and each tensor draws from a stream of its own.
  */
-export function initialWeights(config: ModelConfig, seed: number): Map<string, InitialTensor> {
+export function initialWeights(
+  { tensors, tieWordEmbeddings }: { tensors: TensorSpecs; tieWordEmbeddings: boolean },
+  seed: number,
+): Map<string, InitialTensor> {
   const weights = new Map<string, InitialTensor>();
-  for (const [name, shape] of config.family.tensors(config)) {
-    if (name === "lm_head.weight" && config.tieWordEmbeddings) continue;
+  for (const [name, spec] of tensors) {
+    if (spec.table === "head" && tieWordEmbeddings) continue;
     const random = new Random(seed, "init", weights.size);
-    weights.set(name, { shape, data: initialTensor(config, name, shape, random) });
+    weights.set(name, { shape: spec.shape, data: initialTensor(name, spec, random) });
   }
   return weights;
 }
 
-function initialTensor(
-  config: ModelConfig,
-  name: string,
-  shape: readonly number[],
-  random: Random,
-): Float32Array {
+function initialTensor(name: string, spec: TensorSpec, random: Random): Float32Array {
+  const { shape, unused } = spec;
   const size = shape.reduce((product, length) => product * length, 1);
   // A vector is the scale of a norm, which starts at one, or a bias, which starts at zero.
   if (shape.length === 1) return new Float32Array(size).fill(name.endsWith(".bias") ? 0 : 1);
-  if (config.family.names.unused.includes(name)) return new Float32Array(size);
-  const deviation = deviationOf(config, name, size / shape[0]!);
+  if (unused) return new Float32Array(size);
+  const deviation = deviationOf(spec, size / shape[0]!);
   return Float32Array.from({ length: size }, () => random.normal(0, deviation));
 }
 
-function deviationOf(config: ModelConfig, name: string, fanIn: number): number {
-  if (name === "model.embed_tokens.weight") return EMBEDDING_DEVIATION;
-  if (name === "lm_head.weight") return HEAD_DEVIATION;
-  const gains: Record<string, number> = CONVOLUTION_GAINS;
-  const gain = gains[name] ?? (isResidual(name) ? 1 / Math.sqrt(2 * config.text.layers) : 1);
-  return gain / Math.sqrt(fanIn);
-}
-
-/** Whether a matrix writes to the decoder's residual stream, which has two of them a layer. */
-function isResidual(name: string): boolean {
-  return /^model\.layers\.\d+\.(self_attn\.o_proj|mlp\.down_proj)\.weight$/.test(name);
+function deviationOf({ table, gain = 1 }: TensorSpec, fanIn: number): number {
+  if (table === "embedding") return EMBEDDING_DEVIATION;
+  return table === "head" ? HEAD_DEVIATION : gain / Math.sqrt(fanIn);
 }

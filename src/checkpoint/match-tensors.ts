@@ -1,5 +1,5 @@
 import { CheckpointError } from "../core/errors.ts";
-import type { TensorNames } from "./tensor-names.ts";
+import type { TensorForm } from "./tensor-names.ts";
 
 const EMBEDDING = "model.embed_tokens.weight";
 const HEAD = "lm_head.weight";
@@ -12,15 +12,14 @@ const LISTED = 12;
  * A missing head is the embedding: if a head is stored it is used, whatever the configuration says
  * about tying.
  *
- * @param expected canonical names with the shapes that the configuration asks for.
+ * @param form the tensors that the configuration asks for, and their names.
  * @param stored stored names with shapes, for example `store.tensors`.
  * @returns canonical name to stored name; several names may share a stored one (a tied head).
  * @throws {CheckpointError} `wrong-tensors`, which names every tensor that is missing, has another
  *   shape, stands there twice, or has no place in the model.
  */
 export function matchTensors(
-  names: TensorNames,
-  expected: ReadonlyMap<string, readonly number[]>,
+  { names, tensors }: TensorForm,
   stored: ReadonlyMap<string, { shape: readonly number[] }>,
   folder: string,
 ): Map<string, string> {
@@ -34,10 +33,10 @@ export function matchTensors(
     else found.set(canonical, name);
   }
   const matched = new Map<string, string>();
-  for (const [name, shape] of expected) {
+  for (const [name, { shape, unused }] of tensors) {
     const source = found.get(name) ?? (name === HEAD ? found.get(EMBEDDING) : undefined);
     if (source === undefined) {
-      if (!names.unused.includes(name)) problems.push(`"${names.stored(name)}" is missing`);
+      if (!unused) problems.push(`"${names.stored(name)}" is missing`);
       continue;
     }
     const actual = stored.get(source)!.shape;
@@ -45,7 +44,7 @@ export function matchTensors(
     else problems.push(`"${source}" is [${actual.join(", ")}] instead of [${shape.join(", ")}]`);
   }
   for (const [canonical, name] of found) {
-    if (!expected.has(canonical)) problems.push(`"${name}" has no place in this model`);
+    if (!tensors.has(canonical)) problems.push(`"${name}" has no place in this model`);
   }
   if (problems.length === 0) return matched;
   const more = problems.length - LISTED;

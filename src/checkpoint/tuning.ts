@@ -1,4 +1,5 @@
 import { ConfigError } from "../core/errors.ts";
+import type { TensorSpec, TensorSpecs } from "./tensor-specs.ts";
 
 /** Which parts of the model train, in the words of Qwen's own fine-tuning scripts. */
 export interface TuningGroups {
@@ -14,13 +15,16 @@ export interface TuningGroups {
   freeze: readonly string[];
 }
 
-/** The group that a canonical parameter name belongs to. */
-export function tuningGroup(name: string): Exclude<keyof TuningGroups, "freeze"> {
-  if (/^(visual\.merger|audio_tower\.(ln_post|proj)|multi_modal_projector)\./.test(name)) {
-    return "tune_mm_mlp";
-  }
-  if (name.startsWith("visual.")) return "tune_mm_vision";
-  return name.startsWith("audio_tower.") ? "tune_mm_audio" : "tune_mm_llm";
+/** The group of each part of a model. */
+const GROUPS = {
+  decoder: "tune_mm_llm",
+  vision: "tune_mm_vision",
+  audio: "tune_mm_audio",
+} as const satisfies Record<TensorSpec["part"], keyof TuningGroups>;
+
+/** The group that a tensor belongs to. */
+export function tuningGroup({ part, joins }: TensorSpec): Exclude<keyof TuningGroups, "freeze"> {
+  return joins ? "tune_mm_mlp" : GROUPS[part];
 }
 
 /** True when a name is the pattern's, in which `*` stands for any characters. */
@@ -29,33 +33,10 @@ function matches(name: string, pattern: string): boolean {
   return new RegExp(`^${parts.join(".*")}$`).test(name);
 }
 
-/**
- * Tables of the audio towers that never train: the ends of sound, which no forward pass uses, and
- * positions, which transformers keeps frozen.
- */
-const FIXED = ["audio_tower.audio_bos_eos_token", "audio_tower.embed_positions"];
-
-/** True when a parameter trains under these groups and freeze patterns. */
-export function trains(name: string, groups: TuningGroups): boolean {
-  if (!groups[tuningGroup(name)]) return false;
-  if (FIXED.some((table) => name === `${table}.weight`)) return false;
+/** True when a tensor trains under these groups and freeze patterns. */
+export function trains(name: string, spec: TensorSpec, groups: TuningGroups): boolean {
+  if (!groups[tuningGroup(spec)] || spec.fixed || spec.unused) return false;
   return !groups.freeze.some((pattern) => matches(name, pattern));
-}
-
-/**
- * True for weights that stay f32 however frozen matrices are stored, because kernels read them as
- * f32: vectors (norms, biases), and tables that are added to rows instead of multiplied with them.
- */
-export function staysF32(name: string, shape: readonly number[]): boolean {
-  return shape.length < 2 || FIXED.some((table) => name === `${table}.weight`);
-}
-
-/** Matrices that take no adapter: tables, which are no linear layers, and the head. */
-const TABLES = ["model.embed_tokens", "lm_head", ...FIXED];
-
-/** True for a matrix that is no linear layer with room for an adapter: a table, or the head. */
-export function isTable(layer: string): boolean {
-  return TABLES.includes(layer);
 }
 
 /**
@@ -65,16 +46,16 @@ export function isTable(layer: string): boolean {
  * which `*` stands for any characters. The one word `all-linear` (PEFT's) names every linear layer;
  * the head is none.
  *
- * @param layers names of all matrices without `.weight`, in the order of the model.
+ * @param layers all linear layers by their name without `.weight`, in the order of the model.
  * @throws {ConfigError} `no-such-layer` for a target that names none, `no-adapter` when all layers
  *   that are named lie in parts that do not train.
  */
 export function adapterLayers(
-  layers: readonly string[],
+  layers: TensorSpecs,
   targets: readonly string[] | "all-linear",
   groups: TuningGroups,
 ): Set<string> {
-  const linear = layers.filter((layer) => !isTable(layer));
+  const linear = [...layers.keys()];
   const named = new Set<string>(targets === "all-linear" ? linear : []);
   for (const target of targets === "all-linear" ? [] : targets) {
     const found = linear.filter((layer) =>
@@ -83,18 +64,20 @@ export function adapterLayers(
     if (found.length === 0) {
       throw new ConfigError(
         "no-such-layer",
-        `train.lora.target_modules names "${target}", and the model has no such linear layer.`,
+        `target_modules names "${target}", and the model has no such linear layer.`,
         { hint: `Its layers end in ${lastParts(linear).join(", ")}.` },
       );
     }
     for (const layer of found) named.add(layer);
   }
-  const chosen = linear.filter((layer) => named.has(layer) && trains(`${layer}.weight`, groups));
-  if (chosen.length > 0) return new Set(chosen);
+  const chosen = [...layers].filter(
+    ([layer, spec]) => named.has(layer) && trains(`${layer}.weight`, spec, groups),
+  );
+  if (chosen.length > 0) return new Set(chosen.map(([layer]) => layer));
   throw new ConfigError(
     "no-adapter",
-    "every layer that train.lora.target_modules names lies in a part that does not train.",
-    { hint: "Set train.tune_mm_llm, _vision, _audio or _mlp to true for the parts that are to." },
+    "every layer that target_modules names lies in a part that does not train.",
+    { hint: "Set tune_mm_llm, _vision, _audio or _mlp to true for the parts that are to." },
   );
 }
 

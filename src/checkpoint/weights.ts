@@ -4,7 +4,7 @@ import { Random } from "../core/random.ts";
 import type { Device } from "../gpu/device.ts";
 import { Storage, type Parameter } from "../graph/storage.ts";
 import type { Adapter, Weights } from "../network/scope.ts";
-import { staysF32 } from "./tuning.ts";
+import { staysF32, takesAdapter, type TensorSpec, type TensorSpecs } from "./tensor-specs.ts";
 import { matrixShape, sourceBytes, type WeightSource } from "./weight-source.ts";
 import { type StreamOptions, WeightStream } from "./weight-stream.ts";
 
@@ -16,8 +16,8 @@ export interface AdapterSettings {
   alpha: number;
   /** Whether the factor is alpha / sqrt(r) instead (rank-stabilised). Default false. */
   rslora?: boolean;
-  /** Chooses layers among the names of all matrices, without `.weight`, in the order of the model. */
-  choose: (layers: readonly string[]) => ReadonlySet<string>;
+  /** Chooses among all linear layers, by their names without `.weight`, in the order of the model. */
+  choose: (layers: TensorSpecs) => ReadonlySet<string>;
   /** Seed of the first factors. */
   seed: number;
 }
@@ -36,7 +36,7 @@ export interface NewAdapter {
 /** Which weights train, the adapters on frozen ones, and how frozen ones are stored. */
 export interface Training {
   /** True for weights that receive gradients. */
-  trains: (name: string) => boolean;
+  trains: (name: string, spec: TensorSpec) => boolean;
   /** Adapters that train; none when left out. */
   adapters?: AdapterSettings;
   /** Storage of frozen matrices; trained weights and those of `staysF32` are f32. Default f32. */
@@ -74,18 +74,20 @@ export class ModelWeights implements Weights {
    * Room for all of them is made before the first is read. When it fails, all of it is freed.
    *
    * @param sources canonical names in the order of the model.
+   * @param tensors what each of them is.
    * @throws {DeviceError} `out-of-memory` that names the weight and says what the model needs.
    */
   static async load(
     device: Device,
     sources: ReadonlyMap<string, WeightSource>,
+    tensors: TensorSpecs,
     training: Training = { trains: () => false },
     { onProgress, ...stream }: WeightLoading = {},
   ): Promise<ModelWeights> {
     const weights = new ModelWeights(device);
     try {
-      const places = await weights.#makeRoom(sources, training);
-      if (training.adapters !== undefined) weights.#addNewAdapters(training.adapters);
+      const places = await weights.#makeRoom(sources, tensors, training);
+      if (training.adapters !== undefined) weights.#addNewAdapters(tensors, training.adapters);
       let done = 0;
       const total = [...places.keys()].reduce((sum, source) => sum + sourceBytes(source), 0);
       onProgress?.(done, total);
@@ -153,7 +155,7 @@ export class ModelWeights implements Weights {
     const { rows, width } = this.parameters.get(`${layer}.weight`)!.value;
     const rank = a.length / width;
     const factor = (name: string, shape: readonly number[], values: Float32Array) => {
-      const made = this.#make(`${layer}.${name}.weight`, shape, { trains: () => trains });
+      const made = this.#make(`${layer}.${name}.weight`, shape, trains);
       made.value.upload(values);
       return made;
     };
@@ -181,6 +183,7 @@ export class ModelWeights implements Weights {
   /** Makes the parameters, without values; a source has one, however many names it has. */
   async #makeRoom(
     sources: ReadonlyMap<string, WeightSource>,
+    tensors: TensorSpecs,
     training: Training,
   ): Promise<Map<WeightSource, Parameter>> {
     const { raw } = this.#device;
@@ -191,7 +194,10 @@ export class ModelWeights implements Weights {
       if (parameter === undefined) {
         raw.pushErrorScope("out-of-memory");
         try {
-          parameter = this.#make(name, source.shape, training);
+          const spec = tensors.get(name)!;
+          const trains = training.trains(name, spec);
+          const packed = !trains && training.storage === "f16s" && !staysF32(spec);
+          parameter = this.#make(name, source.shape, trains, packed ? "f16s" : "f32");
         } finally {
           // A device that was lost answers nothing; the first upload says so.
           refusals.push(raw.popErrorScope().catch(() => null));
@@ -217,17 +223,19 @@ export class ModelWeights implements Weights {
         `${weights}, and the gradients of those that train ${gradients}.`,
       {
         hint:
-          "Store frozen weights in f16s (model.storage), train adapters instead of weights " +
-          "(train.lora), or use a smaller model or a larger GPU.",
+          "Store frozen weights in f16s, train adapters instead of weights, or use a smaller model " +
+          "or a larger GPU.",
       },
     );
   }
 
-  #make(name: string, shape: readonly number[], training: Training): Parameter {
+  #make(
+    name: string,
+    shape: readonly number[],
+    trains: boolean,
+    type: "f32" | "f16s" = "f32",
+  ): Parameter {
     const { rows, width } = matrixShape(shape);
-    const trains = training.trains(name);
-    const packed = !trains && training.storage === "f16s" && !staysF32(name, shape);
-    const type = packed ? "f16s" : "f32";
     const value = new Storage(this.#device, name, rows, width, { type });
     if (!trains) return { name, shape, value, scale: 1 };
     const gradient = new Storage(this.#device, `d${name}`, rows, width);
@@ -235,16 +243,22 @@ export class ModelWeights implements Weights {
   }
 
   /** New adapters as PEFT's: A uniform in +-1 / sqrt(inputs) (Kaiming with a = sqrt(5)), B zero. */
-  #addNewAdapters({ r, alpha, rslora = false, choose, seed }: AdapterSettings): void {
+  #addNewAdapters(
+    tensors: TensorSpecs,
+    { r, alpha, rslora = false, choose, seed }: AdapterSettings,
+  ): void {
     const scale = alpha / (rslora ? Math.sqrt(r) : r);
     const matrices = [...this.parameters].filter(
       ([name, { shape }]) => shape.length === 2 && name.endsWith(".weight"),
     );
-    const layers = matrices.map(([name]) => name.replace(/\.weight$/, ""));
-    const chosen = choose(layers);
-    layers.forEach((layer, index) => {
+    const layerOf = (name: string) => name.replace(/\.weight$/, "");
+    const linear = [...tensors].filter((entry) => takesAdapter(...entry));
+    const chosen = choose(new Map(linear.map(([name, spec]) => [layerOf(name), spec])));
+    // Streams are numbered over all matrices, tables too.
+    matrices.forEach(([name, parameter], index) => {
+      const layer = layerOf(name);
       if (!chosen.has(layer)) return;
-      const { rows, width } = matrices[index]![1].value;
+      const { rows, width } = parameter.value;
       if (r > Math.max(rows, width)) {
         throw new ConfigError(
           "rank-too-large",

@@ -68,7 +68,11 @@ async function modelFacts(folder: string, { train }: RunConfig, { exported }: Tr
   const model = joinPath(folder, RUN_FILES.model);
   const path = joinPath(model, "config.json");
   const { family } = parseModelConfig(await readText(path), path);
-  const python = pythonSnippet(family.name, model, train.lora === null ? undefined : exported.base);
+  const python = pythonSnippet(
+    family.pythonClass,
+    model,
+    train.lora === null ? undefined : exported.base,
+  );
   return { exported, family: family.name, python };
 }
 

@@ -1,7 +1,7 @@
 import { DataError } from "../core/errors.ts";
 import type { ModelConfig } from "../network/config.ts";
-import { audioTokens } from "../network/towers/audio-layout.ts";
-import { type PatchGrid, type MediumShape, visionTokens } from "../prompt/layout.ts";
+import type { PatchGrid } from "../network/media.ts";
+import { type MediaTokens, type MediumShape, visionTokens } from "../prompt/layout.ts";
 
 type Kind = MediumShape["kind"];
 
@@ -104,10 +104,14 @@ function take(
       { hint: "Does a completion hold a placeholder token, or are features missing?" },
     );
   }
-  if (kind === "audio") return { kind, file, audioTokens: audioTokens(media.frames[index]!) };
+  if (kind === "audio") {
+    return { kind, file, audioTokens: config.audio!.tokens(media.frames[index]!) };
+  }
   const grid = media[kind][index]!;
   if (kind === "image") return { kind, file, grid };
-  return { kind, file, grid, secondsPerGrid: media.secondsPerGrid[index]! };
+  const secondsPerGrid = media.secondsPerGrid[index]!;
+  const times = Array.from({ length: grid[0] }, (_, slice) => slice * secondsPerGrid);
+  return { kind, file, grid, secondsPerGrid, times };
 }
 
 function rowsOf(medium: MediumShape, { vision }: ModelConfig): number {
@@ -127,4 +131,21 @@ function checkRun(placeholders: number, rows: number, file: string, row: string)
           : "Was the prompt cut off within a medium?",
     },
   );
+}
+
+/** The ids of media tokens that a configuration names, where there is no tokenizer to ask. */
+export function mediaTokens({ tokens }: Pick<ModelConfig, "tokens">): MediaTokens {
+  const named = Object.entries(tokens).filter(([, id]) => id !== undefined);
+  return Object.fromEntries(named) as MediaTokens;
+}
+
+/** Stands in for a tokenizer in layouts of prepared prompts. */
+export function noTokenizer(row: string): (text: string) => number[] {
+  return (text) => {
+    throw new DataError(
+      "no-tokenizer",
+      `${row}: this family writes "${text}" into prompts, and prepared tensors come without a tokenizer.`,
+      { hint: "Give a conversation instead of prepared tensors." },
+    );
+  };
 }

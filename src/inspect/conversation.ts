@@ -1,8 +1,7 @@
 import { readText } from "#io";
 import { DataError } from "../core/errors.ts";
 import { folderOf, withMediaIn } from "../data/media-paths.ts";
-import { logMel } from "../media/log-mel.ts";
-import { HOP_SAMPLES } from "../network/towers/audio-layout.ts";
+import { HOP, logMel } from "../media/log-mel.ts";
 import { IGNORE } from "../network/decoder/packed.ts";
 import { type LoadedMedium, planMedium } from "../prompt/media.ts";
 import type { Processor, ProcessRequest } from "../model/processor.ts";
@@ -124,7 +123,7 @@ function soundsOf(
   sample: Sample,
 ): PaddedSound[] {
   const { maxSamples } = processor.preprocessing;
-  const columns = Math.floor(maxSamples / HOP_SAMPLES);
+  const columns = Math.floor(maxSamples / HOP);
   const heard = sample.ledger.filter(({ kind }) => kind === "audio");
   return heard.map(({ medium, frames }) => {
     const loaded = media[medium]!;

@@ -12,6 +12,7 @@ import { readPrepared } from "./prepared.ts";
 import { Processor } from "../model/processor.ts";
 import { type PromptBatch, shiftedLabels } from "./prompt-batch.ts";
 import type { Sample } from "../prompt/sample.ts";
+import type { TensorSpec } from "../checkpoint/tensor-specs.ts";
 import { trains } from "../checkpoint/tuning.ts";
 import { DEFAULT_SAMPLING, Generator, type TokenFacts, tokenFacts } from "../rollout/generator.ts";
 import { inspectConversation, readConversation } from "./conversation.ts";
@@ -93,7 +94,7 @@ export async function dumpModel(
     ];
     const metadata = {
       ...options.metadata,
-      ...{ format: "pt", model: options.model, family: config.family.name },
+      ...{ format: "pt", model: options.model, family: config.name },
       ...{ storage: options.storage, dtype: "f32", tier: device.capabilities.tier },
       adapter: device.capabilities.adapter,
       seconds: ((performance.now() - started) / 1000).toFixed(3),
@@ -129,7 +130,10 @@ function loadForDump(
     ...{ tune_mm_llm: true, tune_mm_vision: true, tune_mm_audio: true, tune_mm_mlp: true },
     freeze: [],
   };
-  const training = { trains: (name: string) => grads && trains(name, groups), storage };
+  const training = {
+    trains: (name: string, spec: TensorSpec) => grads && trains(name, spec, groups),
+    storage,
+  };
   return Model.load(device, folder, training, { onProgress });
 }
 

@@ -7,18 +7,14 @@
  */
 import { DataError } from "../core/errors.ts";
 import type { TensorStore } from "../checkpoint/safetensors.ts";
+import type { FamilyModel } from "../families/family.ts";
 import type { ModelConfig } from "../network/config.ts";
-import { audioTokens, checkAudioFrames, melColumns } from "../network/towers/audio-layout.ts";
-import { contractRow, type PreparedMedia } from "./contract.ts";
-import {
-  type PatchGrid,
-  type MediumShape,
-  type PromptLayout,
-  visionTokens,
-} from "../prompt/layout.ts";
+import type { MelClip, PatchGrid } from "../network/media.ts";
+import { contractRow, mediaTokens, noTokenizer, type PreparedMedia } from "./contract.ts";
+import { type MediumShape, type PromptLayout, visionTokens } from "../prompt/layout.ts";
+import { checkSoundLength } from "../prompt/media.ts";
 import type { PaddedSound, PromptBatch } from "./prompt-batch.ts";
-import { checkLedger, type LedgerEntry, type Sample } from "../prompt/sample.ts";
-import { sealOf } from "../prompt/seal.ts";
+import { checkLedger, type LedgerEntry, type Sample, sealOf } from "../prompt/sample.ts";
 import { TensorFile } from "./tensor-file.ts";
 
 /** A picture or video of a file: its grid and the first of its patches. */
@@ -47,7 +43,7 @@ interface Features {
  * @throws {DataError} `bad-tensor`, `placeholder-mismatch`, `unsupported-medium`: each names the tensor,
  *   or the row and the medium with its counts.
  */
-export async function readPrepared(store: TensorStore, config: ModelConfig): Promise<PromptBatch> {
+export async function readPrepared(store: TensorStore, config: FamilyModel): Promise<PromptBatch> {
   const file = new TensorFile(store);
   const { ids, rows, length } = await readIds(file);
   const ranges = await readMask(file, rows, length);
@@ -65,8 +61,10 @@ export async function readPrepared(store: TensorStore, config: ModelConfig): Pro
     const name = `row ${row} of ${file.name}`;
     const given = ids.subarray(row * length + first, row * length + first + count);
     const { contracted, shapes } = contractRow(given, media, config, name);
-    const { tokens, family } = config;
-    const layout = family.processor.layout(contracted, shapes, tokens, config, name);
+    const layout = config.layout(contracted, shapes, {
+      ...{ tokens: mediaTokens(config), row: name },
+      encode: noTokenizer(name),
+    });
     checkSame(layout, given, shapes, name);
     const sample = makeSample(name, layout, shapes, features, at, config);
     if (positions === undefined) return { ...sample, seal: sealOf(sample) };
@@ -135,14 +133,14 @@ async function readPositions(file: TensorFile, rows: number, length: number) {
 }
 
 async function readFeatures(file: TensorFile, config: ModelConfig): Promise<Features> {
-  const { vision, audio, family } = config;
+  const { vision, audio } = config;
   for (const [name, part, what] of [
     ["pixel_values", vision, "pictures"],
     ["pixel_values_videos", vision, "pictures"],
     ["input_features", audio, "sound"],
   ] as const) {
     if (file.shape(name) === undefined || part !== undefined) continue;
-    const says = `${file.name} holds ${name}, but ${family.name} takes no ${what}`;
+    const says = `${file.name} holds ${name}, but ${config.name} takes no ${what}`;
     throw new DataError("unsupported-medium", `${says}.`, {
       hint: `Leave them out, or use a model that takes ${what}.`,
     });
@@ -224,9 +222,9 @@ async function readSounds(file: TensorFile, { audio }: ModelConfig): Promise<Pad
     if (!line.subarray(0, frames).every((value) => value === 1)) {
       throw file.error("feature_attention_mask", `has a gap in clip ${clip}`);
     }
-    checkAudioFrames(frames, `audio ${clip + 1} of ${file.name}`, audio!.maxFrames);
-    if (melColumns(frames, audio!) > columns) {
-      const wanted = melColumns(frames, audio!);
+    checkSoundLength(frames, `audio ${clip + 1} of ${file.name}`, audio!);
+    if (audio!.columns(frames) > columns) {
+      const wanted = audio!.columns(frames);
       throw file.error("input_features", `has ${columns} frames; clip ${clip} needs ${wanted}`);
     }
     const data = () => mel.subarray(clip * bins * columns, (clip + 1) * bins * columns);
@@ -276,12 +274,11 @@ function makeSample(
   { vision, audio }: ModelConfig,
 ): Sample {
   const parts: Float32Array[] = [];
-  const sample: Sample = {
-    ...{ id: row, ...layout, grids: [], mel: [], ledger: [], warnings: [] },
-    patches: new Float32Array(),
-  };
+  const grids: PatchGrid[] = [];
+  const mel: MelClip[] = [];
+  const ledger: LedgerEntry[] = [];
   const note = (medium: number, entry: Omit<LedgerEntry, "medium" | "seconds">) =>
-    sample.ledger.push({ medium, seconds: 0, ...entry });
+    ledger.push({ medium, seconds: 0, ...entry });
   shapes.forEach((shape, medium) => {
     const { file } = shape;
     const written = layout.placeholders[medium]!;
@@ -289,16 +286,16 @@ function makeSample(
       const { kind, grid } = shape;
       const values = grid[0] * grid[1] * grid[2] * vision!.patchDim;
       parts.push(features[kind].pixels.subarray(at[kind], (at[kind] += values)));
-      sample.grids.push(grid);
+      grids.push(grid);
       const featureRows = visionTokens(grid, vision!.mergeSize);
       const count = { frames: grid[0], featureRows, placeholders: written.vision };
       note(medium, { kind, file, ...count, gridThw: grid });
     }
     if (shape.kind === "image" || shape.audioTokens === undefined) return;
     const { frames, columns, data } = features.sounds[at.audio++]!;
-    const wanted = melColumns(frames, audio!);
-    sample.mel.push({ data: firstColumns(data(), columns, wanted), frames });
-    const count = { frames, featureRows: audioTokens(frames), placeholders: written.audio };
+    const wanted = audio!.columns(frames);
+    mel.push({ data: firstColumns(data(), columns, wanted), frames });
+    const count = { frames, featureRows: audio!.tokens(frames), placeholders: written.audio };
     note(medium, { kind: "audio", file, ...count });
   });
   const patches = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
@@ -307,7 +304,7 @@ function makeSample(
     patches.set(part, to);
     to += part.length;
   }
-  return { ...sample, patches };
+  return { id: row, ...layout, patches, grids, mel, ledger, warnings: [] };
 }
 
 /** The first columns of a matrix of `columns` columns. */

@@ -1,10 +1,12 @@
 import { openCheckpoint } from "../checkpoint/safetensors.ts";
 import type { TensorToWrite } from "../checkpoint/safetensors-writer.ts";
+import type { FamilyModel } from "../families/family.ts";
 import type { ModelConfig } from "../network/config.ts";
+import type { PatchGrid } from "../network/media.ts";
 import { matchTensors } from "../checkpoint/match-tensors.ts";
 import type { Model } from "../model/model.ts";
 import { attentionMask, batchPositions, type PromptBatch, spreadRows } from "./prompt-batch.ts";
-import { type PatchGrid, visionTokens } from "../prompt/layout.ts";
+import { visionTokens } from "../prompt/layout.ts";
 import type { ForwardPass } from "./forward.ts";
 
 type PictureKind = "image" | "video";
@@ -180,19 +182,18 @@ export async function gradientTensors(
   const gradients: Gradients = { tensors: [], unused: [] };
   for (const { name, shape, gradient } of weights.distinct) {
     const spelled = stored.get(name)!;
-    const tower = /^(visual|audio_tower|multi_modal_projector)\./.exec(name)?.[1];
-    const used = tower === undefined || (tower === "visual" ? sees : hears);
+    const { part } = config.tensors.get(name)!;
+    const used = part === "decoder" || (part === "vision" ? sees : hears);
     if (gradient === undefined || !used) gradients.unused.push(spelled);
     else gradients.tensors.push(float(`grad.${spelled}`, shape, () => gradient.download()));
   }
   return gradients;
 }
 
-async function storedNames(config: ModelConfig, folder: string): Promise<Map<string, string>> {
+async function storedNames(config: FamilyModel, folder: string): Promise<Map<string, string>> {
   const store = await openCheckpoint(folder);
   try {
-    const { names, tensors } = config.family;
-    return matchTensors(names, tensors(config), store.tensors, folder);
+    return matchTensors(config, store.tensors, folder);
   } finally {
     await store.close();
   }

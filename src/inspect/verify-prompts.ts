@@ -1,11 +1,14 @@
 import { bytesSource } from "../io/byte-source.ts";
 import { openSafetensors } from "../checkpoint/safetensors.ts";
 import { encodeSafetensors, type TensorToWrite } from "../checkpoint/safetensors-writer.ts";
-import type { AudioConfig, ModelConfig, VisionConfig } from "../network/config.ts";
+import type { FamilyModel } from "../families/family.ts";
+import type { ModelConfig } from "../network/config.ts";
+import type { PatchGrid } from "../network/media.ts";
+import type { PictureShape, SoundShape } from "../network/tower.ts";
+import { mediaTokens, noTokenizer } from "./contract.ts";
 import { readPrepared } from "./prepared.ts";
-import type { PatchGrid, MediumShape } from "../prompt/layout.ts";
+import type { MediumShape } from "../prompt/layout.ts";
 import type { Sample } from "../prompt/sample.ts";
-import { audioTokens } from "../network/towers/audio-layout.ts";
 
 /**
  * The prompts of `aubade verify`, made of whole numbers only so that another program makes the same
@@ -45,7 +48,7 @@ function words({ tokens }: ModelConfig): { before: number[]; after: number[] } {
 }
 
 /** All prompts of a model's family: text, a picture, a video, a sound, a video with its sound. */
-export async function verifyPrompts(config: ModelConfig): Promise<VerifyPrompt[]> {
+export async function verifyPrompts(config: FamilyModel): Promise<VerifyPrompt[]> {
   const { vision, audio, tokens } = config;
   const { before, after } = words(config);
   // Qwen2-Audio's configuration does not name these; in its vocabulary they follow the placeholder.
@@ -62,19 +65,21 @@ export async function verifyPrompts(config: ModelConfig): Promise<VerifyPrompt[]
     plans.push(["video", enclosed(pictureEnds, tokens.video!), videoShape(), 0]);
   }
   if (audio !== undefined) {
-    const sound: MediumShape = { kind: "audio", file: "sound", audioTokens: audioTokens(frames) };
+    const sound: MediumShape = { kind: "audio", file: "sound", audioTokens: audio.tokens(frames) };
     plans.push(["audio", enclosed(soundEnds, tokens.audio!), sound, frames]);
   }
   if (vision !== undefined && audio !== undefined) {
-    const heard = { ...videoShape(), audioTokens: audioTokens(SOUNDTRACK) };
+    const heard = { ...videoShape(), audioTokens: audio.tokens(SOUNDTRACK) };
     plans.push(["video-with-sound", enclosed(pictureEnds, tokens.video!), heard, SOUNDTRACK]);
   }
   const prompts: VerifyPrompt[] = [];
   for (const [name, ids, medium, mel] of plans) {
     const media = medium === undefined ? [] : [medium];
-    const known = { ...tokens } as Parameters<typeof config.family.processor.layout>[2];
     const whole = [...before, ...ids, ...after];
-    const { inputIds } = config.family.processor.layout(whole, media, known, config, name);
+    const { inputIds } = config.layout(whole, media, {
+      ...{ tokens: mediaTokens(config), row: name },
+      encode: noTokenizer(name),
+    });
     const tensors = [integers("input_ids", [1, inputIds.length], inputIds)];
     if (medium !== undefined && medium.kind !== "audio") {
       tensors.push(...pictureTensors(medium.kind, medium.grid, vision!));
@@ -88,7 +93,7 @@ export async function verifyPrompts(config: ModelConfig): Promise<VerifyPrompt[]
 }
 
 function videoShape() {
-  return { kind: "video" as const, file: "video", grid: VIDEO, secondsPerGrid: 1 };
+  return { kind: "video" as const, file: "video", grid: VIDEO, secondsPerGrid: 1, times: [0, 1] };
 }
 
 type Tensor = TensorToWrite & { data: ArrayBufferView };
@@ -98,7 +103,7 @@ function integers(name: string, shape: number[], values: Iterable<number>): Tens
 }
 
 /** Patches of a moving pattern: eighths of 256 levels, as (level - 128) / 64. */
-function pictureTensors(kind: "image" | "video", grid: PatchGrid, vision: VisionConfig): Tensor[] {
+function pictureTensors(kind: "image" | "video", grid: PatchGrid, vision: PictureShape): Tensor[] {
   const { inChannels, temporalPatchSize, patchSize, mergeSize, patchDim } = vision;
   const [slices, rows, columns] = grid;
   const patches = slices * rows * columns;
@@ -133,7 +138,7 @@ function pictureTensors(kind: "image" | "video", grid: PatchGrid, vision: Vision
   ];
 }
 
-function soundTensors(frames: number, { melBins, maxFrames }: AudioConfig): Tensor[] {
+function soundTensors(frames: number, { melBins, maxFrames }: SoundShape): Tensor[] {
   const columns = Number.isFinite(maxFrames) ? maxFrames : frames;
   const data = new Float32Array(melBins * columns);
   for (let m = 0; m < melBins; m++) {

@@ -14,9 +14,6 @@ import {
   type VideoClip,
 } from "./types.ts";
 
-/** The fewest samples at 16 kHz that give an audio tower one token: 3 mel frames. */
-export const MIN_AUDIO_SAMPLES = 321;
-
 /** Pictures per second of a list that states none. */
 const PICTURES_FPS = 2;
 
@@ -98,22 +95,15 @@ export async function loadPictures(
 /**
  * Loads the soundtrack of a clip or a sound file as 16 kHz mono.
  *
- * @throws {DataError} `media-too-short-audio` below 321 samples, else see `decodeAudio`.
+ * @throws {DataError} see `decodeAudio`.
  */
-export async function loadAudio(
+export function loadAudio(
   source: MediaSource,
   options: DecodeAudioOptions = {},
 ): Promise<AudioClip> {
-  const clip = await decodeApart(
+  return decodeApart(
     { kind: "audio", source, track: options.track },
     { onWarning: options.onWarning },
     options,
-  );
-  if (clip.samples.length >= MIN_AUDIO_SAMPLES) return clip;
-  throw new DataError(
-    "media-too-short-audio",
-    `${clip.file} has ${clip.samples.length} samples of sound at 16 kHz; a token needs at least ` +
-      `${MIN_AUDIO_SAMPLES}.`,
-    { hint: "Turn audio off for this row, or leave it out." },
   );
 }

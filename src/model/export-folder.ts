@@ -9,7 +9,7 @@ import { joinPath } from "../io/path.ts";
 import {
   isAdapterFolder,
   readAdapterConfig,
-  readStoredAdapters,
+  readAdapters,
   writeAdapterFolder,
   type StoredAdapter,
 } from "../checkpoint/adapter-folder.ts";
@@ -27,7 +27,7 @@ import {
 } from "../checkpoint/export.ts";
 import { parseModelConfig } from "../families/registry.ts";
 import { matchTensors } from "../checkpoint/match-tensors.ts";
-import type { ModelConfig } from "../network/config.ts";
+import type { FamilyModel } from "../families/family.ts";
 import { matrixShape, type WeightSource } from "../checkpoint/weight-source.ts";
 
 /** What is exported, and how. */
@@ -104,14 +104,14 @@ async function baseFolder(options: FolderExport): Promise<string> {
   return modelFolder(adapter.base, { ...options.hub, revision: adapter.revision });
 }
 
-async function readConfig(folder: string): Promise<ModelConfig> {
+async function readConfig(folder: string): Promise<FamilyModel> {
   const path = joinPath(folder, "config.json");
   return parseModelConfig(await readText(path), path);
 }
 
 /** Every weight that a folder stores, once, in the order of the model. */
 function modelSources(
-  config: ModelConfig,
+  config: FamilyModel,
   open: Awaited<ReturnType<typeof openWeights>>,
   folder: string,
 ): [string, WeightSource][] {
@@ -120,9 +120,8 @@ function modelSources(
       hint: "Name a run, a checkpoint, a model or an adapter folder.",
     });
   }
-  const { names, tensors } = config.family;
-  matchTensors(names, tensors(config), open.store.tensors, folder);
-  return [...tensors(config).keys()].flatMap((name) => {
+  matchTensors(config, open.store.tensors, folder);
+  return [...config.tensors.keys()].flatMap((name) => {
     const source = sourceOf(open, name);
     return source === undefined ? [] : [[name, source] as [string, WeightSource]];
   });
@@ -134,18 +133,17 @@ async function exportAdapters(options: FolderExport): Promise<ExportReport> {
   const settings = await readAdapterConfig(source);
   const folder = await baseFolder(options);
   const config = await readConfig(folder);
-  const shapes = config.family.tensors(config);
-  const adapters = await readStoredAdapters(source, config, shapes, settings.r);
+  const adapters = await readAdapters(source, config, settings.r);
   const factors = [...adapters].flatMap(([layer, { a, b }]) => [
     { name: `${layer}.lora_A.weight`, shape: [settings.r, a.length / settings.r], data: () => a },
     { name: `${layer}.lora_B.weight`, shape: [b.length / settings.r, settings.r], data: () => b },
   ]);
   const like = (await exists(joinPath(source, "config.json"))) ? source : folder;
-  await copyCompanions(like, out);
+  await copyCompanions(config, like, out);
   await copyConfig(like, out);
   const named = base === undefined ? {} : { base, revision: revision ?? null };
   const written = await writeAdapterFolder(out, {
-    ...{ family: config.family, ...settings, ...named },
+    ...{ names: config.names, ...settings, ...named },
     factors,
   });
   return { dtype: "f32", ...written, inexact: 0, overflow: 0, changes: null };
@@ -156,8 +154,7 @@ async function exportMerged(options: FolderExport): Promise<ExportReport> {
   const folder = await baseFolder(options);
   const config = await readConfig(folder);
   const { r, scale } = await readAdapterConfig(source);
-  const shapes = config.family.tensors(config);
-  const adapters = await readStoredAdapters(source, config, shapes, r);
+  const adapters = await readAdapters(source, config, r);
   const open = await openWeights(config, folder);
   try {
     const tensors = modelSources(config, open, folder).map(([name, weight]) => {

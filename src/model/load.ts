@@ -1,6 +1,7 @@
 import { modelFolder, type HubOptions } from "#hub";
 import type { Device } from "../gpu/device.ts";
 import { Model } from "./model.ts";
+import type { TensorSpec } from "../checkpoint/tensor-specs.ts";
 import { trains, type TuningGroups } from "../checkpoint/tuning.ts";
 import type { LoadProgress } from "../checkpoint/weights.ts";
 
@@ -44,7 +45,7 @@ export async function loadModel(
     ...train,
   };
   const training = {
-    trains: (name: string) => trains(name, groups),
+    trains: (name: string, spec: TensorSpec) => trains(name, spec, groups),
     ...(storage && { storage }),
   };
   const model =

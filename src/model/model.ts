@@ -7,7 +7,7 @@ import { joinPath } from "../io/path.ts";
 import { openCheckpoint } from "../checkpoint/safetensors.ts";
 import { Scope, type Weights } from "../network/scope.ts";
 import { isAdapterFolder, readAdapterConfig, readAdapters } from "../checkpoint/adapter-folder.ts";
-import type { ModelConfig } from "../network/config.ts";
+import type { FamilyModel } from "../families/family.ts";
 import {
   lossRows,
   packedDecoder,
@@ -19,9 +19,7 @@ import { parseModelConfig } from "../families/registry.ts";
 import { mergeFeeds, type Feed } from "../network/feed.ts";
 import { initialWeights } from "../checkpoint/init.ts";
 import { matchTensors } from "../checkpoint/match-tensors.ts";
-import type { Sample } from "../prompt/sample.ts";
-import { audioFeed } from "../network/towers/audio.ts";
-import { visionFeed } from "../network/towers/vision.ts";
+import type { MediaTensors } from "../network/media.ts";
 import { arraySource, storedSource, type WeightSource } from "../checkpoint/weight-source.ts";
 import { ModelWeights, type Training, type WeightLoading } from "../checkpoint/weights.ts";
 
@@ -31,17 +29,14 @@ export interface ModelLoading extends WeightLoading {
   hub?: HubOptions | undefined;
 }
 
-/** What a tower pass needs of a sample. */
-export type MediaTensors = Pick<Sample, "patches" | "grids" | "mel">;
-
 /** A model of any family on a device. */
 export class Model {
-  readonly config: ModelConfig;
+  readonly config: FamilyModel;
   readonly weights: ModelWeights;
   readonly device: Device;
 
   /** Puts a model together from its parts. */
-  constructor(device: Device, config: ModelConfig, weights: ModelWeights) {
+  constructor(device: Device, config: FamilyModel, weights: ModelWeights) {
     this.device = device;
     this.config = config;
     this.weights = weights;
@@ -95,19 +90,19 @@ export class Model {
     loading: ModelLoading,
   ): Promise<Model> {
     const config = await readConfig(folder);
-    const { names, tensors } = config.family;
+    const { names } = config;
     const store = await openCheckpoint(folder, (name) => names.canonical(name) !== undefined);
     try {
       // A tied head names the embedding's tensor: one source, and so one parameter.
       const byStored = new Map<string, WeightSource>();
       const sources = new Map<string, WeightSource>();
-      const matched = matchTensors(names, tensors(config), store.tensors, folder);
+      const matched = matchTensors(config, store.tensors, folder);
       for (const [name, stored] of matched) {
         const source = byStored.get(stored) ?? storedSource(store, stored);
         byStored.set(stored, source);
         sources.set(name, source);
       }
-      const weights = await ModelWeights.load(device, sources, training, loading);
+      const weights = await ModelWeights.load(device, sources, config.tensors, training, loading);
       return new Model(device, config, weights);
     } finally {
       await store.close();
@@ -130,7 +125,8 @@ export class Model {
     if (config.tieWordEmbeddings) {
       sources.set("lm_head.weight", sources.get("model.embed_tokens.weight")!);
     }
-    return new Model(device, config, await ModelWeights.load(device, sources, training, loading));
+    const weights = await ModelWeights.load(device, sources, config.tensors, training, loading);
+    return new Model(device, config, weights);
   }
 
   /**
@@ -140,7 +136,7 @@ export class Model {
    */
   async addAdapters(folder: string): Promise<void> {
     const { r, scale, rslora } = await readAdapterConfig(folder);
-    for (const [layer, factors] of await readAdapters(folder, this, r)) {
+    for (const [layer, factors] of await readAdapters(folder, this.config, r)) {
       this.weights.addAdapter(layer, { ...factors, scale, rslora }, false);
     }
   }
@@ -175,36 +171,21 @@ export class Model {
   /** What the towers are fed for the media of samples, in their order. */
   mediaFeed(samples: readonly MediaTensors[]): Feed {
     const { vision, audio } = this.config;
-    const feeds: Feed[] = [];
-    if (vision !== undefined) {
-      const pictures = samples.flatMap(({ patches, grids }) => {
-        let at = 0;
-        return grids.map((grid) => {
-          const length = grid[0] * grid[1] * grid[2] * vision.patchDim;
-          at += length;
-          return { grid, patches: patches.subarray(at - length, at) };
-        });
-      });
-      feeds.push(visionFeed(vision, pictures));
-    }
-    if (audio !== undefined) {
-      const clips = samples.flatMap(({ mel }) =>
-        mel.map(({ data, frames }) => ({ mel: data, frames })),
-      );
-      feeds.push(audioFeed(audio, clips));
-    }
-    return mergeFeeds(...feeds);
+    return mergeFeeds(...[vision, audio].flatMap((tower) => tower?.feed(samples) ?? []));
   }
 
   /** True when any part before the decoder trains, so that features change with every update. */
   get towersTrain(): boolean {
-    return this.weights.trained.some(({ name }) =>
-      /^(visual|audio_tower|multi_modal_projector)\./.test(name),
-    );
+    const { parameters, adapters } = this.weights;
+    return [...this.config.tensors].some(([name, { part }]) => {
+      if (part === "decoder") return false;
+      const adapter = adapters.get(name.replace(/\.weight$/, ""));
+      return [parameters.get(name), adapter?.a].some((each) => each?.gradient !== undefined);
+    });
   }
 }
 
-async function readConfig(folder: string): Promise<ModelConfig> {
+async function readConfig(folder: string): Promise<FamilyModel> {
   const path = joinPath(folder, "config.json");
   return parseModelConfig(await readText(path), path);
 }

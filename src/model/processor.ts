@@ -11,7 +11,7 @@ import {
 } from "../text/chat-template.ts";
 import { Tokenizer } from "../text/tokenizer.ts";
 import { type BudgetOptions, checkBudget, type PromptMeasure } from "../prompt/budget.ts";
-import type { ModelConfig } from "../network/config.ts";
+import type { FamilyModel } from "../families/family.ts";
 import { isAdapterFolder, readAdapterConfig } from "../checkpoint/adapter-folder.ts";
 import { parseModelConfig } from "../families/registry.ts";
 import { type GenerationDefaults, parseGenerationConfig } from "./generation-config.ts";
@@ -25,9 +25,8 @@ import {
 } from "../prompt/media.ts";
 import { checkPlainText } from "../prompt/plain-text.ts";
 import type { MediaTokens } from "../prompt/layout.ts";
-import type { ProcessorConfig } from "../prompt/processor-config.ts";
-import { checkLedger, makeLedger, type Sample } from "../prompt/sample.ts";
-import { sealOf } from "../prompt/seal.ts";
+import type { Preprocessing } from "../prompt/preprocessing.ts";
+import { checkLedger, makeLedger, type Sample, sealOf } from "../prompt/sample.ts";
 
 /** A row: what is said, and the decoded media in the order of the conversation's parts. */
 export interface ProcessRequest {
@@ -42,10 +41,10 @@ export interface ProcessOptions extends RenderOptions, MediaOptions, Controls, B
 
 /** The parts of a processor. */
 export interface ProcessorParts {
-  config: ModelConfig;
+  config: FamilyModel;
   tokenizer: Tokenizer;
   template: ChatTemplate;
-  preprocessing: ProcessorConfig;
+  preprocessing: Preprocessing;
   /** What the checkpoint recommends for its answers; default: nothing. */
   generation?: GenerationDefaults;
 }
@@ -58,10 +57,10 @@ export interface ProcessorParts {
  * const sample = processor.process({ row: "0", conversation, media });
  */
 export class Processor {
-  readonly config: ModelConfig;
+  readonly config: FamilyModel;
   readonly tokenizer: Tokenizer;
   readonly template: ChatTemplate;
-  readonly preprocessing: ProcessorConfig;
+  readonly preprocessing: Preprocessing;
   /** Ids of placeholders and of the tokens around media. */
   readonly tokens: MediaTokens;
   /**
@@ -106,12 +105,12 @@ export class Processor {
     const jinja = await read("chat_template.jinja");
     const json = await read("chat_template.json");
     const template =
-      findChatTemplate({ jinja, json, tokenizerConfig }) ?? config.family.processor.chatTemplate;
+      findChatTemplate({ jinja, json, tokenizerConfig }) ?? config.family.chatTemplate;
     return new Processor({
       config,
       tokenizer: Tokenizer.fromJson(await readText(tokenizerPath), tokenizerConfig, tokenizerPath),
       template: new ChatTemplate(template, `the chat template of ${folder}`),
-      preprocessing: config.family.processor.parseConfig({
+      preprocessing: config.preprocessing({
         preprocessor: await read("preprocessor_config.json"),
         video: await read("video_preprocessor_config.json"),
       }),
@@ -139,7 +138,7 @@ export class Processor {
     this.template = template;
     this.preprocessing = media;
     this.tokens = Object.fromEntries(
-      Object.entries(config.family.processor.spellings).map(([use, token]) => [
+      Object.entries(config.family.spellings).map(([use, token]) => [
         use,
         agreedId(tokenizer, token, config.tokens[use as keyof MediaTokens]),
       ]),
@@ -179,13 +178,12 @@ export class Processor {
     const { id: row, media } = request;
     const { layout, planned } = this.#lay(request, options);
     const features = makeFeatures(media, planned, this.config, this.preprocessing, options);
-    const { mergeSize } = this.config.vision ?? { mergeSize: 1 };
     const sample: Sample = {
       id: row,
       ...layout,
       ...features,
       grids: planned.flatMap(({ shape }) => (shape.kind === "audio" ? [] : [shape.grid])),
-      ledger: makeLedger(planned, media, layout.placeholders, mergeSize),
+      ledger: makeLedger(planned, media, layout.placeholders, this.config),
       warnings: [
         ...planned.flatMap(({ warnings }) =>
           warnings.map(({ code, message }) => ({ code, message: `${row}: ${message}.` })),
@@ -218,8 +216,10 @@ export class Processor {
     checkPlainText(row, conversation, this.#marks);
     const ids = this.tokenizer.encode(this.template.render(conversation, options));
     const shapes = planned.map(({ shape }) => shape);
-    const { processor } = this.config.family;
-    const layout = processor.layout(ids, shapes, this.tokens, this.config, row);
+    const layout = this.config.layout(ids, shapes, {
+      ...{ tokens: this.tokens, row },
+      encode: (text) => this.tokenizer.encode(text),
+    });
     const [tokens, vision, audio] = [
       layout.inputIds.length,
       layout.visionRows.length,

@@ -25,23 +25,22 @@ function writeRow(table: Float32Array, row: number, angles: Float32Array): void 
  * Table of multimodal rotary positions (M-RoPE): each frequency follows one of three position rows.
  *
  * @param positions [3, tokens]: temporal, height and width position of every token.
- * @param sections frequencies that follow each row, contiguous; they sum to headDim / 2.
+ * @param axes [headDim / 2] the position row that each frequency follows.
  * @returns [tokens, headDim] f32. Source: Qwen2-VL, section 2.1; transformers `apply_multimodal_rotary_pos_emb`.
  */
 export function mropeTable(
   positions: ArrayLike<number>,
   tokens: number,
-  sections: readonly number[],
+  axes: readonly number[],
   theta: number,
 ): Float32Array<ArrayBuffer> {
-  const headDim = 2 * sections.reduce((a, b) => a + b, 0);
+  const headDim = 2 * axes.length;
   const frequencies = inverseFrequencies(theta, headDim);
-  const axis = sections.flatMap((count, index) => Array<number>(count).fill(index));
   const table = new Float32Array(tokens * headDim);
   const angles = new Float32Array(headDim / 2);
   for (let token = 0; token < tokens; token++) {
     for (let j = 0; j < angles.length; j++) {
-      angles[j] = Math.fround(positions[axis[j]! * tokens + token]!) * frequencies[j]!;
+      angles[j] = Math.fround(positions[axes[j]! * tokens + token]!) * frequencies[j]!;
     }
     writeRow(table, token, angles);
   }

@@ -1,5 +1,5 @@
 import { DataError } from "../core/errors.ts";
-import type { VisionConfig } from "../network/config.ts";
+import type { PictureShape } from "../network/tower.ts";
 import type { PlannedMedium } from "./media.ts";
 import { visionTokens } from "./layout.ts";
 
@@ -32,7 +32,7 @@ export interface BudgetOptions {
 export function checkBudget(
   measure: PromptMeasure,
   planned: readonly PlannedMedium[],
-  vision: VisionConfig | undefined,
+  vision: PictureShape | undefined,
   { maxPromptTokens = Infinity, raiseBudget = raise }: BudgetOptions,
 ): void {
   const { id: row, tokens, text, audio } = measure;
@@ -59,7 +59,7 @@ function raise(tokens: number): string {
 function advice(
   { tokens, vision: visionCount }: PromptMeasure,
   planned: readonly PlannedMedium[],
-  vision: VisionConfig | undefined,
+  vision: PictureShape | undefined,
   room: number,
   raiseBudget: (tokens: number) => string,
 ): string {

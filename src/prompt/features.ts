@@ -3,11 +3,10 @@ import { type PatchFrame, patchify } from "../media/patchify.ts";
 import { resizeFloat, resizeFrame } from "../media/resize.ts";
 import type { Frame } from "../media/types.ts";
 import type { ModelConfig } from "../network/config.ts";
-import { melColumns } from "../network/towers/audio-layout.ts";
 import type { LoadedMedium, PlannedMedium } from "./media.ts";
-import type { ProcessorConfig } from "./processor-config.ts";
+import type { Preprocessing } from "./preprocessing.ts";
 import type { Size } from "./sizes.ts";
-import type { MelClip } from "./sample.ts";
+import type { MelClip } from "../network/media.ts";
 
 /** Controls of an evaluation: what the model answers without one of its senses. */
 export interface Controls {
@@ -37,7 +36,7 @@ export function makeFeatures(
   media: readonly LoadedMedium[],
   planned: readonly PlannedMedium[],
   config: ModelConfig,
-  processor: ProcessorConfig,
+  processor: Preprocessing,
   { muted = false, blank = false }: Controls,
 ): { patches: Float32Array; mel: MelClip[] } {
   const pictures: Float32Array[] = [];
@@ -54,7 +53,7 @@ export function makeFeatures(
     }
     if (melFrames === 0 || medium.kind === "image") return;
     const { melBins: numMels } = config.audio!;
-    const columns = melColumns(melFrames, config.audio!);
+    const columns = config.audio!.columns(melFrames);
     const { maxSamples } = processor;
     const data = muted
       ? new Float32Array(numMels * columns).fill(SILENCE)

@@ -1,7 +1,5 @@
 import { DataError } from "../core/errors.ts";
-
-/** Temporal slices, rows and columns of a picture or video, in patches before merging. */
-export type PatchGrid = readonly [t: number, h: number, w: number];
+import type { PatchGrid, PromptTokens } from "../network/media.ts";
 
 /** What the layout needs to know of one medium, in the order of the conversation. */
 export type MediumShape = { file: string } & (
@@ -12,6 +10,8 @@ export type MediumShape = { file: string } & (
       grid: PatchGrid;
       /** Seconds between the starts of two temporal slices. */
       secondsPerGrid: number;
+      /** Seconds at which every temporal slice stands: the mean of its frames' times. */
+      times: readonly number[];
       /** Tokens of the video's own soundtrack; left out for a silent video. */
       audioTokens?: number | undefined;
     }
@@ -50,18 +50,8 @@ export type RunWriter = (
   medium: MediumShape | undefined,
 ) => number;
 
-/** A prompt as the decoder sees it; S tokens. */
-export interface PromptLayout {
-  /** [S] token ids with every placeholder expanded. */
-  inputIds: Uint32Array<ArrayBuffer>;
-  /** [3, S] positions: temporal, height, width row. */
-  positions: Int32Array<ArrayBuffer>;
-  /** Position of the first generated token on all three axes: largest position and one. */
-  nextPos: number;
-  /** Index in the sequence of every vision feature row, in the order of the features. */
-  visionRows: Uint32Array<ArrayBuffer>;
-  /** Index in the sequence of every audio feature row, in the order of the features. */
-  audioRows: Uint32Array<ArrayBuffer>;
+/** A prompt as the decoder sees it, and how its media were laid out. */
+export interface PromptLayout extends PromptTokens {
   /** Placeholders that were written for each medium, in the order of the media. */
   placeholders: { vision: number; audio: number }[];
 }
@@ -82,7 +72,7 @@ export function visionTokens(grid: PatchGrid, mergeSize: number): number {
  * @param row - names the row in messages.
  * @param write - asked first at every token.
  * @throws {DataError} `placeholder-mismatch` when placeholders and media do not pair up.
- * Source: model-spec G.1, G.2; transformers 4.57.6, get_rope_index of qwen2_5_omni.
+ * Source: transformers 4.57.6, get_rope_index of qwen2_5_omni.
  */
 export function layoutPrompt(
   ids: ArrayLike<number>,
@@ -192,14 +182,14 @@ export class LayoutBuilder {
 
   /** Cells [start, end) of a picture or video that begins at `base`; returns their largest position. */
   pictures(
-    medium: Exclude<MediumShape, { kind: "audio" }>,
+    medium: { kind: "image" | "video"; grid: PatchGrid; secondsPerGrid?: number },
     base: number,
     start: number,
     end: number,
   ): number {
     const { positionIdPerSeconds, mergeSize } = this.#config;
     const id = this.#tokens[medium.kind]!;
-    const seconds = medium.kind === "image" ? 0 : medium.secondsPerGrid;
+    const seconds = medium.secondsPerGrid ?? 0;
     const rows = medium.grid[1] / mergeSize;
     const columns = medium.grid[2] / mergeSize;
     let largest = base;

@@ -1,5 +1,6 @@
 import { DataError } from "../core/errors.ts";
 import { sampledFps, qwenFrames } from "../media/frames.ts";
+import { HOP } from "../media/log-mel.ts";
 import { loadAudio, loadImage, loadPictures, loadVideo } from "../media/load.ts";
 import { resizeFrame } from "../media/resize.ts";
 import {
@@ -10,24 +11,20 @@ import {
   sourceName,
   type VideoClip,
 } from "../media/types.ts";
-import type { ImagePart, MediaPart, VideoPart } from "../text/chat-template.ts";
-import type { AudioConfig, ModelConfig, VisionConfig } from "../network/config.ts";
-import {
-  audioTokens,
-  checkAudioFrames,
-  HOP_SAMPLES,
-  melFrames,
-} from "../network/towers/audio-layout.ts";
-import type { PatchGrid, MediumShape } from "./layout.ts";
-import type { ProcessorConfig } from "./processor-config.ts";
+import type { MediaPart, VideoPart } from "../text/chat-template.ts";
+import type { ModelConfig } from "../network/config.ts";
+import type { PatchGrid } from "../network/media.ts";
+import type { AudioTower, PictureShape, SoundShape } from "../network/tower.ts";
+import type { MediumShape } from "./layout.ts";
+import type { Preprocessing } from "./preprocessing.ts";
 import {
   askedImageSize,
   askedVideoSize,
+  imageSizes,
   listedPictureSize,
-  processorSize,
-  sameSize,
   type Size,
   type SizeOptions,
+  videoSizes,
 } from "./sizes.ts";
 
 /**
@@ -88,13 +85,13 @@ export function planMedium(
   part: MediaPart,
   medium: LoadedMedium,
   model: ModelConfig,
-  config: ProcessorConfig,
+  config: Preprocessing,
   options: MediaOptions = {},
 ): PlannedMedium {
   const { vision, audio } = model;
   if (part.type === "image" && medium.kind === "image") {
     if (vision === undefined) throw unsupported(model, medium.file, "pictures");
-    const sizes = imageSizes(medium, part, config, options);
+    const sizes = imageSizes(medium.frame, medium.sized ?? false, part, config, options);
     const grid = gridOf(sizes.at(-1)!, 1, vision);
     const shape = { kind: "image" as const, file: medium.file, grid };
     return { shape, sizes, frames: 1, seconds: 0, ...SILENT };
@@ -103,7 +100,7 @@ export function planMedium(
     if (audio === undefined) throw unsupported(model, medium.audio.file, "sound");
     const heard = planSound(medium.audio, config, audio);
     const { file } = medium.audio;
-    const shape = { kind: "audio" as const, file, audioTokens: audioTokens(heard.melFrames) };
+    const shape = { kind: "audio" as const, file, audioTokens: audio.tokens(heard.melFrames) };
     return { shape, sizes: [], frames: 0, seconds: 0, ...heard };
   }
   if (part.type === "video" && medium.kind === "video") {
@@ -115,8 +112,8 @@ export function planMedium(
   });
 }
 
-function unsupported({ family }: ModelConfig, file: string, what: string): DataError {
-  return new DataError("unsupported-medium", `${file}: ${family.name} takes no ${what}.`, {
+function unsupported({ name }: ModelConfig, file: string, what: string): DataError {
+  return new DataError("unsupported-medium", `${file}: ${name} takes no ${what}.`, {
     hint: `Leave it out of the conversation, or use a model that takes ${what}.`,
   });
 }
@@ -131,7 +128,7 @@ function planVideo(
   part: VideoPart,
   medium: Extract<LoadedMedium, { kind: "video" }>,
   model: ModelConfig,
-  config: ProcessorConfig,
+  config: Preprocessing,
   options: MediaOptions,
 ): PlannedMedium {
   const { vision, audio } = model;
@@ -143,7 +140,7 @@ function planVideo(
     throw noSoundtrack(video.file);
   }
   const frames = video.frames.length;
-  const sizes = videoSizes(medium, part, config, options);
+  const sizes = videoSizes(video, frames, medium.sized ?? false, part, config, options);
   const sampled = vision.temporalPatchSize / sampledFps(video, frames);
   const fps =
     config.fps === "sampled"
@@ -159,7 +156,8 @@ function planVideo(
       file: video.file,
       grid: gridOf(sizes.at(-1)!, Math.ceil(frames / vision.temporalPatchSize), vision),
       secondsPerGrid,
-      ...(sound ? { audioTokens: audioTokens(heard.melFrames) } : {}),
+      times: sliceTimes(video, vision.temporalPatchSize),
+      ...(sound ? { audioTokens: audio!.tokens(heard.melFrames) } : {}),
     },
     sizes,
     frames,
@@ -189,45 +187,56 @@ function sizeWarning(file: string, [first, last]: readonly Size[]): MediumWarnin
   return [{ code: "video-upscaled", message }];
 }
 
-function imageSizes(
-  { frame, sized }: Extract<LoadedMedium, { kind: "image" }>,
-  part: ImagePart,
-  config: ProcessorConfig,
-  options: MediaOptions,
-): Size[] {
-  const asked = sized ? sizeOf(frame) : askedImageSize(frame, part, config, options);
-  const last = processorSize(asked, config.image, options.image ?? {});
-  return sameSize(asked, last) ? [asked] : [asked, last];
-}
-
-function videoSizes(
-  { video, sized }: Extract<LoadedMedium, { kind: "video" }>,
-  part: VideoPart,
-  config: ProcessorConfig,
-  options: MediaOptions,
-): Size[] {
-  const asked = sized
-    ? sizeOf(video)
-    : askedVideoSize(video, video.frames.length, part, config, options);
-  const last = processorSize(asked, config.video, options.video ?? {});
-  return sameSize(asked, last) ? [asked] : [asked, last];
-}
-
-function sizeOf({ width, height }: Size): Size {
-  return { width, height };
-}
-
-function gridOf(size: Size, slices: number, { patchSize }: VisionConfig): PatchGrid {
+function gridOf(size: Size, slices: number, { patchSize }: PictureShape): PatchGrid {
   return [slices, size.height / patchSize, size.width / patchSize];
+}
+
+/** Mean time of the frames of every slice; the last frame fills up the last slice. */
+function sliceTimes({ frames }: VideoClip, perSlice: number): number[] {
+  return Array.from({ length: Math.ceil(frames.length / perSlice) }, (_, slice) => {
+    const time = (i: number) => frames[Math.min(i, frames.length - 1)]!.timestamp;
+    const times = Array.from({ length: perSlice }, (_, i) => time(slice * perSlice + i));
+    return times.reduce((sum, seconds) => sum + seconds, 0) / perSlice;
+  });
+}
+
+/** Mel frames that are kept of `samples` samples: one per hop begun. */
+export function melFrames(samples: number): number {
+  return Math.ceil(samples / HOP);
+}
+
+/**
+ * Checks that a clip has a length that the tower takes.
+ *
+ * @throws {DataError} `audio-too-short`, `audio-too-long`.
+ */
+export function checkSoundLength(
+  frames: number,
+  name: string,
+  { minFrames, maxFrames }: Pick<SoundShape, "minFrames" | "maxFrames">,
+): void {
+  if (frames < minFrames) {
+    throw new DataError(
+      "audio-too-short",
+      `${name} has ${frames} mel frames; the audio tower needs at least ${minFrames}.`,
+      { hint: `Use a clip of at least ${(minFrames - 1) * HOP + 1} samples at 16 kHz.` },
+    );
+  }
+  if (frames <= maxFrames) return;
+  throw new DataError(
+    "audio-too-long",
+    `${name} has ${frames} mel frames; the audio tower takes at most ${maxFrames}.`,
+    { hint: "Cut the clip." },
+  );
 }
 
 const SILENT = { melFrames: 0, heardS: 0, warnings: [] };
 
 /** How much of a sound remains after the family's limit. */
-function planSound(audio: AudioClip, { maxSamples }: ProcessorConfig, tower: AudioConfig) {
+function planSound(audio: AudioClip, { maxSamples }: Preprocessing, tower: AudioTower) {
   const samples = audio.samples.length;
-  const frames = Math.min(melFrames(samples), Math.floor(maxSamples / HOP_SAMPLES));
-  checkAudioFrames(frames, audio.file, tower.maxFrames);
+  const frames = Math.min(melFrames(samples), Math.floor(maxSamples / HOP));
+  checkSoundLength(frames, audio.file, tower);
   const heardS = Math.min(samples, maxSamples) / audio.sampleRate;
   const message = `${audio.file}: only the first ${heardS} s of ${audio.durationS} s are heard`;
   const warnings = samples > maxSamples ? [{ code: "audio-cut", message }] : [];
@@ -246,7 +255,7 @@ function planSound(audio: AudioClip, { maxSamples }: ProcessorConfig, tower: Aud
  */
 export async function loadMedium(
   part: MediaPart,
-  config: ProcessorConfig,
+  config: Preprocessing,
   options: MediaOptions & DecodeOptions = {},
 ): Promise<LoadedMedium> {
   if (part.type === "audio" && part.audio !== undefined) {
@@ -270,7 +279,7 @@ export async function loadMedium(
       ...options,
       ...(fps === undefined ? {} : { fps }),
       transform: (picture, count) =>
-        toAsked(resizeFrame(picture, listedPictureSize(picture, part), "pil"), count),
+        toAsked(resizeFrame(picture, listedPictureSize(picture, part, config.cell), "pil"), count),
     });
     if (part.use_audio_in_video === true) throw noSoundtrack(video.file);
     return { kind: "video", video, sized: true };

@@ -1,9 +1,9 @@
 import { DataError } from "../core/errors.ts";
+import { hash32 } from "../core/random.ts";
 import type { ModelConfig } from "../network/config.ts";
-import { audioTokens, melColumns } from "../network/towers/audio-layout.ts";
+import type { MediaTensors, PatchGrid } from "../network/media.ts";
 import type { LoadedMedium, MediumWarning, PlannedMedium } from "./media.ts";
-import { type PatchGrid, type PromptLayout, visionTokens } from "./layout.ts";
-import { brokenSeal, type Seal, type Sealed } from "./seal.ts";
+import { type PromptLayout, visionTokens } from "./layout.ts";
 
 /** What became of one medium; a video with sound has two entries, its pictures first. */
 export interface LedgerEntry {
@@ -24,27 +24,23 @@ export interface LedgerEntry {
   gridThw?: PatchGrid;
 }
 
-/** A log-mel spectrogram of one clip. */
-export interface MelClip {
-  /**
-   * [melBins, columns] f32, mel band by mel band: the clip's frames and those after its end that the
-   * tower sees.
-   */
-  data: Float32Array;
-  /** Frames of the clip itself. */
-  frames: number;
+/**
+ * Sums over what a processor made of a row, each begun with the row's id: where they are no longer
+ * right, something was cut, doubled, moved or taken from another row since.
+ */
+export interface Seal {
+  /** Tokens of the prompt as it was laid out. */
+  tokens: number;
+  /** Sum over token ids, positions, the next position, and the rows that features go to. */
+  prompt: number;
+  /** One sum per entry of the ledger, over its patches or its log-mel values. */
+  media: readonly number[];
 }
 
 /** A row as the model takes it: S tokens, N patches. */
-export interface Sample extends PromptLayout {
+export interface Sample extends PromptLayout, MediaTensors {
   /** The row's id. */
   id: string;
-  /** [N, patchDim] f32: all pictures and videos in the order of the conversation. */
-  patches: Float32Array;
-  /** One grid per picture or video, in the same order. */
-  grids: PatchGrid[];
-  /** One clip per sound or soundtrack, in the order of the conversation. */
-  mel: MelClip[];
   /** One entry per medium. */
   ledger: LedgerEntry[];
   /** What is no error but worth knowing; the messages name the row. */
@@ -62,20 +58,20 @@ export function makeLedger(
   planned: readonly PlannedMedium[],
   media: readonly LoadedMedium[],
   placeholders: PromptLayout["placeholders"],
-  mergeSize: number,
+  { vision, audio }: Pick<ModelConfig, "vision" | "audio">,
 ): LedgerEntry[] {
   return planned.flatMap(({ shape, frames, seconds, melFrames, heardS }, medium) => {
     const entries: LedgerEntry[] = [];
     const written = placeholders[medium]!;
     if (shape.kind !== "audio") {
       const { kind, file, grid: gridThw } = shape;
-      const featureRows = visionTokens(gridThw, mergeSize);
+      const featureRows = visionTokens(gridThw, vision!.mergeSize);
       const count = { featureRows, placeholders: written.vision };
       entries.push({ kind, file, medium, frames, seconds, ...count, gridThw });
     }
     const loaded = media[medium]!;
     if (melFrames > 0 && loaded.kind !== "image") {
-      const count = { featureRows: audioTokens(melFrames), placeholders: written.audio };
+      const count = { featureRows: audio!.tokens(melFrames), placeholders: written.audio };
       const { file } = loaded.audio!;
       entries.push({ kind: "audio", file, medium, frames: melFrames, seconds: heardS, ...count });
     }
@@ -111,7 +107,7 @@ export function checkLedger(sample: LedgerSubject, config: ModelConfig): void {
   }
   const actualRows = [
     ...pictures.map((entry, i) => ({ entry, rows: rowsOf(grids[i], mergeSize) })),
-    ...sounds.map((entry, i) => ({ entry, rows: audioTokens(mel[i]?.frames ?? 0) })),
+    ...sounds.map((entry, i) => ({ entry, rows: config.audio!.tokens(mel[i]?.frames ?? 0) })),
   ];
   for (const { entry, rows } of actualRows) {
     if (rows === entry.featureRows) continue;
@@ -125,7 +121,7 @@ export function checkLedger(sample: LedgerSubject, config: ModelConfig): void {
     );
   }
   for (const [i, { data, frames }] of mel.entries()) {
-    const values = config.audio && melColumns(frames, config.audio) * config.audio.melBins;
+    const values = config.audio && config.audio.columns(frames) * config.audio.melBins;
     if (data.length === values && mel.length === sounds.length) continue;
     throw fail(sounds[i], `has ${data.length} log-mel values for ${frames} frames`);
   }
@@ -165,4 +161,87 @@ function checkRows(
   }
   const what = `and its like have ${listed} placeholders in the ledger, ${found.length} in the tokens`;
   throw fail(entries.at(-1), `${what} and ${rows.length} in the list of rows`);
+}
+
+/** What of a sample is sealed. */
+type Sealed = Pick<
+  Sample,
+  | "id"
+  | "inputIds"
+  | "positions"
+  | "nextPos"
+  | "visionRows"
+  | "audioRows"
+  | "patches"
+  | "grids"
+  | "mel"
+  | "ledger"
+>;
+
+/** Values of a medium that are summed at most; of more, every k-th, so that a check stays cheap. */
+const MOST_VALUES = 65_536;
+
+/** Seals a sample. */
+export function sealOf(sample: Sealed): Seal {
+  const { id: row, inputIds, positions, nextPos, visionRows, audioRows } = sample;
+  let prompt = hash32(row);
+  for (const list of [inputIds, positions, [nextPos], visionRows, audioRows]) {
+    prompt = sum(prompt, list, 1);
+  }
+  return { tokens: inputIds.length, prompt, media: mediaOf(sample).map((data) => mark(row, data)) };
+}
+
+/**
+ * What of a sealed sample is no longer as its processor made it; undefined when all is.
+ *
+ * `entry` is the place in the ledger of the medium that differs.
+ */
+function brokenSeal(
+  sample: Sealed,
+  seal: Seal,
+): { entry: number | undefined; what: string } | undefined {
+  const now = sealOf(sample);
+  const entry = seal.media.findIndex((value, i) => value !== now.media[i]);
+  if (entry >= 0) {
+    return { entry, what: "has other values in the tensors than its processor made of this row" };
+  }
+  if (now.tokens !== seal.tokens) {
+    const what = `has ${now.tokens} tokens where its processor laid out ${seal.tokens}`;
+    return { entry: undefined, what: `the prompt ${what}` };
+  }
+  if (now.prompt === seal.prompt) return undefined;
+  const what = "the prompt has other tokens, positions or rows than its processor laid out";
+  return { entry: undefined, what };
+}
+
+/** The values of every entry of the ledger. */
+function mediaOf({ ledger, grids, patches, mel }: Sealed): Float32Array[] {
+  const cells = grids.reduce((total, [t, h, w]) => total + t * h * w, 0);
+  const width = cells === 0 ? 0 : patches.length / cells;
+  let picture = 0;
+  let sound = 0;
+  let at = 0;
+  return ledger.map(({ kind }) => {
+    if (kind === "audio") return mel[sound++]?.data ?? new Float32Array();
+    const [t, h, w] = grids[picture++] ?? [0, 0, 0];
+    return patches.subarray(at, (at += t * h * w * width));
+  });
+}
+
+function mark(row: string, data: Float32Array): number {
+  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  const start = Math.imul(hash32(row) ^ data.length, PRIME);
+  return sum(start, bits, Math.ceil(data.length / MOST_VALUES));
+}
+
+const PRIME = 0x01000193;
+
+/** FNV-1a over every `stride`-th word, with a shift: a product alone never moves high bits down. */
+function sum(start: number, words: ArrayLike<number>, stride: number): number {
+  let hash = start;
+  for (let i = 0; i < words.length; i += stride) {
+    hash = Math.imul(hash ^ words[i]!, PRIME);
+    hash ^= hash >>> 15;
+  }
+  return Math.imul(hash ^ words.length, PRIME) >>> 0;
 }

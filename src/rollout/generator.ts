@@ -240,12 +240,12 @@ export class Generator {
     this.destroy();
     const { device, config } = this.#model;
     const buffers = new DecodeBuffers(device, config, sizes, this.#facts.eosIds.length);
-    const { mropeSection, ropeTheta } = config.text;
+    const { rotaryAxes, ropeTheta } = config.text;
     const positions = Uint32Array.from(
       { length: 3 * sizes.positions },
       (_, i) => i % sizes.positions,
     );
-    buffers.rotary.upload(mropeTable(positions, sizes.positions, mropeSection, ropeTheta));
+    buffers.rotary.upload(mropeTable(positions, sizes.positions, rotaryAxes, ropeTheta));
     buffers.bans.upload(this.#bans());
     buffers.eos.upload(Uint32Array.from(this.#facts.eosIds));
     try {

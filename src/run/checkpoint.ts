@@ -63,7 +63,7 @@ export async function saveModel(
   const { adapterParameters, adapters, trained } = model.weights;
   if (adapters.size > 0) {
     for (const { name, value } of adapterParameters) allFinite(name, await value.download());
-    await copyCompanions(base.folder, folder);
+    await copyCompanions(model.config, base.folder, folder);
     await copyConfig(base.folder, folder);
     const written = await writeAdapters(model, base.name, folder, base.revision);
     return { dtype: "f32", ...written, inexact: 0, overflow: 0, changes: null };
@@ -146,7 +146,7 @@ async function restoreWeights(folder: string, model: Model): Promise<void> {
   const { weights, config } = model;
   const [first] = weights.adapters.values();
   if (first !== undefined) {
-    const stored = await readAdapters(folder, model, first.a.value.rows);
+    const stored = await readAdapters(folder, model.config, first.a.value.rows);
     for (const layer of new Set([...weights.adapters.keys(), ...stored.keys()])) {
       const [adapter, factors] = [weights.adapters.get(layer), stored.get(layer)];
       if (adapter === undefined || factors === undefined) {
@@ -165,7 +165,7 @@ async function restoreWeights(folder: string, model: Model): Promise<void> {
   const store = await openCheckpoint(folder);
   try {
     for (const stored of store.tensors.keys()) {
-      const parameter = weights.parameters.get(config.family.names.canonical(stored) ?? "");
+      const parameter = weights.parameters.get(config.names.canonical(stored) ?? "");
       if (parameter === undefined) continue;
       if (parameter.value.type === "f32") await fillStorage(store, stored, parameter.value);
       else ModelWeights.write(parameter, await store.readF32(stored));

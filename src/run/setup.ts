@@ -3,6 +3,7 @@ import type { DataRow } from "../data/dataset.ts";
 import type { Device } from "../gpu/device.ts";
 import { Model } from "../model/model.ts";
 import { reportedLoading, reportModel } from "../model/run-model.ts";
+import type { TensorSpecs } from "../checkpoint/tensor-specs.ts";
 import { adapterLayers, trains } from "../checkpoint/tuning.ts";
 import type { Training } from "../checkpoint/weights.ts";
 import { configuredRewards } from "../reward/configured.ts";
@@ -12,9 +13,9 @@ import type { RunSettings, TrainOptions } from "./run-interface.ts";
 /** Which weights of a run train, the adapters that train instead, and how the rest is stored. */
 function trainingOf({ model, train }: RunSettings): Training {
   const { storage } = model;
-  if (train.lora === null) return { trains: (name) => trains(name, train), storage };
+  if (train.lora === null) return { trains: (name, spec) => trains(name, spec, train), storage };
   const { r, lora_alpha: alpha, use_rslora: rslora, target_modules: targets } = train.lora;
-  const choose = (layers: readonly string[]) => adapterLayers(layers, targets, train);
+  const choose = (layers: TensorSpecs) => adapterLayers(layers, targets, train);
   return { trains: () => false, storage, adapters: { r, alpha, rslora, choose, seed: train.seed } };
 }
 

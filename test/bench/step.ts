@@ -69,7 +69,7 @@ const features = (name: "vision" | "audio") => {
   const rows = prompts * PROMPT[name];
   const storage = new Storage(device, name, rows, model.config.text.hiddenSize);
   storage.upload(randomF32(rows * storage.width, 2));
-  return storage;
+  return [storage];
 };
 const stored = { vision: features("vision"), audio: features("audio") };
 const pass = trainingPass(

@@ -17,6 +17,7 @@ import {
   type WeightDType,
   type WeightSource,
 } from "../../src/checkpoint/weight-source.ts";
+import type { TensorSpecs } from "../../src/checkpoint/tensor-specs.ts";
 import { ModelWeights, type WeightLoading } from "../../src/checkpoint/weights.ts";
 import { measureLoad, writeBigCheckpoint } from "../helpers/big-checkpoint.ts";
 import { useDevice } from "../helpers/device.ts";
@@ -47,6 +48,10 @@ function fileOf(dtype: WeightDType): { bytes: Uint8Array<ArrayBuffer>; names: st
   return { bytes: encodeSafetensors(tensors), names: tensors.map(({ name }) => name) };
 }
 
+/** The tensors of a decoder of these shapes. */
+const specsOf = (sources: ReadonlyMap<string, WeightSource>): TensorSpecs =>
+  new Map([...sources].map(([name, { shape }]) => [name, { shape, part: "decoder" }]));
+
 async function load(
   file: ReturnType<typeof fileOf>,
   device: Parameters<typeof Model.load>[0],
@@ -59,7 +64,13 @@ async function load(
   );
   return {
     store,
-    weights: await ModelWeights.load(device, sources, { ...FROZEN, storage }, loading),
+    weights: await ModelWeights.load(
+      device,
+      sources,
+      specsOf(sources),
+      { ...FROZEN, storage },
+      loading,
+    ),
   };
 }
 
@@ -119,7 +130,7 @@ describe.each([
       ["lm_head.weight", source],
     ]);
     const training = { ...FROZEN, storage: "f16s" as const };
-    const weights = await ModelWeights.load(device(), sources, training, {
+    const weights = await ModelWeights.load(device(), sources, specsOf(sources), training, {
       ...{ onProgress, sliceBytes: 4096, keepBytes: 0 },
     });
     // 10,000 bytes a row: every row is a slice.
@@ -161,7 +172,7 @@ describe("a load that fails", () => {
     const sources = new Map(file.names.map((name) => [name, storedSource(store, name)]));
     const training = { trains: (name: string) => name === "w0" };
     const error = await failure(() =>
-      ModelWeights.load(device(), sources, training, { sliceBytes: 2048 }),
+      ModelWeights.load(device(), sources, specsOf(sources), training, { sliceBytes: 2048 }),
     );
     expect(error.message).toBe("the cable was pulled.");
   });
@@ -244,9 +255,9 @@ describe("new adapters", () => {
   it("whose rank no matrix has are refused by the name of the layer", async () => {
     const sources = new Map([["mlp.up_proj.weight", arraySource([6, 4], new Float32Array(24))]]);
     const load = (r: number) =>
-      ModelWeights.load(device(), sources, {
+      ModelWeights.load(device(), sources, specsOf(sources), {
         ...FROZEN,
-        adapters: { r, alpha: 8, choose: (layers) => new Set(layers), seed: 1 },
+        adapters: { r, alpha: 8, choose: (layers) => new Set(layers.keys()), seed: 1 },
       });
     await expect(load(7)).rejects.toMatchObject({
       name: "ConfigError",

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import type { ModelConfig } from "../../src/network/config.ts";
+import type { FamilyModel } from "../../src/families/family.ts";
 import { parseModelConfig } from "../../src/families/registry.ts";
 import { matchTensors } from "../../src/checkpoint/match-tensors.ts";
 import { releasedModels, respell, spellings, type ReleasedModel } from "../helpers/manifests.ts";
@@ -10,8 +10,8 @@ const configOf = ({ configPath }: ReleasedModel) =>
   parseModelConfig(readFileSync(configPath, "utf8"), configPath);
 const shapesOf = (tensors: ReadonlyMap<string, number[]>) =>
   new Map([...tensors].map(([name, shape]) => [name, { shape }]));
-const match = ({ family, ...config }: ModelConfig, stored: ReadonlyMap<string, number[]>) =>
-  matchTensors(family.names, family.tensors({ family, ...config }), shapesOf(stored), "released");
+const match = (config: FamilyModel, stored: ReadonlyMap<string, number[]>) =>
+  matchTensors(config, shapesOf(stored), "released");
 const elements = (shapes: Iterable<readonly number[]>) =>
   [...shapes].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
 

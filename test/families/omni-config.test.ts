@@ -3,7 +3,9 @@ import { describe, expect, it } from "vitest";
 import { CheckpointError } from "../../src/core/errors.ts";
 import { bytesSource } from "../../src/io/byte-source.ts";
 import { openSafetensors } from "../../src/checkpoint/safetensors.ts";
-import type { ModelConfig } from "../../src/network/config.ts";
+import type { FamilyModel } from "../../src/families/family.ts";
+import { parseConfig } from "../../src/families/qwen2-5-omni/config.ts";
+import { ConfigReader } from "../../src/io/config-reader.ts";
 import { parseModelConfig } from "../../src/families/registry.ts";
 import { matchTensors } from "../../src/checkpoint/match-tensors.ts";
 
@@ -13,7 +15,7 @@ const tinyJson = () => JSON.parse(tinyText);
 const rope = { mrope_section: [16, 24, 24], rope_type: "default", type: "default" };
 
 /** Released sizes as sparse files: what is left out are the defaults of the classes. */
-function released(size: "3B" | "7B"): ModelConfig {
+function released(size: "3B" | "7B"): string {
   const hidden = size === "3B" ? 2048 : 3584;
   const text =
     size === "3B"
@@ -26,22 +28,23 @@ function released(size: "3B" | "7B"): ModelConfig {
           intermediate_size: 11008,
         }
       : {};
-  return parseModelConfig(
-    JSON.stringify({
-      model_type: "qwen2_5_omni",
-      thinker_config: {
-        model_type: "qwen2_5_omni_thinker",
-        text_config: { ...text, rope_scaling: rope },
-        vision_config: { hidden_size: 1280, out_hidden_size: hidden },
-        audio_config: { output_dim: hidden },
-      },
-    }),
-  );
+  return JSON.stringify({
+    model_type: "qwen2_5_omni",
+    thinker_config: {
+      model_type: "qwen2_5_omni_thinker",
+      text_config: { ...text, rope_scaling: rope },
+      vision_config: { hidden_size: 1280, out_hidden_size: hidden },
+      audio_config: { output_dim: hidden },
+    },
+  });
 }
+
+/** Everything that a configuration says, the shapes of the towers too. */
+const readConfig = (text: string) => parseConfig(ConfigReader.parse(text, "config.json"));
 
 describe("parseModelConfig", () => {
   it("reads a bare thinker as transformers wrote it", () => {
-    const config = parseModelConfig(tinyText);
+    const config = readConfig(tinyText);
     expect(config.text).toEqual({
       vocabSize: 160,
       hiddenSize: 64,
@@ -52,11 +55,13 @@ describe("parseModelConfig", () => {
       headDim: 16,
       rmsNormEps: 1e-6,
       ropeTheta: 1e6,
-      mropeSection: [2, 3, 3],
+      rotaryAxes: [0, 0, 1, 1, 1, 2, 2, 2],
+      attentionBias: true,
+      qkNorm: false,
       maxPositions: 4096,
     });
     expect(config.vision).toMatchObject({ depth: 4, headDim: 24, patchDim: 1176, windowSize: 56 });
-    expect(config.vision!.fullAttentionBlocks).toEqual([1, 3]);
+    expect(config.vision.fullAttentionBlocks).toEqual([1, 3]);
     expect(config.audio).toMatchObject({ width: 48, heads: 3, chunkFrames: 50, outputDim: 64 });
     expect(config.tokens).toEqual({
       audio: 143,
@@ -85,11 +90,11 @@ describe("parseModelConfig", () => {
       thinker_config: json,
       talker_config: {},
     });
-    expect(parseModelConfig(nested)).toEqual(parseModelConfig(tinyText));
+    expect(readConfig(nested)).toEqual(readConfig(tinyText));
   });
 
   it("fills what a file leaves out with the defaults of the classes", () => {
-    const config = released("7B");
+    const config = readConfig(released("7B"));
     expect(config.text).toMatchObject({ vocabSize: 152064, layers: 28, kvHeads: 4, headDim: 128 });
     expect(config.vision).toMatchObject({ depth: 32, intermediateSize: 3420, windowSize: 112 });
     expect(config.audio).toMatchObject({ layers: 32, chunkFrames: 200, ffnSize: 5120 });
@@ -121,31 +126,27 @@ describe("parseModelConfig", () => {
   });
 });
 
-const expectedTensors = (config: ModelConfig) => config.family.tensors(config);
-const match = (
-  ...[config, stored, folder]: [ModelConfig, Parameters<typeof matchTensors>[2], string]
-) => matchTensors(config.family.names, expectedTensors(config), stored, folder);
-
 describe("weight names", () => {
-  const elements = (config: ModelConfig, prefix = "") => {
+  const elements = ({ tensors }: FamilyModel, prefix = "") => {
     let sum = 0;
-    for (const [name, shape] of expectedTensors(config)) {
+    for (const [name, { shape }] of tensors) {
       if (name.startsWith(prefix)) sum += shape.reduce((product, size) => product * size, 1);
     }
     return sum;
   };
 
   it("count what the released checkpoints hold", () => {
-    expect(expectedTensors(released("3B")).size).toBe(1442);
-    expect(elements(released("3B"))).toBe(4_703_464_448);
-    const names = [...expectedTensors(released("7B")).keys()];
+    const [small, large] = [released("3B"), released("7B")].map((text) => parseModelConfig(text));
+    expect(small!.tensors.size).toBe(1442);
+    expect(elements(small!)).toBe(4_703_464_448);
+    const names = [...large!.tensors.keys()];
     const count = (prefix: string) => names.filter((name) => name.startsWith(prefix)).length;
     expect(["visual.", "audio_tower.", "model.", "lm_head."].map(count)).toEqual([
       518, 489, 338, 1,
     ]);
-    expect(elements(released("7B"))).toBe(8_931_813_888);
-    expect(elements(released("7B"), "visual.blocks.")).toBe(630_470_400);
-    expect(elements(released("7B"), "audio_tower.layers.")).toBe(629_637_120);
+    expect(elements(large!)).toBe(8_931_813_888);
+    expect(elements(large!, "visual.blocks.")).toBe(630_470_400);
+    expect(elements(large!, "audio_tower.layers.")).toBe(629_637_120);
   });
 
   it.each(["tiny-a", "tiny-b"])("and shapes are those of transformers: %s", async (name) => {
@@ -153,13 +154,14 @@ describe("weight names", () => {
     const config = parseModelConfig(await readFile(new URL(`${name}/config.json`, golden), "utf8"));
     const store = await openSafetensors(bytesSource(bytes), name);
     const stored = new Map([...store.tensors].map(([key, info]) => [key, [...info.shape]]));
-    expect(expectedTensors(config)).toEqual(stored);
-    expect(match(config, store.tensors, name).size).toBe(stored.size);
+    const shapesOf = [...config.tensors].map(([key, { shape }]) => [key, shape] as const);
+    expect(new Map(shapesOf)).toEqual(stored);
+    expect(matchTensors(config, store.tensors, name).size).toBe(stored.size);
   });
 
   const config = parseModelConfig(tinyText);
   const shapes = (prefix = "") =>
-    new Map([...expectedTensors(config)].map(([name, shape]) => [prefix + name, { shape }]));
+    new Map([...config.tensors].map(([name, { shape }]) => [prefix + name, { shape }]));
 
   it("drop the prefix of the thinker and pass over the speech half", () => {
     const { names } = config.family;
@@ -168,16 +170,16 @@ describe("weight names", () => {
     expect(names.canonical("talker.model.norm.weight")).toBeUndefined();
     expect(names.canonical("token2wav.x")).toBeUndefined();
     const stored = shapes("thinker.").set("talker.x", { shape: [1] });
-    const matched = match(config, stored, "x");
+    const matched = matchTensors(config, stored, "x");
     expect(matched.get("lm_head.weight")).toBe("thinker.lm_head.weight");
-    expect(matched.size).toBe(expectedTensors(config).size);
+    expect(matched.size).toBe(config.tensors.size);
   });
 
   it("let the embedding stand in for a missing head", () => {
     const stored = shapes();
     stored.delete("lm_head.weight");
     stored.delete("audio_tower.audio_bos_eos_token.weight");
-    const matched = match(config, stored, "x");
+    const matched = matchTensors(config, stored, "x");
     expect(matched.get("lm_head.weight")).toBe("model.embed_tokens.weight");
     expect(matched.has("audio_tower.audio_bos_eos_token.weight")).toBe(false);
   });
@@ -185,18 +187,24 @@ describe("weight names", () => {
   it("name what is missing, misshapen or unknown", () => {
     const missing = shapes();
     missing.delete("visual.blocks.1.attn.q.bias");
-    expect(() => match(config, missing, "x")).toThrow(/blocks.1.attn.q.bias" is missing/);
+    expect(() => matchTensors(config, missing, "x")).toThrow(/blocks.1.attn.q.bias" is missing/);
     const wrong = shapes().set("model.norm.weight", { shape: [65] });
-    expect(() => match(config, wrong, "x")).toThrow(/norm.weight" is \[65\] instead of \[64\]/);
+    expect(() => matchTensors(config, wrong, "x")).toThrow(
+      /norm.weight" is \[65\] instead of \[64\]/,
+    );
     const unknown = shapes().set("visual.merger.mlp.3.bias", { shape: [1] });
-    expect(() => match(config, unknown, "x")).toThrow(/"visual.merger.mlp.3.bias" has no pl/);
+    expect(() => matchTensors(config, unknown, "x")).toThrow(
+      /"visual.merger.mlp.3.bias" has no pl/,
+    );
     const twice = shapes().set("thinker.model.norm.weight", { shape: [64] });
-    expect(() => match(config, twice, "x")).toThrow(/"model.norm.weight" are the same tensor/);
+    expect(() => matchTensors(config, twice, "x")).toThrow(
+      /"model.norm.weight" are the same tensor/,
+    );
   });
 
   it("name all problems in one error, and count those beyond a dozen", () => {
     const damaged = shapes().set("model.norm.weight", { shape: [65] });
     for (const name of [...damaged.keys()].slice(0, 20)) damaged.delete(name);
-    expect(() => match(config, damaged, "x")).toThrow(/is missing;.*; and 9 more\./);
+    expect(() => matchTensors(config, damaged, "x")).toThrow(/is missing;.*; and 9 more\./);
   });
 });

@@ -1,15 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { DataError } from "../../src/core/errors.ts";
-import type { ModelConfig } from "../../src/network/config.ts";
-import {
-  audioTokens,
-  convolvedRows,
-  layoutAudio,
-  melFrames,
-} from "../../src/network/towers/audio-layout.ts";
-import { layout as layoutOmni } from "../../src/families/qwen2-5-omni/positions.ts";
-import { type PatchGrid, type MediaTokens, type MediumShape } from "../../src/prompt/layout.ts";
+import type { PatchGrid } from "../../src/network/media.ts";
+import { audioTokens, convolvedRows, layoutAudio } from "../../src/network/towers/audio-layout.ts";
+import { omniLayout } from "../../src/families/qwen2-5-omni/positions.ts";
+import type { MediaTokens, MediumShape } from "../../src/prompt/layout.ts";
+import { melFrames } from "../../src/prompt/media.ts";
+import { promptFacts } from "../helpers/position-cases.ts";
 import { layoutVision } from "../../src/network/towers/vision-layout.ts";
 
 type Segment =
@@ -36,11 +33,7 @@ const shifted = (by: number) =>
   ) as unknown as Required<MediaTokens>;
 
 /** The constants of a released model; the layout reads nothing else. */
-const OMNI_CONFIG = {
-  positionIdPerSeconds: 25,
-  secondsPerChunk: 2,
-  vision: { mergeSize: 2 },
-} as ModelConfig;
+const OMNI_CONFIG = { positionIdPerSeconds: 25, secondsPerChunk: 2, mergeSize: 2 };
 const CHUNKED = { chunkFrames: 200, tailFrames: 0, maxFrames: Infinity };
 
 function layout(segments: readonly Segment[], secondsPerChunk = 2, tokens = OMNI) {
@@ -62,11 +55,11 @@ function layout(segments: readonly Segment[], secondsPerChunk = 2, tokens = OMNI
     } else {
       const sound = segment.kind === "av" ? { audioTokens: audioTokens(frames) } : {};
       ids.push(tokens.visionStart, tokens.video, tokens.visionEnd);
-      media.push({ kind: "video", file, grid, secondsPerGrid, ...sound });
+      media.push({ kind: "video", file, grid, secondsPerGrid, times: [], ...sound });
     }
   }
   const config = { ...OMNI_CONFIG, secondsPerChunk };
-  const result = layoutOmni(ids, media, tokens, config, "row 7");
+  const result = omniLayout(config)(ids, media, promptFacts(tokens, "row 7"));
   const length = result.inputIds.length;
   const [t, h, w] = [0, 1, 2].map((r) => [
     ...result.positions.subarray(r * length, (r + 1) * length),
@@ -207,15 +200,15 @@ describe("prompt layout: against transformers 4.57.6", () => {
 });
 
 describe("prompt layout: placeholders without media", () => {
-  const config = OMNI_CONFIG;
   const run = (ids: number[], media: MediumShape[]) =>
-    layoutOmni(ids, media, OMNI, config, "row 7");
+    omniLayout(OMNI_CONFIG)(ids, media, promptFacts(OMNI, "row 7"));
   const image: MediumShape = { kind: "image", file: "a.png", grid: [1, 2, 2] };
   const sound: MediumShape = {
     kind: "video",
     file: "b.mp4",
     grid: [1, 2, 2],
     secondsPerGrid: 1,
+    times: [0],
     audioTokens: 5,
   };
 

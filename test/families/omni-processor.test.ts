@@ -7,7 +7,7 @@ import { CheckpointError, DataError } from "../../src/core/errors.ts";
 import type { AudioClip, Frame, VideoClip } from "../../src/media/types.ts";
 import { type LoadedMedium, loadMedium } from "../../src/prompt/media.ts";
 import { type ProcessOptions, Processor } from "../../src/model/processor.ts";
-import { processor as omni } from "../../src/families/qwen2-5-omni/processor.ts";
+import { parsePreprocessing } from "../../src/families/qwen2-5-omni/processor.ts";
 import { checkLedger, type Sample } from "../../src/prompt/sample.ts";
 import { type ContentPart, type Conversation, mediaParts } from "../../src/text/chat-template.ts";
 
@@ -325,10 +325,13 @@ describe("checkLedger", () => {
 
 describe("preprocessor files", () => {
   it("set the limits of pictures, in both spellings, and of videos", () => {
-    const config = omni.parseConfig({
-      preprocessor: JSON.stringify({ min_pixels: 784, size: { longest_edge: 7840 } }),
-      video: JSON.stringify({ size: { shortest_edge: 3136 }, fps: 4 }),
-    });
+    const config = parsePreprocessing(
+      {
+        preprocessor: JSON.stringify({ min_pixels: 784, size: { longest_edge: 7840 } }),
+        video: JSON.stringify({ size: { shortest_edge: 3136 }, fps: 4 }),
+      },
+      28,
+    );
     expect(config.image).toEqual({ minPixels: 784, maxPixels: 7840 });
     expect(config.video).toEqual({ minPixels: 3136, maxPixels: 602112 });
     expect(config.asked.video).toEqual({ ...config.video, totalPixels: 90316800 });
@@ -337,7 +340,7 @@ describe("preprocessor files", () => {
 
   it("name the key that is wrong", () => {
     const parse = (preprocessor: object) => () =>
-      omni.parseConfig({ preprocessor: JSON.stringify(preprocessor) });
+      parsePreprocessing({ preprocessor: JSON.stringify(preprocessor) }, 28);
     expect(parse({ image_mean: [0.5] })).toThrow(/image_mean is \[0.5\]; one number for each/);
     expect(parse({ min_pixels: 9000, max_pixels: 100 })).toThrow(CheckpointError);
     expect(parse({ hop_length: 256 })).toThrow(/hop_length is 256; 160 is needed/);

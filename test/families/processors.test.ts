@@ -11,7 +11,7 @@ import type { Frame } from "../../src/media/types.ts";
 import type { LoadedMedium } from "../../src/prompt/media.ts";
 import type { LedgerEntry, Sample } from "../../src/prompt/sample.ts";
 import { askedVideoSize, listedPictureSize } from "../../src/prompt/sizes.ts";
-import type { ProcessorConfig } from "../../src/prompt/processor-config.ts";
+import type { Preprocessing } from "../../src/prompt/preprocessing.ts";
 import type { ContentPart, Conversation, VideoPart } from "../../src/text/chat-template.ts";
 import {
   checksum,
@@ -50,7 +50,7 @@ const file = new URL("../golden/models/processors.json", import.meta.url);
 const { cases } = JSON.parse(await readFile(file, "utf8")) as { cases: Golden[] };
 
 /** What the loader would give, without files. */
-function load(part: Made & { sound?: [number, number] }, config: ProcessorConfig): LoadedMedium {
+function load(part: Made & { sound?: [number, number] }, config: Preprocessing): LoadedMedium {
   const { type, make, list, sound: track, ...settings } = part;
   if (list !== undefined) return listed(list, settings as VideoPart, config);
   const [a, b, c, d, e] = make as [number, number, number, number, number];
@@ -67,11 +67,11 @@ function load(part: Made & { sound?: [number, number] }, config: ProcessorConfig
   return { kind: "video", video: clip(info, indices, e), ...audio };
 }
 
-function listed(list: number[][], part: VideoPart, config: ProcessorConfig): LoadedMedium {
+function listed(list: number[][], part: VideoPart, config: Preprocessing): LoadedMedium {
   const made = list.map(([w, h, n]) => picture(w!, h!, n!));
   if (made.length % 2 === 1) made.push(made.at(-1)!);
   const frames = made.map((frame): Frame => {
-    const first = resizeFrame(frame, listedPictureSize(frame, part), "pil");
+    const first = resizeFrame(frame, listedPictureSize(frame, part, config.cell), "pil");
     return resizeFrame(first, askedVideoSize(first, made.length, part, config, {}), "float");
   });
   const [{ width, height }] = frames as [Frame];

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
 import { chunksOf } from "../../src/graph/chunks.ts";
 import { Graph } from "../../src/graph/graph.ts";
-import type { ModelConfig } from "../../src/network/config.ts";
+import type { FamilyModel } from "../../src/families/family.ts";
 import { tokenExtent } from "../../src/network/decoder/packed-decoder.ts";
 import { loadGoldenModel, relativeL2 } from "../helpers/golden.ts";
 import {
@@ -17,7 +17,7 @@ import {
 
 const names = ["av-slow", "text", "image"];
 
-async function makeGroups(config: ModelConfig, length: number): Promise<Group[]> {
+async function makeGroups(config: FamilyModel, length: number): Promise<Group[]> {
   return Promise.all(
     names.map(async (name, i) => {
       const prompt = await treePrompt("omni/tiny-a", name, config);
@@ -28,7 +28,7 @@ async function makeGroups(config: ModelConfig, length: number): Promise<Group[]>
 
 describe("a training pass under small binding limits", () => {
   const devices: Device[] = [];
-  let config: ModelConfig;
+  let config: FamilyModel;
 
   async function open(chunkBytes?: number): Promise<Device> {
     const options = chunkBytes === undefined ? {} : { chunkBytes };

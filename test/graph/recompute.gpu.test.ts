@@ -8,7 +8,7 @@ import { columnSum } from "../../src/graph/ops/reduce.ts";
 import { planMemory } from "../../src/graph/memory.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { recompute } from "../../src/graph/recompute.ts";
-import type { ModelConfig } from "../../src/network/config.ts";
+import type { FamilyModel } from "../../src/families/family.ts";
 import { parseModelConfig } from "../../src/families/registry.ts";
 import type { Feed } from "../../src/network/feed.ts";
 import { initialWeights } from "../../src/checkpoint/init.ts";
@@ -34,7 +34,7 @@ const LAYERS = 8;
 
 describe("recomputing the blocks of a decoder of eight layers", () => {
   const device = useDevice();
-  let config: ModelConfig;
+  let config: FamilyModel;
   let weights: ModelWeights;
   let feed: Feed;
   beforeAll(async () => {
@@ -46,7 +46,7 @@ describe("recomputing the blocks of a decoder of eight layers", () => {
     for (const [name, { shape, data }] of initialWeights(config, 1)) {
       sources.set(name, arraySource(shape, data));
     }
-    weights = await ModelWeights.load(device(), sources, EVERYTHING);
+    weights = await ModelWeights.load(device(), sources, config.tensors, EVERYTHING);
     // Text alone: the towers, whose layers are no blocks here, take no memory.
     const prompt = await treePrompt("omni/tiny-b", "text", config);
     feed = packedGroups(config, [randomGroup(prompt, [20, 30, 7, 1], 1)]);

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/core/random.ts";
-import type { ModelConfig } from "../../src/network/config.ts";
+import type { FamilyModel } from "../../src/families/family.ts";
 import type { Feed } from "../../src/network/feed.ts";
 import type { ModelWeights } from "../../src/checkpoint/weights.ts";
 import { useDevice } from "../helpers/device.ts";
@@ -18,7 +18,7 @@ import {
 
 describe("one plan for every mix of lengths", () => {
   const device = useDevice();
-  let config: ModelConfig;
+  let config: FamilyModel;
   let weights: ModelWeights;
   let feeds: Feed[];
   beforeAll(async () => {

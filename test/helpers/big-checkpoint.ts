@@ -30,10 +30,10 @@ export async function writeBigCheckpoint(
   const text = JSON.stringify({ ...config, tie_word_embeddings: true });
   await writeFile(join(folder, "config.json"), text);
   const parsed = parseModelConfig(text);
-  const tensors = [...parsed.family.tensors(parsed)]
+  const tensors = [...parsed.tensors]
     .filter(([name]) => name !== "lm_head.weight")
-    .map(([name, shape]) => ({
-      name: parsed.family.names.stored(name),
+    .map(([name, { shape }]) => ({
+      name: parsed.names.stored(name),
       dtype: "BF16" as const,
       shape,
     }));

@@ -59,13 +59,13 @@ const entryOf = (sample: Sample, kind: "video" | "audio") =>
 export const DAMAGES: readonly Damage[] = [
   {
     name: "the log-mel clip a second time",
-    apply: (s) => s.mel.push(s.mel[0]!),
+    apply: (s) => (s.mel = [...s.mel, s.mel[0]!]),
     says: /\.mp4 has \d+ log-mel values/,
   },
   {
     name: "the log-mel clip and its entry a second time",
     apply: (s) => {
-      s.mel.push(s.mel[0]!);
+      s.mel = [...s.mel, s.mel[0]!];
       s.ledger = [...s.ledger, entryOf(s, "audio")];
     },
     says: /have 100 placeholders in the ledger, 50 in the tokens/,

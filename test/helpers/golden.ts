@@ -8,15 +8,15 @@ import {
 import { readBytes } from "#io";
 import { bytesSource } from "../../src/io/byte-source.ts";
 import type { Device } from "../../src/gpu/device.ts";
-import { audioFeed } from "../../src/network/towers/audio.ts";
+import type { FamilyModel } from "../../src/families/family.ts";
 import type { ModelConfig } from "../../src/network/config.ts";
 import { parseModelConfig } from "../../src/families/registry.ts";
+import type { PatchGrid } from "../../src/network/media.ts";
 import { mergeFeeds, type Feed } from "../../src/network/feed.ts";
 import { IGNORE, packedFeed, packTrees, type Tree } from "../../src/network/decoder/packed.ts";
-import { audioTokens, melColumns } from "../../src/network/towers/audio-layout.ts";
+import { audioTokens } from "../../src/network/towers/audio-layout.ts";
 import { visionTokens } from "../../src/prompt/layout.ts";
 import type { LedgerEntry, Sample } from "../../src/prompt/sample.ts";
-import { visionFeed } from "../../src/network/towers/vision.ts";
 import { matchTensors } from "../../src/checkpoint/match-tensors.ts";
 import { storedSource, type WeightSource } from "../../src/checkpoint/weight-source.ts";
 import { ModelWeights, type Training } from "../../src/checkpoint/weights.ts";
@@ -34,21 +34,20 @@ export async function loadGoldenModel(
   name: string,
   training?: Training,
   options: { tied?: boolean } = {},
-): Promise<{ config: ModelConfig; weights: ModelWeights }> {
+): Promise<{ config: FamilyModel; weights: ModelWeights }> {
   const config = parseModelConfig(readFileSync(`${pathOf(name)}/config.json`, "utf8"));
   const store = await openCheckpoint(pathOf(name));
   const tensors = new Map(store.tensors);
   if (options.tied === true) tensors.delete("lm_head.weight");
   const sources = new Map<string, WeightSource>();
   const byStored = new Map<string, WeightSource>();
-  const { family } = config;
-  const matched = matchTensors(family.names, family.tensors(config), tensors, name);
+  const matched = matchTensors(config, tensors, name);
   for (const [canonical, stored] of matched) {
     const source = byStored.get(stored) ?? storedSource(store, stored);
     byStored.set(stored, source);
     sources.set(canonical, source);
   }
-  const weights = await ModelWeights.load(device, sources, training);
+  const weights = await ModelWeights.load(device, sources, config.tensors, training);
   await store.close();
   return { config, weights };
 }
@@ -156,13 +155,15 @@ function rowsOf(ids: Uint32Array, ...wanted: (number | undefined)[]): Uint32Arra
 /** What the towers of a model are fed for pictures and clips. */
 export function towerFeeds(
   { vision, audio }: ModelConfig,
-  pictures: Parameters<typeof visionFeed>[1],
-  clips: Parameters<typeof audioFeed>[1],
+  pictures: readonly { grid: PatchGrid; patches: Float32Array }[],
+  clips: readonly { mel: Float32Array; frames: number }[],
 ): Feed[] {
-  return [
-    ...(vision === undefined ? [] : [visionFeed(vision, pictures)]),
-    ...(audio === undefined ? [] : [audioFeed(audio, clips)]),
+  const mel = clips.map(({ mel: data, frames }) => ({ data, frames }));
+  const media = [
+    ...pictures.map(({ grid, patches }) => ({ grids: [grid], patches, mel: [] })),
+    { grids: [], patches: new Float32Array(), mel },
   ];
+  return [vision, audio].flatMap((tower) => tower?.feed(media) ?? []);
 }
 
 /** Everything that a whole forward pass of a golden case is fed, with its labels as loss rows. */
@@ -242,7 +243,7 @@ export async function goldenSample(
   }
   const clips = await goldenClips(golden, config);
   const mel = clips.map(({ mel: data, frames }) => ({
-    data: cropped(data, config.audio!.melBins, melColumns(frames, config.audio!)),
+    data: cropped(data, config.audio!.melBins, config.audio!.columns(frames)),
     frames,
   }));
   const entry = (kind: LedgerEntry["kind"], frames: number, rows: number): LedgerEntry => ({

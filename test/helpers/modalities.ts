@@ -1,14 +1,11 @@
 import { hash32 } from "../../src/core/random.ts";
-import type { ModelConfig } from "../../src/network/config.ts";
-import {
-  type PatchGrid,
-  type MediaTokens,
-  type MediumShape,
-  visionTokens,
-} from "../../src/prompt/layout.ts";
+import type { FamilyModel } from "../../src/families/family.ts";
+import type { PatchGrid } from "../../src/network/media.ts";
+import { type MediaTokens, type MediumShape, visionTokens } from "../../src/prompt/layout.ts";
 import type { LedgerEntry, Sample } from "../../src/prompt/sample.ts";
-import { audioTokens, melColumns } from "../../src/network/towers/audio-layout.ts";
+import { audioTokens } from "../../src/network/towers/audio-layout.ts";
 import { GoldenCase, goldenSample } from "./golden.ts";
+import { promptFacts } from "./position-cases.ts";
 import { randomF32, randomU32 } from "./random-data.ts";
 
 /** A medium of a made prompt: grids in patches, sound in mel frames, `s` seconds between slices. */
@@ -107,7 +104,7 @@ export type TinyModel = keyof typeof PROMPTS;
 export async function openPrompt(
   model: TinyModel,
   name: string,
-  config: ModelConfig,
+  config: FamilyModel,
 ): Promise<Sample> {
   const media = MADE[name];
   if (media !== undefined) return madeSample(name, media, config);
@@ -118,7 +115,7 @@ export async function openPrompt(
 }
 
 /** A prompt of words and random media, laid out by the family's own rules; a function of the name. */
-function madeSample(row: string, media: readonly Medium[], config: ModelConfig): Sample {
+function madeSample(row: string, media: readonly Medium[], config: FamilyModel): Sample {
   const { audioStart, audioEnd, visionStart, visionEnd, ...placeholders } = config.tokens;
   const seed = hash32(row);
   const words = randomU32(4 * (media.length + 1), 60, seed);
@@ -132,7 +129,7 @@ function madeSample(row: string, media: readonly Medium[], config: ModelConfig):
     return shape;
   });
   const tokens = config.tokens as MediaTokens;
-  const layout = config.family.processor.layout(ids, shapes, tokens, config, row);
+  const layout = config.layout(ids, shapes, promptFacts(tokens, row));
   const grids = shapes.flatMap((shape) => (shape.kind === "audio" ? [] : [shape.grid]));
   const patches = grids.reduce((sum, [t, h, w]) => sum + t * h * w, 0);
   const sounds = media.flatMap((medium) => ("audio" in medium ? [medium.audio] : []));
@@ -146,7 +143,7 @@ function madeSample(row: string, media: readonly Medium[], config: ModelConfig):
     grids,
     patches: randomF32(patches * (config.vision?.patchDim ?? 0), seed),
     mel: sounds.map((frames, i) => ({
-      data: randomF32(melColumns(frames, config.audio!) * config.audio!.melBins, seed + 1 + i),
+      data: randomF32(config.audio!.columns(frames) * config.audio!.melBins, seed + 1 + i),
       frames,
     })),
     ledger: [
@@ -165,5 +162,5 @@ function shapeOf(medium: Medium): MediumShape {
   }
   const { video: grid, s: secondsPerGrid } = medium;
   const sound = "audio" in medium ? { audioTokens: audioTokens(medium.audio) } : {};
-  return { kind: "video", file, grid, secondsPerGrid, ...sound };
+  return { kind: "video", file, grid, secondsPerGrid, times: [], ...sound };
 }

@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
-import type { ModelConfig } from "../../src/network/config.ts";
-import type { PatchGrid, MediaTokens, MediumShape } from "../../src/prompt/layout.ts";
+import type { Layout, PromptFacts } from "../../src/families/family.ts";
+import type { PatchGrid } from "../../src/network/media.ts";
+import type { MediaTokens, MediumShape } from "../../src/prompt/layout.ts";
 import { layout as layoutAudio } from "../../src/families/qwen2-audio/positions.ts";
-import { layout as layoutOmni } from "../../src/families/qwen2-5-omni/positions.ts";
-import { layout as layoutVl } from "../../src/families/qwen2-5-vl/positions.ts";
+import { omniLayout } from "../../src/families/qwen2-5-omni/positions.ts";
+import { vlLayout } from "../../src/families/qwen2-5-vl/positions.ts";
 import { audioTokens } from "../../src/network/towers/audio-layout.ts";
 import { checksum } from "./real-processor.ts";
 
@@ -24,6 +25,11 @@ const TOKENS: Required<MediaTokens> = {
 const read = async (path: string) =>
   JSON.parse(await readFile(new URL(`../golden/${path}`, import.meta.url), "utf8"));
 
+/** What a layout is told of a prompt to which it adds no words. */
+export function promptFacts(tokens: MediaTokens, row: string): PromptFacts {
+  return { tokens, row, encode: () => [] };
+}
+
 /** The tokenised prompt of a conversation and its media. */
 function unpack(segments: readonly Packed[]): { ids: number[]; media: MediumShape[] } {
   const ids: number[] = [];
@@ -41,22 +47,23 @@ function unpack(segments: readonly Packed[]): { ids: number[]; media: MediumShap
     } else {
       const sound = frames === undefined ? {} : { audioTokens: audioTokens(frames) };
       ids.push(TOKENS.visionStart, TOKENS.video, TOKENS.visionEnd);
-      media.push({ kind: "video", file, grid: a as PatchGrid, secondsPerGrid, ...sound });
+      media.push({
+        kind: "video",
+        file,
+        grid: a as PatchGrid,
+        secondsPerGrid,
+        times: [],
+        ...sound,
+      });
     }
   }
   return { ids, media };
 }
 
-function positionCase(
-  lay: typeof layoutOmni,
-  segments: readonly Packed[],
-  constants: Partial<ModelConfig>,
-  expected: number[],
-): PositionCase {
+function positionCase(lay: Layout, segments: readonly Packed[], expected: number[]): PositionCase {
   const actual = () => {
     const { ids, media } = unpack(segments);
-    const config = { vision: { mergeSize: 2 }, ...constants } as ModelConfig;
-    const { inputIds, positions, nextPos } = lay(ids, media, TOKENS, config, "row");
+    const { inputIds, positions, nextPos } = lay(ids, media, promptFacts(TOKENS, "row"));
     return [inputIds.length, checksum(inputIds), checksum(positions), nextPos];
   };
   return { name: JSON.stringify(segments), expected, actual };
@@ -69,7 +76,11 @@ export async function omniPositions(): Promise<{ agreed: PositionCase[]; rule: P
   const { cases, rule } = (await read("models/positions.json")) as Record<string, OmniRow[]>;
   const unpacked = (rows: OmniRow[]) =>
     rows.map(([secondsPerChunk, segments, ...expected]) =>
-      positionCase(layoutOmni, segments, { positionIdPerSeconds: 25, secondsPerChunk }, expected),
+      positionCase(
+        omniLayout({ positionIdPerSeconds: 25, secondsPerChunk, mergeSize: 2 }),
+        segments,
+        expected,
+      ),
     );
   return { agreed: unpacked(cases!), rule: unpacked(rule!) };
 }
@@ -78,7 +89,7 @@ export async function omniPositions(): Promise<{ agreed: PositionCase[]; rule: P
 export async function vlPositions(): Promise<PositionCase[]> {
   const { cases } = (await read("vl/positions.json")) as { cases: OmniRow[] };
   return cases.map(([positionIdPerSeconds, segments, ...expected]) =>
-    positionCase(layoutVl, segments, { positionIdPerSeconds, secondsPerChunk: 1 }, expected),
+    positionCase(vlLayout({ positionIdPerSeconds, mergeSize: 2 }), segments, expected),
   );
 }
 
@@ -89,8 +100,8 @@ export async function audioPositions(): Promise<PositionCase[]> {
   return cases.map(([segments, ...expected]) => {
     const actual = () => {
       const { ids, media } = unpack(segments);
-      const config = { positionIdPerSeconds: 1, secondsPerChunk: 1 } as ModelConfig;
-      const { inputIds, positions, nextPos } = layoutAudio(ids, media, TOKENS, config, "row");
+      const facts = promptFacts(TOKENS, "row");
+      const { inputIds, positions, nextPos } = layoutAudio(ids, media, facts);
       const rows = [0, 1, 2].map((row) =>
         checksum(positions.subarray(row * inputIds.length, (row + 1) * inputIds.length)),
       );

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { AudioClip, Frame, VideoClip } from "../../src/media/types.ts";
 import { parseModelConfig } from "../../src/families/registry.ts";
 import { Processor } from "../../src/model/processor.ts";
-import type { ProcessorConfigFiles } from "../../src/prompt/processor-config.ts";
+import type { PreprocessorFiles } from "../../src/prompt/preprocessing.ts";
 import { ChatTemplate } from "../../src/text/chat-template.ts";
 import { Tokenizer } from "../../src/text/tokenizer.ts";
 import { omniTokenizerText, qwenTokenizerText } from "../text/real-tokenizer.ts";
@@ -17,7 +17,7 @@ const tokenizers = new Map<boolean, Tokenizer>();
 /** The processor of a released checkpoint: its configuration, the real tokenizer, its template. */
 export async function realProcessor(
   family: FamilyName,
-  files: ProcessorConfigFiles = {},
+  files: PreprocessorFiles = {},
 ): Promise<Processor> {
   const path = new URL(`../golden/manifests/${CONFIGS[family]}/config.json`, import.meta.url);
   const config = parseModelConfig(await readFile(path, "utf8"));
@@ -25,13 +25,11 @@ export async function realProcessor(
   const tokenizer =
     tokenizers.get(plain) ?? Tokenizer.fromJson(plain ? qwenTokenizerText : omniTokenizerText());
   tokenizers.set(plain, tokenizer);
-  const { chatTemplate, parseConfig } = config.family.processor;
-  const media = parseConfig({ preprocessor: RELEASED, ...files });
   return new Processor({
     config,
     tokenizer,
-    template: new ChatTemplate(chatTemplate),
-    preprocessing: media,
+    template: new ChatTemplate(config.family.chatTemplate),
+    preprocessing: config.preprocessing({ preprocessor: RELEASED, ...files }),
   });
 }
 

@@ -6,7 +6,7 @@ import { logProb } from "../../src/graph/ops/head.ts";
 import { nllLoss } from "../../src/graph/ops/loss.ts";
 import { columnSum } from "../../src/graph/ops/reduce.ts";
 import { Plan } from "../../src/graph/plan.ts";
-import type { ModelConfig } from "../../src/network/config.ts";
+import type { FamilyModel } from "../../src/families/family.ts";
 import { mergeFeeds, type Feed } from "../../src/network/feed.ts";
 import {
   lossExtent,
@@ -23,7 +23,7 @@ import {
 } from "../../src/network/decoder/packed.ts";
 import type { ModelWeights, Training } from "../../src/checkpoint/weights.ts";
 import { Scope } from "../../src/network/scope.ts";
-import type { PatchGrid } from "../../src/prompt/layout.ts";
+import type { PatchGrid } from "../../src/network/media.ts";
 import { towerFeeds } from "./golden.ts";
 import { openPrompt, type TinyModel } from "./modalities.ts";
 import { randomF32 } from "./random-data.ts";
@@ -42,7 +42,7 @@ export interface PromptWithMedia {
 export async function treePrompt(
   model: TinyModel,
   name: string,
-  config: ModelConfig,
+  config: FamilyModel,
 ): Promise<PromptWithMedia> {
   const { patches, grids, mel, ...prompt } = await openPrompt(model, name, config);
   let at = 0;
@@ -76,7 +76,7 @@ export function randomGroup(
 
 /** What a pass over trees with media and per-row loss weights is fed. */
 export function treesFeed(
-  config: ModelConfig,
+  config: FamilyModel,
   groups: readonly PromptWithMedia[],
   trees: readonly Tree[],
   weights: readonly number[],
@@ -93,7 +93,7 @@ export function treesFeed(
 }
 
 /** Groups as packed trees: every prompt once. */
-export function packedGroups(config: ModelConfig, groups: readonly Group[]): Feed {
+export function packedGroups(config: FamilyModel, groups: readonly Group[]): Feed {
   const trees = groups.map(({ prompt, completions }) => ({
     prompt,
     branches: completions.map(completionBranch),
@@ -107,7 +107,7 @@ export function packedGroups(config: ModelConfig, groups: readonly Group[]): Fee
 }
 
 /** One completion of a group as a plain sequence without branches. */
-export function singleSequence(config: ModelConfig, group: Group, completion: number): Feed {
+export function singleSequence(config: FamilyModel, group: Group, completion: number): Feed {
   const { prompt } = group;
   const tokens = group.completions[completion]!;
   const length = prompt.inputIds.length;
@@ -155,7 +155,7 @@ export class TrainingPass {
   /** Traces and compiles; keeps `loss` [1, 2] and `logProbs` [lossRows, 3]. */
   static async compile(
     device: Device,
-    config: ModelConfig,
+    config: FamilyModel,
     weights: ModelWeights,
     capacity: Readonly<Record<string, number>>,
   ): Promise<TrainingPass> {
@@ -211,7 +211,8 @@ export const ADAPTERS: Training = {
   storage: "f16s",
   adapters: {
     ...{ r: 3, alpha: 6, seed: 4 },
-    choose: (layers) => new Set(layers.filter((name) => /_proj$|\.attn\.|\.fc[12]$/.test(name))),
+    choose: (layers) =>
+      new Set([...layers.keys()].filter((name) => /_proj$|\.attn\.|\.fc[12]$/.test(name))),
   },
 };
 

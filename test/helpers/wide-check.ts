@@ -12,7 +12,7 @@ import { mergeFeeds } from "../../src/network/feed.ts";
 import { loadModel } from "../../src/model/load.ts";
 import type { Model } from "../../src/model/model.ts";
 import type { Sample } from "../../src/prompt/sample.ts";
-import { audioTokens, melColumns } from "../../src/network/towers/audio-layout.ts";
+import { audioTokens } from "../../src/network/towers/audio-layout.ts";
 import { DEFAULT_SAMPLING, Generator } from "../../src/rollout/generator.ts";
 import { cropped } from "./golden.ts";
 import { withWideCheckpoint, type WideName } from "./wide-checkpoint.ts";
@@ -130,7 +130,7 @@ function sampleOf({ config }: Model, golden: WideGolden): Sample {
     at += picture.patches.length;
   }
   const mel = clips.map(({ mel: data, valid }) => ({
-    data: cropped(data, config.audio!.melBins, melColumns(valid, config.audio!)),
+    data: cropped(data, config.audio!.melBins, config.audio!.columns(valid)),
     frames: valid,
   }));
   const entry = { file: golden.name, medium: 0, frames: 0, seconds: 0 };

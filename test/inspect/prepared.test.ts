@@ -1,23 +1,23 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import type { ModelConfig } from "../../src/network/config.ts";
+import type { FamilyModel } from "../../src/families/family.ts";
 import { parseModelConfig } from "../../src/families/registry.ts";
 import { readPrepared } from "../../src/inspect/prepared.ts";
 import { shiftedLabels } from "../../src/inspect/prompt-batch.ts";
 import { GoldenCase } from "../helpers/golden.ts";
 import { goldenInputs, type Tensors, tensorStore } from "../helpers/prepared-inputs.ts";
 
-const configOf = (model: string): ModelConfig =>
+const configOf = (model: string): FamilyModel =>
   parseModelConfig(
     readFileSync(new URL(`../golden/${model}/config.json`, import.meta.url), "utf8"),
   );
 
-async function inputsOf(model: string, name: string): Promise<[Tensors, ModelConfig]> {
+async function inputsOf(model: string, name: string): Promise<[Tensors, FamilyModel]> {
   const config = configOf(model);
   return [await goldenInputs(await GoldenCase.open(`${model}-${name}`), config), config];
 }
 
-const read = async (tensors: Tensors, config: ModelConfig) =>
+const read = async (tensors: Tensors, config: FamilyModel) =>
   readPrepared(await tensorStore(tensors), config);
 
 describe("prepared prompts are laid out as transformers lays them out", () => {

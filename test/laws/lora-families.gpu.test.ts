@@ -82,7 +82,7 @@ describe.each(FAMILIES)("adapters of $family equal PEFT's", (entry) => {
     const { r, scale, rslora } = await readAdapterConfig(join(folder, "adapter"));
     expect({ r, rslora }).toEqual({ r: 3, rslora: entry.rslora });
     expect(scale).toBe(entry.rslora ? 6 / Math.sqrt(3) : 2);
-    const read = await readAdapters(join(folder, "adapter"), model, r);
+    const read = await readAdapters(join(folder, "adapter"), model.config, r);
     for (const layer of [...model.weights.parameters.keys()].map((n) => n.slice(0, -7))) {
       const factors = read.get(layer);
       if (factors) model.weights.addAdapter(layer, { ...factors, scale, rslora }, true);

@@ -53,7 +53,7 @@ describe("an adapter equals PEFT's", () => {
     const { config, weights } = model;
     const adapter = await readAdapterConfig(join(folder, "adapter"));
     expect(adapter).toEqual({ base: "tiny-a", revision: null, r: 4, scale: 2, rslora: false });
-    for (const [layer, factors] of await readAdapters(join(folder, "adapter"), model, 4)) {
+    for (const [layer, factors] of await readAdapters(join(folder, "adapter"), config, 4)) {
       weights.addAdapter(layer, { ...factors, scale: adapter.scale }, true);
     }
     ({ plan, feed } = await compile(model));
@@ -156,7 +156,7 @@ describe("an adapter equals PEFT's", () => {
 
   it("a folder that does not fit is refused by name", async () => {
     await writeAdapters(model, baseFolder, copy);
-    await expect(readAdapters(copy, model, 8)).rejects.toMatchObject({
+    await expect(readAdapters(copy, model.config, 8)).rejects.toMatchObject({
       code: "bad-adapter",
       message: expect.stringMatching(/\[4, \d+\]; its layer asks for \[8, \d+\]/) as string,
     });

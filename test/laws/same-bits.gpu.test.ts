@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { beforeAll, describe, expect, inject, it } from "vitest";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
-import type { ModelConfig } from "../../src/network/config.ts";
+import type { FamilyModel } from "../../src/families/family.ts";
 import type { Feed } from "../../src/network/feed.ts";
 import { useDevice } from "../helpers/device.ts";
 import { loadGoldenModel } from "../helpers/golden.ts";
@@ -32,7 +32,7 @@ const NAMES = {
 } as const;
 
 /** Trees of all modalities with unequal completions. */
-async function makeGroups(model: keyof typeof NAMES, config: ModelConfig): Promise<Group[]> {
+async function makeGroups(model: keyof typeof NAMES, config: FamilyModel): Promise<Group[]> {
   return Promise.all(
     NAMES[model].map(async (name, i) =>
       randomGroup(await treePrompt(model, name, config), [3 + i, 1, 9 - i], i),
@@ -42,7 +42,7 @@ async function makeGroups(model: keyof typeof NAMES, config: ModelConfig): Promi
 
 describe.each(Object.keys(NAMES) as (keyof typeof NAMES)[])("laws 6 and 8 with %s", (model) => {
   const device = useDevice();
-  let config: ModelConfig;
+  let config: FamilyModel;
   let groups: Group[];
   let pass: TrainingPass;
   const load = async (on: Device): Promise<TrainingPass> => {

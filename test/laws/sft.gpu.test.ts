@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { ModelConfig } from "../../src/network/config.ts";
+import type { FamilyModel } from "../../src/families/family.ts";
 import type { Feed } from "../../src/network/feed.ts";
 import { IGNORE, type Tree } from "../../src/network/decoder/packed.ts";
 import type { ModelWeights } from "../../src/checkpoint/weights.ts";
@@ -20,7 +20,7 @@ function summary(values: Float32Array): { whole: number[]; first: Float32Array }
 
 describe("supervised training of text follows torch", () => {
   const device = useDevice();
-  let config: ModelConfig;
+  let config: FamilyModel;
   let weights: ModelWeights;
   let golden: GoldenCase;
   let feeds: Record<"joint" | "split", Feed[]>;

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
-import type { ModelConfig } from "../../src/network/config.ts";
+import type { FamilyModel } from "../../src/families/family.ts";
 import { useDevice } from "../helpers/device.ts";
 import { loadGoldenModel, relativeL2 } from "../helpers/golden.ts";
 import { PROMPTS, type TinyModel } from "../helpers/modalities.ts";
@@ -20,7 +20,7 @@ import {
 /** Loss and gradients of a pass, with the packed trees and one completion at a time. */
 async function compareWays(
   pass: TrainingPass,
-  config: ModelConfig,
+  config: FamilyModel,
   groups: readonly Group[],
 ): Promise<void> {
   const packed = await pass.run([packedGroups(config, groups)]);
@@ -59,7 +59,7 @@ describe("law 5: a shared prompt trains like one completion at a time", () => {
     const names = PROMPTS[model];
     const prompts = new Map<string, PromptWithMedia>();
     let pass: TrainingPass;
-    let config: ModelConfig;
+    let config: FamilyModel;
     beforeAll(async () => {
       const loaded = await loadGoldenModel(device(), model, EVERYTHING);
       config = loaded.config;

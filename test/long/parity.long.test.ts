@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Random } from "../../src/core/random.ts";
 import { type Device, openDevice } from "../../src/gpu/device.ts";
-import type { ModelConfig } from "../../src/network/config.ts";
+import type { FamilyModel } from "../../src/families/family.ts";
 import { loadModel } from "../../src/model/load.ts";
 import { Model } from "../../src/model/model.ts";
-import { sealOf } from "../../src/prompt/seal.ts";
+import { sealOf } from "../../src/prompt/sample.ts";
 import { DEFAULT_SAMPLING, Generator } from "../../src/rollout/generator.ts";
 import { PolicyUpdater } from "../../src/policy/update.ts";
 import { policyTree } from "../../src/policy/trees.ts";
@@ -36,7 +36,7 @@ describe("rollout and training agree at real width and depth", () => {
               weights.parameters.set(`model.layers.${i}.${rest}`, parameter);
             }
           }
-          const deep: ModelConfig = { ...config, text: { ...config.text, layers } };
+          const deep: FamilyModel = { ...config, text: { ...config.text, layers } };
           const { mean, max } = await apart(new Model(device, deep, weights));
           console.log(
             `${layers} layers: mean ${mean.toExponential(1)}, max ${max.toExponential(1)}`,

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { decodeVideo } from "../../src/media/decode-video.ts";
 import { patchify } from "../../src/media/patchify.ts";
 import { resizeFrame } from "../../src/media/resize.ts";
-import { smartResize } from "../../src/media/smart-resize.ts";
+import { smartResize } from "../../src/prompt/sizes.ts";
 import type { Frame } from "../../src/media/types.ts";
 import { bytesOf, CLIP_FRAMES, CLIPS, maxDifference, noisyPicture, REAL_CLIPS } from "./golden.ts";
 
@@ -55,7 +55,9 @@ const sizeOf = ([width, height]: Pair) => ({ width, height });
 
 /** An image on its whole way through the slow processor. */
 function checkSlow(frame: Frame, want: SlowCase): void {
-  const size = smartResize(frame, { minPixels: want.limits[0], maxPixels: want.limits[1] });
+  const size = smartResize(frame, {
+    ...{ factor: 28, minPixels: want.limits[0], maxPixels: want.limits[1] },
+  });
   const resized = resizeFrame(frame, size, "pil");
   const patches = patchify([resized], { mode: "slow" });
   expect(patches.grid).toEqual(want.grid);

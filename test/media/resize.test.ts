@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { resizeFloat, resizeFrame, resizePil } from "../../src/media/resize.ts";
-import { smartResize, videoFrameSize } from "../../src/media/smart-resize.ts";
+import { type Size, smartResize, videoFrameSize } from "../../src/prompt/sizes.ts";
 import { bytesOf, floatsOf, golden, maxDifference, noisyPicture } from "./golden.ts";
 
 /** The picture of the specification's vectors, three equal channels. */
@@ -68,27 +68,46 @@ test("a picture of the wrong length or an empty size is named", () => {
   expect(() => resizeFloat(new Uint8Array(12), size, { width: 0, height: 2 })).toThrow(/side of 0/);
 });
 
+/** Limits of Qwen2.5's processors. */
+const near = (size: Size, limits: { minPixels?: number; maxPixels?: number } = {}) =>
+  smartResize(size, { factor: 28, minPixels: 3136, maxPixels: 12_845_056, ...limits });
+const VIDEO = { factor: 28, minPixels: 100_352, maxPixels: 602_112, totalPixels: 90_316_800 };
+
 test("smartResize gives the sizes of transformers", () => {
   for (const [width, height, minPixels, maxPixels, W, H] of golden.smartResize) {
-    const got = smartResize({ width, height }, { minPixels, maxPixels });
+    const got = near({ width, height }, { minPixels, maxPixels });
     expect(got, `${width} x ${height}`).toEqual({ width: W, height: H });
   }
 });
 
 test("smartResize rounds halves to even and refuses slivers", () => {
-  const side = (n: number) => smartResize({ width: n, height: 560 }, { minPixels: 1 }).width;
+  const side = (n: number) => near({ width: n, height: 560 }, { minPixels: 1 }).width;
   expect([42, 70, 126, 112, 182, 28].map(side)).toEqual([56, 56, 112, 112, 168, 28]);
-  expect(smartResize({ height: 1080, width: 1920 })).toEqual({ height: 1092, width: 1932 });
-  expect(smartResize({ height: 480, width: 640 })).toEqual({ height: 476, width: 644 });
-  expect(smartResize({ height: 4000, width: 6000 })).toEqual({ height: 2912, width: 4368 });
-  expect(() => smartResize({ width: 1000, height: 4 })).toThrow(/1000 x 4 is too narrow/);
+  expect(near({ height: 1080, width: 1920 })).toEqual({ height: 1092, width: 1932 });
+  expect(near({ height: 480, width: 640 })).toEqual({ height: 476, width: 644 });
+  expect(near({ height: 4000, width: 6000 })).toEqual({ height: 2912, width: 4368 });
+  expect(() => near({ width: 1000, height: 4 })).toThrow(/1000 x 4 is too narrow/);
 });
 
 test("videoFrameSize gives the sizes of qwen-omni-utils", () => {
   const hd = { width: 1920, height: 1080 };
-  expect(videoFrameSize(hd, 60)).toEqual({ width: 1008, height: 560 });
-  expect(videoFrameSize({ width: 640, height: 360 }, 60)).toEqual({ width: 644, height: 364 });
-  expect(videoFrameSize({ width: 320, height: 240 }, 60)).toEqual({ width: 392, height: 280 });
-  expect(videoFrameSize(hd, 400)).toEqual({ width: 896, height: 504 });
-  expect(videoFrameSize(hd, 768)).toEqual({ width: 644, height: 336 });
+  expect(videoFrameSize(hd, 60, VIDEO)).toEqual({ width: 1008, height: 560 });
+  expect(videoFrameSize({ width: 640, height: 360 }, 60, VIDEO)).toEqual({
+    width: 644,
+    height: 364,
+  });
+  expect(videoFrameSize({ width: 320, height: 240 }, 60, VIDEO)).toEqual({
+    width: 392,
+    height: 280,
+  });
+  expect(videoFrameSize(hd, 400, VIDEO)).toEqual({ width: 896, height: 504 });
+  expect(videoFrameSize(hd, 768, VIDEO)).toEqual({ width: 644, height: 336 });
+});
+
+test("cells of another size have sides that are multiples of it, and limits in cells", () => {
+  const cell = 32;
+  const frame = { factor: cell, minPixels: 128 * cell ** 2, maxPixels: Infinity };
+  const one = videoFrameSize({ width: 1920, height: 1080 }, 8, { ...frame, totalPixels: 1e9 });
+  // 768 cells at most: 36 x 21 of them, the next aspect below.
+  expect(one).toEqual({ width: 36 * cell, height: 20 * cell });
 });

@@ -16,7 +16,7 @@ import { inspectConversation } from "../../src/inspect/conversation.ts";
 import type { Model } from "../../src/model/model.ts";
 import { Processor } from "../../src/model/processor.ts";
 import { checkLedger, type Sample } from "../../src/prompt/sample.ts";
-import { sealOf } from "../../src/prompt/seal.ts";
+import { sealOf } from "../../src/prompt/sample.ts";
 import { generate, loadMedia } from "../../src/rollout/generate.ts";
 import type { ContentPart, Conversation, MediaReference } from "../../src/text/chat-template.ts";
 import { DAMAGES, exchangeSound } from "../helpers/damaged-samples.ts";

@@ -5,12 +5,12 @@
  */
 import { describe, expect, it } from "vitest";
 import { DataError } from "../../src/core/errors.ts";
-import { smartResize } from "../../src/media/smart-resize.ts";
 import type { LoadedMedium } from "../../src/prompt/media.ts";
 import type { Processor, ProcessOptions } from "../../src/model/processor.ts";
-import { askedImageSize } from "../../src/prompt/sizes.ts";
-import { processor as omniFamily } from "../../src/families/qwen2-5-omni/processor.ts";
+import { askedImageSize, smartResize } from "../../src/prompt/sizes.ts";
+import { parsePreprocessing } from "../../src/families/qwen2-5-omni/processor.ts";
 import type { ContentPart, Conversation } from "../../src/text/chat-template.ts";
+import { promptFacts } from "../helpers/position-cases.ts";
 import { clip, picture, realProcessor, sound } from "../helpers/real-processor.ts";
 
 const omni = await realProcessor("omni");
@@ -29,6 +29,8 @@ const heard = (samples: number, file?: string): LoadedMedium => ({
   audio: sound(samples, 2, file),
 });
 const SMALL = { min_pixels: 3136 };
+/** Limits of the image processor. */
+const LIMITS = { factor: 28, minPixels: 3136, maxPixels: 12_845_056 };
 
 function video(frames: number, samples?: number, width = 56, height = 56): LoadedMedium {
   const info = { totalFrames: frames, fps: 2, width, height };
@@ -208,7 +210,7 @@ describe("K.3: sizes", () => {
   // The slow processor's bug: limits under `size` would be ignored and the defaults taken.
   it("limits in the newer spelling hold, and missing ones are those of the class", () => {
     const parse = (preprocessor: object) =>
-      omniFamily.parseConfig({ preprocessor: JSON.stringify(preprocessor) }).image;
+      parsePreprocessing({ preprocessor: JSON.stringify(preprocessor) }, 28).image;
     const size = { shortest_edge: 784, longest_edge: 7840 };
     expect(parse({ size })).toEqual({ minPixels: 784, maxPixels: 7840 });
     expect(parse({})).toEqual({ minPixels: 3136, maxPixels: 1_003_520 });
@@ -217,7 +219,7 @@ describe("K.3: sizes", () => {
   // One rule for both would give one size for both.
   it("a side of 14 pixels: the utilities lift it, transformers does not", () => {
     const sliver = { width: 2000, height: 14 };
-    expect(smartResize(sliver)).toEqual({ width: 672, height: 28 });
+    expect(smartResize(sliver, LIMITS)).toEqual({ width: 672, height: 28 });
     expect(askedImageSize(sliver, { type: "image" }, omni.preprocessing, {})).toEqual({
       width: 1988,
       height: 28,
@@ -263,8 +265,7 @@ describe("K.5: Omni's failure modes", () => {
   // The reference looks behind the last id: IndexError.
   it("a prompt that ends in a start token is laid out", () => {
     const ids = [1, 151652];
-    const { layout } = omniFamily;
-    const { positions } = layout(ids, [], omni.tokens, omni.config, "row 7");
+    const { positions } = omni.config.layout(ids, [], promptFacts(omni.tokens, "row 7"));
     expect([...positions]).toEqual([0, 1, 0, 1, 0, 1]);
   });
 
@@ -328,7 +329,8 @@ describe("K.6: Qwen2-Audio", () => {
 describe("K.7: numbers of JavaScript", () => {
   // Math.round takes 2.5 to 3: 84 pixels where Python has 56.
   it("halves are rounded to even", () => {
-    const side = (n: number) => smartResize({ width: n, height: 560 }, { minPixels: 1 }).width;
+    const side = (n: number) =>
+      smartResize({ width: n, height: 560 }, { ...LIMITS, minPixels: 1 }).width;
     expect([42, 70, 126, 182].map(side)).toEqual([56, 56, 112, 168]);
   });
 

@@ -77,7 +77,7 @@ vi.mock("../../src/network/decoder/decode.ts", async (original) => {
   const decodeGraph: typeof actual.decodeGraph = (model, buffers) => {
     const { traced } = bench.faults;
     const other: DecodeBuffers = Object.create(buffers);
-    if (traced) Object.assign(other, traced(buffers, model.device));
+    if (traced) Object.assign(other, traced(buffers, (model as Model).device));
     return actual.decodeGraph(model, other);
   };
   return { ...actual, decodeGraph };
@@ -338,7 +338,7 @@ describe("sound attached twice", () => {
     ["pictures one row late", "vision", 1],
   ] as const)("features between rollout and training: %s", async (_, name, shift) => {
     const rolledOut: Faults["rolledOut"] = async (_samples, buffers) => {
-      const features = buffers[name]!;
+      const features = buffers[name]![0]!;
       const all = await features.download();
       const by = shift * features.width;
       features.upload(Float32Array.from([...all.subarray(by), ...all.subarray(0, by)]));
@@ -406,10 +406,10 @@ const empty = (device: Device, like: Storage) =>
 
 /** A rotary table whose positions are changed. */
 const rotated = (buffers: DecodeBuffers, change: (position: number) => number) => {
-  const { mropeSection, ropeTheta } = bench.model!.config.text;
+  const { rotaryAxes, ropeTheta } = bench.model!.config.text;
   const { positions } = buffers.sizes;
   const changed = Uint32Array.from({ length: 3 * positions }, (_, i) => change(i % positions));
-  buffers.rotary.upload(mropeTable(changed, positions, mropeSection, ropeTheta));
+  buffers.rotary.upload(mropeTable(changed, positions, rotaryAxes, ropeTheta));
 };
 
 /** Rounds to bf16 what a cache keeps in f32. */

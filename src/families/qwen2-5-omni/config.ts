@@ -1,12 +1,9 @@
 import type { ConfigReader } from "../../io/config-reader.ts";
-import {
-  checkWidth,
-  type ConfiguredTokens,
-  type ModelConfig,
-  parseText,
-  parseVision,
-  parseWhisper,
-} from "../../network/config.ts";
+import type { ConfiguredTokens } from "../../network/config.ts";
+import type { WhisperConfig } from "../../network/towers/audio.ts";
+import { checkWidth, parseText } from "../parts/text.ts";
+import { parseWhisper } from "../parts/whisper.ts";
+import { parseVision } from "../parts/window-vision.ts";
 
 /**
  * Parses a `config.json` of a whole Qwen2.5-Omni model or of its bare thinker.
@@ -16,14 +13,15 @@ import {
  * @throws {CheckpointError} `bad-config` that names the key and the value.
  * Source: transformers 4.57.6, configuration_qwen2_5_omni.py.
  */
-export function parseConfig(top: ConfigReader): Omit<ModelConfig, "family"> {
+export function parseConfig(top: ConfigReader) {
   const thinker = top.has("thinker_config") ? top.section("thinker_config") : top;
   thinker.only("model_type", "qwen2_5_omni_thinker");
   const textSection = thinker.section("text_config");
   const audioSection = thinker.section("audio_config");
   const text = parseText(textSection, {
     ...{ vocabSize: 152064, hiddenSize: 3584, intermediateSize: 18944, layers: 28, heads: 28 },
-    ...{ kvHeads: 4, rmsNormEps: 1e-6, ropeTheta: 1e6, maxPositions: 32768, mrope: true },
+    ...{ kvHeads: 4, rmsNormEps: 1e-6, ropeTheta: 1e6, maxPositions: 32768 },
+    ...{ attentionBias: true, qkNorm: false, rotary: "contiguous" },
   });
   const vision = parseVision(thinker.section("vision_config"));
   checkWidth(thinker, "vision_config.out_hidden_size", vision.outHiddenSize, text);
@@ -33,13 +31,14 @@ export function parseConfig(top: ConfigReader): Omit<ModelConfig, "family"> {
   if (nWindow > audioSection.size("max_source_positions", 1500)) {
     throw audioSection.error("n_window", nWindow, "at most max_source_positions");
   }
-  const audio = {
+  const audio: WhisperConfig = {
     ...parseWhisper(audioSection),
     chunkFrames: 2 * nWindow,
     tailFrames: 0,
     maxFrames: Infinity,
-    storedPositions: false,
     outputDim,
+    norm: "audio_tower.ln_post",
+    projection: "audio_tower.proj",
   };
   const positionIdPerSeconds = thinker.size("position_id_per_seconds", 25);
   const secondsPerChunk = thinker.number("seconds_per_chunk", 2);

@@ -1,7 +1,10 @@
+import { whisper } from "../../network/towers/audio.ts";
+import { windowVision } from "../../network/towers/vision.ts";
 import type { Family } from "../family.ts";
 import { parseConfig } from "./config.ts";
-import { towers } from "./network.ts";
-import { processor } from "./processor.ts";
+import { project } from "./network.ts";
+import { omniLayout } from "./positions.ts";
+import { parsePreprocessing, prompts } from "./processor.ts";
 import { names, tensors } from "./weights.ts";
 
 /** The thinker of Qwen2.5-Omni (3B, 7B): text, pictures, video, sound, video with its sound. */
@@ -13,9 +16,19 @@ export const qwen25Omni: Family = {
     "Qwen2_5OmniForConditionalGeneration",
     "Qwen2_5OmniThinkerForConditionalGeneration",
   ],
-  parseConfig,
-  tensors,
+  pythonClass: "Qwen2_5OmniThinkerForConditionalGeneration",
   names,
-  towers,
-  processor,
+  ...prompts,
+  describe(top) {
+    const { text, vision, audio, tokens, tieWordEmbeddings, ...times } = parseConfig(top);
+    const { mergeSize, patchSize } = vision;
+    return {
+      ...{ text, tokens, tieWordEmbeddings },
+      vision: windowVision(vision, project),
+      audio: whisper(audio),
+      tensors: tensors(text, vision, audio),
+      preprocessing: (files) => parsePreprocessing(files, patchSize * mergeSize),
+      layout: omniLayout({ ...times, mergeSize }),
+    };
+  },
 };

@@ -6,9 +6,9 @@
  * frame rates: here the order is computed once, in float64, and each token carries its position.
  */
 
-import type { ModelConfig } from "../../network/config.ts";
-import type { FamilyProcessor } from "../family.ts";
+import type { Layout } from "../family.ts";
 import {
+  type LayoutConfig,
   layoutPrompt,
   type LayoutBuilder,
   type MediaTokens,
@@ -18,38 +18,46 @@ import {
 
 type SoundVideo = Extract<MediumShape, { kind: "video" }> & { audioTokens: number };
 
+/** The constants of an Omni model on which the layout depends. */
+export interface OmniLayoutConfig extends LayoutConfig {
+  /** Seconds of a chunk when video and its audio are interleaved. */
+  secondsPerChunk: number;
+}
+
 /**
+ * The layout of a model of these constants.
+ *
  * A video with `audioTokens` becomes the interleaved audio-and-video run; one without keeps the
  * plain layout, in the same conversation too.
  *
- * Source: model-spec G.2-G.5; transformers 4.57.6, get_rope_index and
+ * Source: transformers 4.57.6, get_rope_index and
  * replace_multimodal_special_tokens of qwen2_5_omni.
  */
-export const layout: FamilyProcessor["layout"] = (ids, media, tokens, config, row) => {
-  const constants = { ...config, mergeSize: config.vision!.mergeSize };
-  return layoutPrompt(ids, media, tokens, constants, row, (builder, at, medium) => {
-    const enclosed =
-      ids[at] === tokens.visionStart &&
-      ids[at + 1] === tokens.video &&
-      ids[at + 2] === tokens.visionEnd;
-    if (!enclosed || medium?.kind !== "video" || medium.audioTokens === undefined) return 0;
-    interleave(builder, medium as SoundVideo, tokens, config);
-    return 3;
-  });
-};
+export function omniLayout(config: OmniLayoutConfig): Layout {
+  return (ids, media, { tokens, row }) =>
+    layoutPrompt(ids, media, tokens, config, row, (builder, at, medium) => {
+      const enclosed =
+        ids[at] === tokens.visionStart &&
+        ids[at + 1] === tokens.video &&
+        ids[at + 2] === tokens.visionEnd;
+      if (!enclosed || medium?.kind !== "video" || medium.audioTokens === undefined) return 0;
+      interleave(builder, medium as SoundVideo, tokens, config);
+      return 3;
+    });
+}
 
 /** Start tokens share a position, then chunks of video and audio in turn, then end tokens. */
 function interleave(
   builder: LayoutBuilder,
   video: SoundVideo,
   { audioStart, audioEnd, visionStart, visionEnd }: MediaTokens,
-  { positionIdPerSeconds, secondsPerChunk, vision }: ModelConfig,
+  { positionIdPerSeconds, secondsPerChunk, mergeSize }: OmniLayoutConfig,
 ): void {
   const { grid, secondsPerGrid, audioTokens } = video;
   builder.text(visionStart!, audioStart!);
   builder.begin();
   const base = builder.next;
-  const perSlice = visionTokens(grid, vision!.mergeSize) / grid[0];
+  const perSlice = visionTokens(grid, mergeSize) / grid[0];
   const videoTime = (i: number) => Math.floor(i / perSlice) * secondsPerGrid * positionIdPerSeconds;
   const width = Math.trunc(positionIdPerSeconds * secondsPerChunk);
   const videoChunks = splitChunks(perSlice * grid[0], videoTime, width);

@@ -1,9 +1,13 @@
-import type { ModelConfig } from "../../network/config.ts";
-import { type TensorNames, textTensors, visionTensors } from "../../checkpoint/tensor-names.ts";
+import type { TensorNames } from "../../checkpoint/tensor-names.ts";
+import type { TensorSpecs } from "../../checkpoint/tensor-specs.ts";
+import type { TextConfig } from "../../network/config.ts";
+import type { WindowVisionConfig } from "../../network/towers/vision.ts";
+import { textTensors } from "../parts/text.ts";
+import { visionTensors } from "../parts/window-vision.ts";
 
-/** Every tensor that a model of this configuration stores, by its canonical name. */
-export function tensors({ text, vision }: ModelConfig): Map<string, number[]> {
-  return new Map([...textTensors(text), ...visionTensors(vision!, { qkv: 3 })]);
+/** Every tensor that a model of these shapes stores, by its canonical name. */
+export function tensors(text: TextConfig, vision: WindowVisionConfig): TensorSpecs {
+  return new Map([...textTensors(text), ...visionTensors(vision, { qkv: 3 })]);
 }
 
 /** The Hub's names, and the module paths of transformers since 4.52, with or without `model.`. */
@@ -17,5 +21,4 @@ export const names: TensorNames = {
     if (canonical.startsWith("visual.")) return `model.${canonical}`;
     return canonical.replace(/^model\./, "model.language_model.");
   },
-  unused: [],
 };

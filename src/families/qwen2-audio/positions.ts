@@ -1,14 +1,15 @@
-import type { FamilyProcessor } from "../family.ts";
 import { layoutPrompt } from "../../prompt/layout.ts";
+import type { Layout } from "../family.ts";
 
 /**
  * Plain positions, one a token. A placeholder with neither start nor end token around it gets both.
  *
  * Source: transformers 4.57.6, Qwen2AudioProcessor.__call__.
  */
-export const layout: FamilyProcessor["layout"] = (ids, media, tokens, config, row) => {
+export const layout: Layout = (ids, media, { tokens, row }) => {
   const { audio, audioStart, audioEnd } = tokens;
-  const constants = { ...config, mergeSize: 1 };
+  // There are no pictures.
+  const constants = { positionIdPerSeconds: 1, mergeSize: 1 };
   return layoutPrompt(ids, media, tokens, constants, row, (builder, at, medium) => {
     // Prepared prompts come without a tokenizer to name these; they have what they need.
     if (audioStart === undefined || audioEnd === undefined) return 0;

@@ -1,23 +1,26 @@
-import type { ModelConfig } from "../../network/config.ts";
+import type { TensorNames } from "../../checkpoint/tensor-names.ts";
 import {
   layerNormTensors,
   linearTensors,
-  type TensorNames,
-  textTensors,
-  whisperTensors,
-} from "../../checkpoint/tensor-names.ts";
+  type TensorSpecs,
+} from "../../checkpoint/tensor-specs.ts";
+import type { TextConfig } from "../../network/config.ts";
+import type { WhisperConfig } from "../../network/towers/audio.ts";
+import { textTensors } from "../parts/text.ts";
+import { whisperTensors } from "../parts/whisper.ts";
 
 /** The table of positions of the audio tower; transformers keeps it frozen. */
 export const POSITIONS = "audio_tower.embed_positions.weight";
 
-/** Every tensor that a model of this configuration stores, by its canonical name. */
-export function tensors({ text, audio }: ModelConfig): Map<string, number[]> {
-  const { width, outputDim, maxFrames } = audio!;
+/** Every tensor that a model of these shapes stores, by its canonical name. */
+export function tensors(text: TextConfig, audio: WhisperConfig): TensorSpecs {
+  const { width, outputDim, maxFrames } = audio;
+  const joint = { part: "audio", joins: true } as const;
   return new Map([
-    ...whisperTensors(audio!),
-    [POSITIONS, [maxFrames / 2, width]],
-    ...layerNormTensors("audio_tower.layer_norm", width),
-    ...linearTensors("multi_modal_projector.linear", outputDim, width),
+    ...whisperTensors(audio),
+    [POSITIONS, { shape: [maxFrames / 2, width], part: "audio", table: "rows", fixed: true }],
+    ...layerNormTensors(audio.norm, width, joint),
+    ...linearTensors(audio.projection, outputDim, width, joint),
     ...textTensors(text),
   ]);
 }
@@ -35,5 +38,4 @@ export const names: TensorNames = {
       .replace(/^language_model\./, "model.");
   },
   module: (canonical) => canonical.replace(/^(?=model\.|lm_head\.)/, "language_model."),
-  unused: [],
 };

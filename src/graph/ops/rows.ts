@@ -74,8 +74,9 @@ const permuteOp: Op = {
 };
 
 /**
- * Reorders rows: y[i] = x[index[i]], with inverse[index[i]] = i for the gradient; both [rows, 1] u32.
+ * Moves rows to other places, each to one: y[i] = x[index[i]], and zero where index[i] is `NO_ROW`.
  *
+ * index: [rows of y, 1] u32; inverse: [rows of x, 1] u32, the place of each row or `NO_ROW`.
  * With `into` the result goes to a storage instead of a planned tensor.
  */
 export function permuteRows(
@@ -85,7 +86,7 @@ export function permuteRows(
   inverse: Tensor,
   into?: Tensor,
 ): Tensor {
-  const y = into ?? graph.value(`permuted(${x.name})`, x.rows, x.width);
+  const y = into ?? graph.value(`permuted(${x.name})`, index.rows, x.width);
   graph.add(permuteOp, [x, index, inverse], [y]);
   return y;
 }

@@ -7,11 +7,9 @@ import { ropeDecode } from "../../graph/ops/rope.ts";
 import { embed, gatherRows } from "../../graph/ops/rows.ts";
 import { sampleTokens } from "../../graph/ops/sample.ts";
 import { Storage } from "../../graph/storage.ts";
-import type { Scope } from "../scope.ts";
+import { Scope, type Weights } from "../scope.ts";
 import type { ModelConfig } from "../config.ts";
-import type { Model } from "../../model/model.ts";
-import { audioExtents } from "../towers/audio.ts";
-import { visionCells } from "../towers/vision.ts";
+import type { Tower } from "../tower.ts";
 import { packedDecoder, storedFeatures, towers } from "./packed-decoder.ts";
 import { decoder, textRowBytes, type Attend, type LayerCache } from "./text.ts";
 
@@ -62,9 +60,9 @@ export function decodeLimits(
 /** Every buffer that outlives a step of generation. */
 export class DecodeBuffers {
   readonly sizes: DecodeSizes;
-  /** Features; absent where the model has no such tower. */
-  readonly vision: Storage | undefined;
-  readonly audio: Storage | undefined;
+  /** What each tower makes, see {@link Tower.trace}; absent where the model has no such tower. */
+  readonly vision: readonly Storage[] | undefined;
+  readonly audio: readonly Storage[] | undefined;
   readonly prefix: LayerCache[];
   readonly suffix: LayerCache[];
   readonly logits: Storage;
@@ -97,9 +95,13 @@ export class DecodeBuffers {
       });
     const layers = Array.from({ length: text.layers }, (_, layer) => layer);
     this.sizes = sizes;
-    this.vision = vision && ragged("features.vision", cells, text.hiddenSize, visionCells(vision));
-    const sound = audio && audioExtents(audio).features;
-    this.audio = sound && ragged("features.audio", audioFeatures, text.hiddenSize, sound);
+    const features = (name: string, count: number, tower: Tower | undefined) =>
+      tower &&
+      Array.from({ length: 1 + tower.deep }, (_, i) =>
+        ragged(`features.${name}${i === 0 ? "" : `.${i}`}`, count, text.hiddenSize, tower.rows),
+      );
+    this.vision = features("vision", cells, vision);
+    this.audio = features("audio", audioFeatures, audio);
     this.prefix = layers.map((layer) => ({
       k: make(`prefix.k.${layer}`, tokens, width),
       v: make(`prefix.v.${layer}`, tokens, width),
@@ -127,7 +129,8 @@ export class DecodeBuffers {
   destroy(): void {
     const layers = [...this.prefix, ...this.suffix].flatMap(({ k, v }) => [k, v]);
     const own = Object.values(this).filter((value) => value instanceof Storage);
-    for (const storage of [...layers, ...own]) storage.destroy();
+    const features = [...(this.vision ?? []), ...(this.audio ?? [])];
+    for (const storage of [...features, ...layers, ...own]) storage.destroy();
   }
 }
 
@@ -150,10 +153,16 @@ function cachedExtent(config: ModelConfig): Extent {
   return new Extent("tokens", keyBytes(config));
 }
 
+/** A model whose tokens are generated: what it computes, and with which weights. */
+export interface DecodedModel {
+  readonly config: ModelConfig;
+  readonly weights: Weights;
+}
+
 /** Traces the towers into the feature storages. */
-export function encodeGraph(model: Model, buffers: DecodeBuffers): Graph {
+export function encodeGraph({ config, weights }: DecodedModel, buffers: DecodeBuffers): Graph {
   const graph = new Graph();
-  towers(model.scope(graph), model.config, storedFeatures(graph, model.config, buffers));
+  towers(new Scope(graph, weights), config, storedFeatures(graph, config, buffers));
   return graph;
 }
 
@@ -161,10 +170,9 @@ export function encodeGraph(model: Model, buffers: DecodeBuffers): Graph {
  * Traces the prompts: keys and values into the prefix caches, logits of every completion's first
  * token into the logit storage. Input `first.index` names the prompt row of each completion.
  */
-export function prefillGraph(model: Model, buffers: DecodeBuffers): Graph {
-  const { config } = model;
+export function prefillGraph({ config, weights }: DecodedModel, buffers: DecodeBuffers): Graph {
   const graph = new Graph();
-  const scope = model.scope(graph);
+  const scope = new Scope(graph, weights);
   const features = storedFeatures(graph, config, buffers);
   const hidden = packedDecoder(scope, config, features, buffers.prefix);
   const rows = rowExtent(config, buffers.sizes.capacity);
@@ -182,11 +190,10 @@ function head(scope: Scope, hidden: Tensor, into: Tensor): void {
  * Traces one decode step: choose a token from the logits, run it through the decoder, leave the next
  * logits. Position, lengths and done flags live on the GPU, so steps replay without a read-back.
  */
-export function decodeGraph(model: Model, buffers: DecodeBuffers): Graph {
-  const { config } = model;
+export function decodeGraph({ config, weights }: DecodedModel, buffers: DecodeBuffers): Graph {
   const { text } = config;
   const graph = new Graph();
-  const scope = model.scope(graph);
+  const scope = new Scope(graph, weights);
   const rows = rowExtent(config, buffers.sizes.capacity);
   const perRow = (storage: Storage) => graph.stored(storage, rows);
   const whole = (storage: Storage) => graph.stored(storage);

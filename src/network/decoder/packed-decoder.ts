@@ -1,12 +1,11 @@
 import { Extent } from "../../graph/extent.ts";
 import type { Graph, Tensor } from "../../graph/graph.ts";
-import { embed, gatherRows, type Splice } from "../../graph/ops/rows.ts";
+import { add } from "../../graph/ops/add.ts";
+import { embed, gatherRows, permuteRows, type Splice } from "../../graph/ops/rows.ts";
 import type { Storage } from "../../graph/storage.ts";
 import type { Scope } from "../scope.ts";
 import { segmentInputs } from "../segments.ts";
 import type { ModelConfig } from "../config.ts";
-import { audioExtents, audioInputs } from "../towers/audio.ts";
-import { visionCells, visionInputs } from "../towers/vision.ts";
 import { decoder, textRowBytes, treeAttention, type LayerCache } from "./text.ts";
 
 /** Feature rows of the towers that a model has. */
@@ -15,6 +14,27 @@ export interface Features {
   vision?: Tensor | undefined;
   /** [audioFeatures, hiddenSize] f32. */
   audio?: Tensor | undefined;
+  /** Rows that are added to the output of decoder layers 0, 1, ...; absent where no tower makes any. */
+  deep?: TowerOutputs;
+}
+
+/** What each tower makes, see {@link Tower.trace}. */
+type TowerOutputs = Partial<Record<"vision" | "audio", readonly Tensor[]>>;
+
+function featuresOf({
+  vision: [vision, ...seen] = [],
+  audio: [audio, ...heard] = [],
+}: TowerOutputs) {
+  const features: Features = { vision, audio };
+  return seen.length + heard.length === 0
+    ? features
+    : { ...features, deep: { vision: seen, audio: heard } };
+}
+
+/** All tensors of one tower. */
+function outputsOf(features: Features, name: "vision" | "audio"): readonly Tensor[] {
+  const first = features[name];
+  return first === undefined ? [] : [first, ...(features.deep?.[name] ?? [])];
 }
 
 /** The extent of packed tokens. */
@@ -24,17 +44,15 @@ export function tokenExtent(config: ModelConfig): Extent {
 
 /** The model's towers, with their inputs declared; features go to the storages of `into` when given. */
 export function towers(scope: Scope, config: ModelConfig, into: Features = {}): Features {
-  const { graph } = scope;
   const { vision, audio } = config;
-  const { towers: family } = config.family;
-  return {
-    vision: vision && family.vision!(scope, vision, visionInputs(graph, vision), into.vision),
-    audio: audio && family.audio!(scope, audio, audioInputs(graph, audio), into.audio),
-  };
+  return featuresOf({
+    ...(vision && { vision: vision.trace(scope, outputsOf(into, "vision")) }),
+    ...(audio && { audio: audio.trace(scope, outputsOf(into, "audio")) }),
+  });
 }
 
 /** Storages of features that were computed before; absent where a model has no such tower. */
-export type FeatureStorages = Partial<Record<keyof Features, Storage | undefined>>;
+export type FeatureStorages = Partial<Record<keyof TowerOutputs, readonly Storage[] | undefined>>;
 
 /** Feature storages as tensors, for passes that take features computed before. */
 export function storedFeatures(
@@ -42,10 +60,10 @@ export function storedFeatures(
   config: ModelConfig,
   { vision, audio }: FeatureStorages,
 ): Features {
-  return {
-    vision: vision && graph.stored(vision, visionCells(config.vision!)),
-    audio: audio && graph.stored(audio, audioExtents(config.audio!).features),
-  };
+  return featuresOf({
+    ...(vision && { vision: vision.map((each) => graph.stored(each, config.vision!.rows)) }),
+    ...(audio && { audio: audio.map((each) => graph.stored(each, config.audio!.rows)) }),
+  });
 }
 
 /**
@@ -61,13 +79,19 @@ export function packedDecoder(
 ): Tensor {
   const { graph } = scope;
   const tokens = tokenExtent(config);
-  const splices = (["vision", "audio"] as const).flatMap((name): Splice[] => {
-    const rows = features[name];
-    if (rows === undefined) return [];
+  const splices: Splice[] = [];
+  /** What is added to the output of each decoder layer. */
+  const deep: Splice[][] = [];
+  for (const name of ["vision", "audio"] as const) {
+    const [first, ...others] = outputsOf(features, name);
+    if (first === undefined) continue;
     const source = graph.input(`text.${name}Source`, tokens, 1, "u32");
-    const destination = graph.input(`text.${name}Rows`, rows.rows, 1, "u32");
-    return [{ features: rows, source, destination }];
-  });
+    const destination = graph.input(`text.${name}Rows`, first.rows, 1, "u32");
+    splices.push({ features: first, source, destination });
+    others.forEach((rows, layer) => {
+      (deep[layer] ??= []).push({ features: rows, source, destination });
+    });
+  }
   const table = scope.weight("model.embed_tokens.weight");
   const x = embed(
     graph,
@@ -87,7 +111,14 @@ export function packedDecoder(
     segments: segmentInputs(graph, "text", tokens),
     tokens,
   };
-  return decoder(scope, config.text, x, treeAttention(graph, config.text, inputs, caches));
+  const attend = treeAttention(graph, config.text, inputs, caches);
+  return decoder(scope, config.text, x, attend, (layer, hidden) =>
+    (deep[layer] ?? []).reduce(
+      (sum, { features: rows, source, destination }) =>
+        add(graph, sum, permuteRows(graph, rows, source, destination)),
+      hidden,
+    ),
+  );
 }
 
 /** The extent of loss rows: completion tokens whose log-probability is wanted. */

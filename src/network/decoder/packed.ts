@@ -3,7 +3,7 @@ import { mropeTable } from "../rotary.ts";
 import { treeSegments } from "../segments.ts";
 import type { ModelConfig } from "../config.ts";
 import type { Feed } from "../feed.ts";
-import type { PromptLayout } from "../../prompt/layout.ts";
+import type { PromptTokens } from "../media.ts";
 
 /** Label of a row that predicts nothing. */
 export const IGNORE = -100;
@@ -19,7 +19,7 @@ export interface Branch {
 
 /** One prompt with the branches that continue it. */
 export interface Tree {
-  prompt: Pick<PromptLayout, "inputIds" | "positions" | "nextPos" | "visionRows" | "audioRows">;
+  prompt: PromptTokens;
   /** For each prompt row a token that it is to predict, or `IGNORE`. */
   promptLabels?: ArrayLike<number>;
   branches: readonly Branch[];
@@ -206,7 +206,7 @@ export function packedFeed(
   const segments = treeSegments(packed.shapes);
   const index = Uint32Array.from(lossRows, ({ row }) => row);
   const groups = groupRows(index, tokens);
-  const { mropeSection, ropeTheta } = config.text;
+  const { rotaryAxes, ropeTheta } = config.text;
   return {
     inputs: {
       "text.ids": ids,
@@ -221,7 +221,7 @@ export function packedFeed(
       "text.buckets.order": buckets.order,
       "text.buckets.start": buckets.start,
       "text.buckets.token": buckets.token,
-      "text.table": mropeTable(packed.positions, tokens, mropeSection, ropeTheta),
+      "text.table": mropeTable(packed.positions, tokens, rotaryAxes, ropeTheta),
       "text.segments": segments.segments,
       "text.keyRanges": segments.keyRanges,
       "loss.index": index,

@@ -33,25 +33,42 @@ export function textRowBytes(config: TextConfig): number {
  * The decoder over embedded tokens: pre-norm layers, then the final norm.
  *
  * x: [tokens, hiddenSize] f32, residual stream in f32. Returns the normed hidden states.
- * Source: transformers 4.57.6 `Qwen2_5OmniThinkerTextModel`.
+ *
+ * @param behind adds deep features to what a layer gives out.
+ * Source: transformers 4.57.6 `Qwen2_5OmniThinkerTextModel`, `Qwen3VLTextModel`.
  */
-export function decoder(scope: Scope, config: TextConfig, x: Tensor, attend: Attend): Tensor {
+export function decoder(
+  scope: Scope,
+  config: TextConfig,
+  x: Tensor,
+  attend: Attend,
+  behind: (layer: number, hidden: Tensor) => Tensor = (_layer, hidden) => hidden,
+): Tensor {
   const { graph } = scope;
   let hidden = x;
   for (let layer = 0; layer < config.layers; layer++) {
     const name = `model.layers.${layer}`;
     const n = rmsNorm(scope, `${name}.input_layernorm`, hidden, config.rmsNormEps);
     const cache = attend.cache?.(layer);
-    const q = attend.rotate(linear(scope, `${name}.self_attn.q_proj`, n));
-    const k = attend.rotate(linear(scope, `${name}.self_attn.k_proj`, n), cache?.k);
+    const q = attend.rotate(heads(scope, config, `${name}.self_attn.q`, n));
+    const k = attend.rotate(heads(scope, config, `${name}.self_attn.k`, n), cache?.k);
     const v = linear(scope, `${name}.self_attn.v_proj`, n, { into: cache?.v });
     const mixed = attend.mix(layer, q, k, v);
     const attended = linear(scope, `${name}.self_attn.o_proj`, mixed, { residual: hidden });
     const m = rmsNorm(scope, `${name}.post_attention_layernorm`, attended, config.rmsNormEps);
-    hidden = gatedMlp(scope, `${name}.mlp`, m, attended);
+    hidden = behind(layer, gatedMlp(scope, `${name}.mlp`, m, attended));
     graph.annotate(`hidden.${layer}`, hidden);
   }
   return rmsNorm(scope, "model.norm", hidden, config.rmsNormEps);
+}
+
+/** Queries or keys before they are rotated: [tokens, heads * headDim], each head normed with `qkNorm`. */
+function heads(scope: Scope, config: TextConfig, name: string, x: Tensor): Tensor {
+  const { graph } = scope;
+  const projected = linear(scope, `${name}_proj`, x);
+  if (!config.qkNorm) return projected;
+  const each = graph.reshape(projected, config.headDim);
+  return graph.reshape(rmsNorm(scope, `${name}_norm`, each, config.rmsNormEps), projected.width);
 }
 
 /** Attention over packed prompt trees; keys and values go to `caches` when they are given. */

@@ -1,10 +1,6 @@
-import { DataError } from "../../core/errors.ts";
-import type { AudioConfig } from "../config.ts";
+import { assert } from "../../core/errors.ts";
 
-/** Samples of 16 kHz audio from one mel frame to the next. */
-export const HOP_SAMPLES = 160;
-
-/** Fewest mel frames of a clip: below, the tower has no row to give. */
+/** Minimum of the mel frames of a clip: below, the tower has no row to give. */
 export const MIN_AUDIO_FRAMES = 3;
 
 /** One stretch of a clip that the audio tower processes by itself. */
@@ -54,13 +50,15 @@ export interface AudioLayout {
   pairs: Uint32Array<ArrayBuffer>;
 }
 
-/** Mel frames that are kept of `samples` samples: one per hop begun. */
-export function melFrames(samples: number): number {
-  return Math.ceil(samples / HOP_SAMPLES);
-}
-
 /** What the layout of sound depends on. */
-export type AudioLayoutConfig = Pick<AudioConfig, "chunkFrames" | "tailFrames" | "maxFrames">;
+export interface AudioLayoutConfig {
+  /** Mel frames that are processed together: attention and convolutions never leave a chunk. */
+  chunkFrames: number;
+  /** Mel frames after the end of a clip that its last rows depend on. */
+  tailFrames: number;
+  /** Maximum of the mel frames of a clip. */
+  maxFrames: number;
+}
 
 /** Columns of the log-mel that the tower wants of a clip of `frames` mel frames. */
 export function melColumns(frames: number, config: AudioLayoutConfig): number {
@@ -81,9 +79,7 @@ export function audioTokens(frames: number): number {
  * Lays out the chunks, attention segments and pooling of a list of clips.
  *
  * @param frames - mel frames of each clip.
- * @throws {DataError} `audio-too-short` for a clip of fewer than 3 frames, `audio-too-long` for one
- *   beyond the tower's table of positions.
- * Source: model-spec E.1, E.2; transformers 4.57.6, Qwen2_5OmniAudioEncoder, Qwen2AudioEncoder.
+ * Source: transformers 4.57.6, Qwen2_5OmniAudioEncoder, Qwen2AudioEncoder.
  */
 export function layoutAudio(frames: readonly number[], config: AudioLayoutConfig): AudioLayout {
   const chunks: AudioChunk[] = [];
@@ -92,7 +88,10 @@ export function layoutAudio(frames: readonly number[], config: AudioLayoutConfig
   let columns = 0;
   let features = 0;
   frames.forEach((length, clip) => {
-    checkAudioFrames(length, `audio clip ${clip + 1}`, config.maxFrames);
+    assert(
+      length >= MIN_AUDIO_FRAMES && length <= config.maxFrames,
+      `audio clip ${clip + 1} has ${length} mel frames; its length was checked when it was planned`,
+    );
     const rowStart = rows;
     const wanted = melColumns(length, config);
     for (let start = 0; start < length; start += config.chunkFrames) {
@@ -123,25 +122,4 @@ export function layoutAudio(frames: readonly number[], config: AudioLayoutConfig
     for (let i = 0; i < clip.features; i++) pairs[clip.featureStart + i] = clip.rowStart + 2 * i;
   }
   return { chunks, clips, rows, columns, features, segments, pairs };
-}
-
-/**
- * Checks that a clip has a length that the tower takes.
- *
- * @throws {DataError} `audio-too-short`, `audio-too-long`.
- */
-export function checkAudioFrames(frames: number, name: string, most = Infinity): void {
-  if (frames < MIN_AUDIO_FRAMES) {
-    throw new DataError(
-      "audio-too-short",
-      `${name} has ${frames} mel frames; the audio tower needs at least ${MIN_AUDIO_FRAMES}.`,
-      { hint: `Use a clip of at least ${2 * HOP_SAMPLES + 1} samples at 16 kHz.` },
-    );
-  }
-  if (frames <= most) return;
-  throw new DataError(
-    "audio-too-long",
-    `${name} has ${frames} mel frames; the audio tower takes at most ${most}.`,
-    { hint: "Cut the clip." },
-  );
 }

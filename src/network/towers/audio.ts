@@ -6,15 +6,39 @@ import { addRows, convPack, NO_ROW, poolRows, type ConvWindows } from "../../gra
 import { geluMlp, layerNorm, linear } from "../layers.ts";
 import type { Scope } from "../scope.ts";
 import { blockSegments, segmentInputs } from "../segments.ts";
-import { layoutAudio, type AudioLayout } from "./audio-layout.ts";
-import type { AudioConfig } from "../config.ts";
 import type { Feed } from "../feed.ts";
+import type { MelClip } from "../media.ts";
+import { type AudioTower, featureExtent } from "../tower.ts";
+import {
+  audioTokens,
+  layoutAudio,
+  melColumns,
+  MIN_AUDIO_FRAMES,
+  type AudioLayout,
+  type AudioLayoutConfig,
+} from "./audio-layout.ts";
 
 const EPS = 1e-5;
 const TAPS = 3;
 
+/** Shape of an audio tower of Whisper's form. */
+export interface WhisperConfig extends AudioLayoutConfig {
+  melBins: number;
+  width: number;
+  heads: number;
+  headDim: number;
+  layers: number;
+  ffnSize: number;
+  outputDim: number;
+  /** Names of the norm and the projection after the pooling. */
+  norm: string;
+  projection: string;
+  /** Name of the checkpoint's table of positions; left out where they are sinusoids. */
+  positions?: string;
+}
+
 /** Inputs of the audio tower in a graph. */
-export interface AudioInputs {
+interface AudioInputs {
   /** [frames, melBins] f32 log-mel, clips one after the other, only the frames that count. */
   mel: Tensor;
   conv1: ConvWindows;
@@ -30,7 +54,7 @@ export interface AudioInputs {
 }
 
 /** The extents of the audio tower: mel frames, rows after the convolutions, feature rows. */
-export function audioExtents(config: AudioConfig): {
+function audioExtents(config: WhisperConfig): {
   frames: Extent;
   rows: Extent;
   features: Extent;
@@ -39,12 +63,12 @@ export function audioExtents(config: AudioConfig): {
   return {
     frames: new Extent("frames", 4 * Math.max(TAPS * melBins, width)),
     rows: new Extent("audioRows", 4 * Math.max(TAPS * width, ffnSize)),
-    features: new Extent("audioFeatures", 4 * Math.max(width, outputDim)),
+    features: featureExtent("audio", 4 * Math.max(width, outputDim)),
   };
 }
 
 /** Declares the inputs of the audio tower. */
-export function audioInputs(graph: Graph, config: AudioConfig): AudioInputs {
+function audioInputs(graph: Graph, config: WhisperConfig): AudioInputs {
   const { frames, rows, features } = audioExtents(config);
   return {
     mel: graph.input("audio.mel", frames, config.melBins),
@@ -56,7 +80,7 @@ export function audioInputs(graph: Graph, config: AudioConfig): AudioInputs {
       index: graph.input("audio.conv2.index", rows, TAPS, "u32"),
       inverse: graph.input("audio.conv2.inverse", frames, TAPS, "u32"),
     },
-    ...(!config.storedPositions && {
+    ...(config.positions === undefined && {
       sinusoids: graph.input("audio.sinusoids", config.chunkFrames / 2, config.width),
     }),
     place: graph.input("audio.place", rows, 1, "u32"),
@@ -112,16 +136,13 @@ function windows(
 }
 
 /** What the host feeds the tower for a list of clips, packed in their order. */
-export function audioFeed(
-  config: AudioConfig,
-  clips: readonly { mel: Float32Array; frames: number }[],
-): Feed {
+function audioFeed(config: WhisperConfig, clips: readonly MelClip[]): Feed {
   const layout = layoutAudio(
     clips.map(({ frames }) => frames),
     config,
   );
   const mel = new Float32Array(layout.columns * config.melBins);
-  clips.forEach((clip, i) => transposeInto(mel, layout.clips[i]!, clip.mel, config.melBins));
+  clips.forEach((clip, i) => transposeInto(mel, layout.clips[i]!, clip.data, config.melBins));
   const chunks = layout.chunks.map(({ clip, frameStart, columns, rowStart, rows }) => ({
     ...{ from: layout.clips[clip]!.columnStart + frameStart, columns, to: rowStart, rows },
   }));
@@ -138,7 +159,7 @@ export function audioFeed(
       "audio.conv1.inverse": conv1.inverse,
       "audio.conv2.index": conv2.index,
       "audio.conv2.inverse": conv2.inverse,
-      ...(!config.storedPositions && {
+      ...(config.positions === undefined && {
         "audio.sinusoids": sinusoidTable(config.chunkFrames / 2, config.width),
       }),
       "audio.place": places(layout),
@@ -182,6 +203,31 @@ function pairOf(layout: AudioLayout): Uint32Array {
   return pairs;
 }
 
+/** An audio tower of Whisper's form: convolutions and layers, pooled in pairs and projected. */
+export function whisper(config: WhisperConfig): AudioTower {
+  const { melBins, maxFrames } = config;
+  return {
+    ...{ melBins, minFrames: MIN_AUDIO_FRAMES, maxFrames },
+    columns: (frames) => melColumns(frames, config),
+    tokens: audioTokens,
+    rows: audioExtents(config).features,
+    deep: 0,
+    trace(scope, [into] = []) {
+      const inputs = audioInputs(scope.graph, config);
+      const { positions } = config;
+      const places = positions === undefined ? inputs.sinusoids! : scope.weight(positions);
+      const pooled = traceWhisper(scope, config, inputs, places);
+      const normed = layerNorm(scope, config.norm, pooled, EPS);
+      return [linear(scope, config.projection, normed, { into })];
+    },
+    feed: (prompts) =>
+      audioFeed(
+        config,
+        prompts.flatMap(({ mel }) => mel),
+      ),
+  };
+}
+
 /**
  * The convolutions, layers and pooling of an audio tower: log-mel frames become about 25 rows a second.
  *
@@ -190,9 +236,9 @@ function pairOf(layout: AudioLayout): Uint32Array {
  * @param positions [positions, width] f32.
  * Source: transformers 4.57.6 `Qwen2_5OmniAudioEncoder`, `Qwen2AudioEncoder`.
  */
-export function whisperTower(
+function traceWhisper(
   scope: Scope,
-  config: AudioConfig,
+  config: WhisperConfig,
   inputs: AudioInputs,
   positions: Tensor,
 ): Tensor {
@@ -216,15 +262,4 @@ export function whisperTower(
     x = geluMlp(scope, [`${name}.fc1`, `${name}.fc2`], m, attended);
   }
   return poolRows(graph, x, inputs.pairs, inputs.pairOf);
-}
-
-/** The norm and the projection after the pooling: [features, outputDim] f32. */
-export function projectSound(
-  scope: Scope,
-  pooled: Tensor,
-  names: { norm: string; projection: string },
-  into?: Tensor,
-): Tensor {
-  const normed = layerNorm(scope, names.norm, pooled, EPS);
-  return linear(scope, names.projection, normed, { into });
 }

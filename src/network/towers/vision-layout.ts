@@ -1,5 +1,5 @@
 import { DataError } from "../../core/errors.ts";
-import type { PatchGrid } from "../../prompt/layout.ts";
+import type { PatchGrid } from "../media.ts";
 
 /** The constants of a vision tower on which its layout depends. */
 export interface VisionLayoutConfig {
@@ -38,7 +38,7 @@ export interface VisionLayout {
  *
  * @param grids - temporal slices, rows and columns in patches; rows and columns in whole cells.
  * @throws {DataError} `bad-grid`.
- * Source: model-spec D.1; transformers 4.57.6, Qwen2_5OmniVisionEncoder.get_window_index.
+ * Source: transformers 4.57.6, Qwen2_5OmniVisionEncoder.get_window_index.
  */
 export function layoutVision(
   grids: readonly PatchGrid[],

@@ -1,4 +1,4 @@
-import { Extent } from "../../graph/extent.ts";
+import type { Extent } from "../../graph/extent.ts";
 import type { Graph, Tensor } from "../../graph/graph.ts";
 import { attention, type AttentionSegments } from "../../graph/ops/attention.ts";
 import { rope } from "../../graph/ops/rope.ts";
@@ -7,15 +7,29 @@ import { gatedMlp, geluMlp, linear, rmsNorm } from "../layers.ts";
 import { rotary2dTable } from "../rotary.ts";
 import type { Scope } from "../scope.ts";
 import { blockSegments, segmentInputs } from "../segments.ts";
-import type { VisionConfig } from "../config.ts";
 import type { Feed } from "../feed.ts";
-import type { PatchGrid } from "../../prompt/layout.ts";
+import type { MediaTensors } from "../media.ts";
+import { featureExtent, type PictureShape, type VisionTower } from "../tower.ts";
 import { layoutVision } from "./vision-layout.ts";
 
 const EPS = 1e-6;
 
+/** Shape of a vision tower that attends inside windows, as Qwen2.5's does. */
+export interface WindowVisionConfig extends PictureShape {
+  depth: number;
+  hiddenSize: number;
+  heads: number;
+  headDim: number;
+  intermediateSize: number;
+  outHiddenSize: number;
+  /** Pixels along the side of an attention window. */
+  windowSize: number;
+  /** Blocks that attend over a whole temporal slice; the others attend inside windows. */
+  fullAttentionBlocks: readonly number[];
+}
+
 /** Inputs of the vision tower in a graph. */
-export interface VisionInputs {
+interface VisionInputs {
   /** [patches, patchDim] f32 in the processor's order. */
   pixels: Tensor;
   /** [cells, 1] u32: the cell at each place of the window order, and its inverse. */
@@ -28,16 +42,16 @@ export interface VisionInputs {
 }
 
 /** The extent of merge cells, which are the rows of features; patches are four times as many. */
-export function visionCells(config: VisionConfig): Extent {
+function visionCells(config: WindowVisionConfig): Extent {
   const { hiddenSize, intermediateSize, patchDim, outHiddenSize, mergeSize } = config;
   const perCell = mergeSize ** 2;
   // Queries, keys and values are one tensor where a family stores their layer fused.
   const widest = perCell * Math.max(3 * hiddenSize, intermediateSize, patchDim);
-  return new Extent("cells", 4 * Math.max(widest, outHiddenSize));
+  return featureExtent("vision", 4 * Math.max(widest, outHiddenSize));
 }
 
 /** Declares the inputs of the vision tower. */
-export function visionInputs(graph: Graph, config: VisionConfig): VisionInputs {
+function visionInputs(graph: Graph, config: WindowVisionConfig): VisionInputs {
   const cells = visionCells(config);
   const patches = cells.times(config.mergeSize ** 2);
   return {
@@ -50,19 +64,16 @@ export function visionInputs(graph: Graph, config: VisionConfig): VisionInputs {
   };
 }
 
-/** What the host feeds the tower for a list of pictures and videos, packed in their order. */
-export function visionFeed(
-  config: VisionConfig,
-  media: readonly { grid: PatchGrid; patches: Float32Array }[],
-): Feed {
+/** What the host feeds the tower for the pictures and videos of prompts, packed in their order. */
+function visionFeed(config: WindowVisionConfig, prompts: readonly MediaTensors[]): Feed {
   const layout = layoutVision(
-    media.map(({ grid }) => grid),
+    prompts.flatMap(({ grids }) => grids),
     config,
   );
   const perCell = config.mergeSize ** 2;
   const pixels = new Float32Array(layout.patches * config.patchDim);
   let at = 0;
-  for (const { patches } of media) {
+  for (const { patches } of prompts) {
     pixels.set(patches, at);
     at += patches.length;
   }
@@ -90,23 +101,42 @@ export function visionFeed(
 }
 
 /** Queries, keys and values of a block's attention over the same rows. */
-export type Projections = Record<"q" | "k" | "v", Tensor>;
+type Projections = Record<"q" | "k" | "v", Tensor>;
+
+/**
+ * A vision tower with window attention.
+ *
+ * @param project traces the layers of a block's attention before its projection, by the name of the
+ *   block's attention: families store them apart or fused.
+ * Source: transformers 4.57.6 `Qwen2_5OmniVisionEncoder`.
+ */
+export function windowVision(
+  config: WindowVisionConfig,
+  project: (scope: Scope, name: string, x: Tensor) => Projections,
+): VisionTower {
+  const { inChannels, patchSize, temporalPatchSize, mergeSize, patchDim } = config;
+  return {
+    ...{ inChannels, patchSize, temporalPatchSize, mergeSize, patchDim },
+    rows: visionCells(config),
+    deep: 0,
+    trace: (scope, [into] = []) => [
+      traceVision(scope, config, visionInputs(scope.graph, config), project, into),
+    ],
+    feed: (prompts) => visionFeed(config, prompts),
+  };
+}
 
 /**
  * The vision tower: patches of pictures and videos become feature rows, one per merge cell.
  *
  * Rows go into window order once; every attention is inside windows or temporal slices; the merger's
  * rows go back to raster order. Returns [cells, outHiddenSize] f32, in the storage `into` when given.
- *
- * @param project the layers of a block's attention before its projection, by the name of the block's
- *   attention: families store them apart or fused.
- * Source: transformers 4.57.6 `Qwen2_5OmniVisionEncoder`.
  */
-export function visionTower(
+function traceVision(
   scope: Scope,
-  config: VisionConfig,
+  config: WindowVisionConfig,
   inputs: VisionInputs,
-  project: (name: string, x: Tensor) => Projections,
+  project: (scope: Scope, name: string, x: Tensor) => Projections,
   into?: Tensor,
 ): Tensor {
   const { graph } = scope;
@@ -120,7 +150,7 @@ export function visionTower(
     const name = `visual.blocks.${block}`;
     const full = config.fullAttentionBlocks.includes(block);
     const n = rmsNorm(scope, `${name}.norm1`, x, EPS);
-    const projected = project(`${name}.attn`, n);
+    const projected = project(scope, `${name}.attn`, n);
     const q = rope(graph, projected.q, inputs.table, headDim);
     const k = rope(graph, projected.k, inputs.table, headDim);
     const mixed = attention(

@@ -133,7 +133,7 @@ describe("initialWeights", () => {
       count += data.length;
     }
     expect(count).toBe(389088 + 2 * 256 * 64 + 2 * 64);
-    expect(new Set(weights.keys())).toEqual(new Set(config.family.tensors(config).keys()));
+    expect(new Set(weights.keys())).toEqual(new Set(config.tensors.keys()));
   });
 
   test("has the deviations of the experiment", () => {

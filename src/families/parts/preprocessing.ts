@@ -1,40 +1,8 @@
-import { ConfigReader } from "../io/config-reader.ts";
-
-/** Limits of a picture in pixels, both inclusive. */
-export interface PixelLimits {
-  minPixels: number;
-  maxPixels: number;
-}
-
-/** How media become tensors, as a checkpoint's preprocessor files describe it. */
-export interface ProcessorConfig {
-  /** What a message is taken to ask for where it says nothing: the defaults of qwen-omni-utils. */
-  asked: { image: PixelLimits; video: PixelLimits & { totalPixels: number } };
-  /** Limits of the processor itself, into which pictures are brought after that. */
-  image: PixelLimits;
-  video: PixelLimits;
-  /**
-   * Frames per second that positions assume, so that a temporal slice lasts temporalPatchSize / fps;
-   * `sampled` takes those of the chosen frames.
-   */
-  fps: number | "sampled";
-  /** Per channel, in 0..1. */
-  mean: number[];
-  std: number[];
-  /** Samples at 16 kHz after which sound is cut. */
-  maxSamples: number;
-}
-
-/** The texts of a checkpoint's preprocessor files. */
-export interface ProcessorConfigFiles {
-  /** `preprocessor_config.json`. */
-  preprocessor?: string | undefined;
-  /** `video_preprocessor_config.json`. */
-  video?: string | undefined;
-}
+import type { ConfigReader } from "../../io/config-reader.ts";
+import type { PixelLimits, Preprocessing } from "../../prompt/preprocessing.ts";
 
 /** Limits of pictures and of all frames of a video in qwen-omni-utils and qwen-vl-utils. */
-export const ASKED: ProcessorConfig["asked"] = {
+export const ASKED: Preprocessing["asked"] = {
   image: { minPixels: 3136, maxPixels: 12_845_056 },
   video: { minPixels: 100_352, maxPixels: 602_112, totalPixels: 90_316_800 },
 };
@@ -43,7 +11,7 @@ export const ASKED: ProcessorConfig["asked"] = {
 const IMAGE_LIMITS: PixelLimits = { minPixels: 3136, maxPixels: 1_003_520 };
 
 /** What all families read out of `preprocessor_config.json`. */
-export function parsePictures(main: ConfigReader): Pick<ProcessorConfig, "image" | "mean" | "std"> {
+export function parsePictures(main: ConfigReader): Pick<Preprocessing, "image" | "mean" | "std"> {
   main.only("do_resize", true);
   main.only("do_rescale", true);
   main.only("do_normalize", true);
