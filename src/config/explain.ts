@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import { ConfigError } from "../core/errors.ts";
 import { allFields, fieldAt, runJsonSchema, variantsOf } from "./fields.ts";
-import { nearest } from "./nearest.ts";
+import { nearest } from "../core/nearest.ts";
 import { equivalent } from "./trl-names.ts";
 import type { Source } from "./source.ts";
 

@@ -156,13 +156,6 @@ export const runSchema = z
     if (trained.every((name) => !run.train[name])) {
       report(["train", "tune_mm_llm"], "every part of the model is frozen", "Set it to true.");
     }
-    if (run.data.over_budget === "leave_out" && !run.data.check_rows) {
-      report(
-        ["data", "over_budget"],
-        "rows can be left out only where all are checked before training",
-        "Set data.check_rows to true.",
-      );
-    }
     const { lora, beta, measure_kl: measured, sync_ref_model: moves } = run.train;
     if (run.train.kl_in_reward && beta === 0) {
       report(

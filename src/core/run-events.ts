@@ -93,6 +93,8 @@ export interface RunEvents {
   };
   /** Rows that the run leaves out since they do not fit, why, and of how many that were checked. */
   rows_over_budget: { rows: { row: string; message: string }[]; checked: number };
+  /** Rows that the run leaves out since they cannot be read, why, and of how many checked. */
+  rows_unreadable: { rows: { row: string; message: string }[]; checked: number };
   /** Something that the user should know and that stops nothing. */
   warning: { code: string; message: string };
   /** The run is over: all its steps, or a stop that the user asked for. */

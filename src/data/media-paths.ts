@@ -1,5 +1,11 @@
 import { isUrl, joinPath } from "../io/path.ts";
-import type { ContentPart, Conversation } from "../text/chat-template.ts";
+import { sourceName } from "../media/types.ts";
+import type {
+  ContentPart,
+  Conversation,
+  MediaPart,
+  MediaReference,
+} from "../text/chat-template.ts";
 
 /** The conversation with the paths of its media, whichever key names them, relative to a folder. */
 export function withMediaIn(conversation: Conversation, folder: string): Conversation {
@@ -21,7 +27,19 @@ function placed(part: ContentPart, folder: string): ContentPart {
 }
 
 function isAbsolute(path: string): boolean {
-  return /^([/\\]|[a-z]:[/\\]|data:)/i.test(path);
+  return /^([/\\]|[a-z]:[/\\]|data:|blob:)/i.test(path);
+}
+
+/** Returns the name of a part's medium for records and messages; a data address is cut short. */
+export function mediaName(part: MediaPart): string {
+  const medium = (part as unknown as Record<string, MediaReference | readonly MediaReference[]>)[
+    part.type
+  ];
+  if (medium === undefined) return `${part.type} without a file`;
+  const list = Array.isArray(medium)
+    ? (medium as readonly MediaReference[])
+    : [medium as MediaReference];
+  return list.map(sourceName).join(",");
 }
 
 /** The folder that a path lies in. */

@@ -1,12 +1,15 @@
 import { type LoadedMedium, loadMedium } from "../prompt/media.ts";
 import type { Processor, ProcessOptions } from "../model/processor.ts";
 import type { Sample } from "../prompt/sample.ts";
+import { inRow } from "./row-error.ts";
 import { MediaCache } from "./media-cache.ts";
 import { mediaParts, type Conversation, type MediaPart } from "../text/chat-template.ts";
 
 /** A row that can be made into a sample. */
 export interface SampleRow {
   id: string;
+  /** Where it is written, such as `rows.jsonl:12`, for messages. */
+  place?: string;
   conversation: Conversation;
 }
 
@@ -35,11 +38,20 @@ export class SampleLoader {
    * @throws {DataError} that names the row and the file; nothing is skipped or replaced.
    */
   async load(row: SampleRow): Promise<Sample> {
-    const media = await Promise.all(mediaParts(row.conversation).map((part) => this.#medium(part)));
-    return this.#processor.process(
-      { id: row.id, conversation: row.conversation, media },
-      this.#options,
+    const parts = mediaParts(row.conversation);
+    const media = await Promise.all(
+      parts.map((part) =>
+        this.#medium(part).catch((error: unknown) => {
+          throw inRow(error, row, part);
+        }),
+      ),
     );
+    const request = { id: row.id, conversation: row.conversation, media };
+    try {
+      return this.#processor.process(request, this.#options);
+    } catch (error) {
+      throw inRow(error, row, parts.length === 1 ? parts[0] : undefined);
+    }
   }
 
   /**

@@ -9,7 +9,7 @@ const COMMON = {
     .default(true)
     .describe(
       "Whether every row that the run will use is decoded and measured before training; otherwise " +
-        "only the first is, and one that does not fit ends the run when its turn comes.",
+        "only the first is, and what is wrong with another one shows when its turn comes.",
     ),
   over_budget: z
     .enum(["stop", "leave_out"])
@@ -17,6 +17,13 @@ const COMMON = {
     .describe(
       "What becomes of rows that do not fit: `stop` ends the run before it trains, `leave_out` names " +
         "them, goes on without them and counts them at every step.",
+    ),
+  unreadable: z
+    .enum(["error", "leave_out"])
+    .default("error")
+    .describe(
+      "What becomes of rows whose media cannot be read: `error` names them all and ends the run, " +
+        "`leave_out` names them, goes on without them and counts them at every step.",
     ),
 };
 

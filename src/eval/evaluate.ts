@@ -1,5 +1,6 @@
 import type { Events } from "../core/events.ts";
 import { report, type RunEvents, type Scores } from "../core/run-events.ts";
+import { otherColumns } from "../data/forms/forms.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
 import type { DataRow, Scorer, Verdict } from "../data/dataset.ts";
 import type { Processor } from "../model/processor.ts";
@@ -58,12 +59,15 @@ export function asCompletion(
 
 /** What the records of runs say of a completion, its row and what its rewards made of it. */
 export function completionRecord(
-  { mediaNames: media, kind, question, options, answer }: DataRow,
+  { mediaNames: media, kind, question, options, answer, columns }: DataRow,
   { text, finished }: Completion,
   score: Score | undefined,
 ): Record<string, unknown> {
+  const others = otherColumns(columns);
   return {
-    ...{ media, kind, question, options, answer, text, finished },
+    ...{ media, kind, question, options, answer },
+    ...(others && { columns: others }),
+    ...{ text, finished },
     ...(score && {
       ...{ reward: score.total, rewards: score.components, reward_errors: score.failures },
     }),

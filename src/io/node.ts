@@ -78,6 +78,11 @@ export async function readText(path: string): Promise<string> {
   return new TextDecoder().decode(await readBytes(path));
 }
 
+/** Returns the path in full, as messages show it; a URL stays as it is. */
+export function absolutePath(path: string): string {
+  return isUrl(path) ? path : resolve(localPath(path));
+}
+
 /** Says whether a file or folder (or, for a URL, an answering address) is there. */
 export async function exists(path: string): Promise<boolean> {
   if (isUrl(path)) return urlExists(path);

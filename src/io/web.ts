@@ -26,6 +26,11 @@ export async function readText(path: string): Promise<string> {
   return new TextDecoder().decode(await readBytes(path));
 }
 
+/** Returns the address in full, as messages show it. */
+export function absolutePath(path: string): string {
+  return new URL(path, globalThis.location?.href).href;
+}
+
 /**
  * Says whether an address answers.
  *

@@ -62,16 +62,23 @@ function askedCount(totalFrames: number, { nframes, fps }: QwenFrameOptions): nu
       hint: "Give one of the two.",
     });
   }
-  return possible(roundHalfEven(nframes! / FRAME_FACTOR) * FRAME_FACTOR, totalFrames);
+  return possible(roundHalfEven(nframes! / FRAME_FACTOR) * FRAME_FACTOR, totalFrames, nframes);
 }
 
-function possible(count: number, totalFrames: number): number {
+function possible(count: number, totalFrames: number, nframes?: number): number {
   if (count >= FRAME_FACTOR && count <= totalFrames) return count;
-  throw new DataError(
-    "media-frame-choice",
-    `${count} frames are wanted of a clip that has ${totalFrames}; at least 2 are needed.`,
-    { hint: "Lower nframes, or leave the clip out." },
-  );
+  if (totalFrames < FRAME_FACTOR) {
+    const has = totalFrames === 1 ? "one frame" : `${totalFrames} frames`;
+    const what = `the clip has ${has}, and a video needs at least ${FRAME_FACTOR}`;
+    throw new DataError("media-frame-choice", `${what}.`, {
+      hint: "Give it as a picture, or leave the row out.",
+    });
+  }
+  const asked = nframes === undefined ? `${count} frames are chosen` : `nframes is ${nframes}`;
+  const most = totalFrames - (totalFrames % FRAME_FACTOR);
+  throw new DataError("media-frame-choice", `${asked}, but the clip has ${totalFrames} frames.`, {
+    hint: `Set nframes to a number from ${FRAME_FACTOR} to ${most}.`,
+  });
 }
 
 /** The frame choice of qwen-omni-utils: evenly spaced, the first and the last frame included. */

@@ -5,11 +5,12 @@
 import type { Stats } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BlobSource, BufferSource, FilePathSource, type Source } from "mediabunny";
 import { DataError } from "../core/errors.ts";
 import { checkPictureBytes } from "./limits.ts";
+import { dataAddressBytes, isDataAddress } from "./data-address.ts";
 import { registerServerDecoders } from "./server-decoders.ts";
 import type { MediaFolder } from "./frame-folder.ts";
 import type { PictureFormat, Pixels } from "./pixels.ts";
@@ -31,6 +32,7 @@ export async function openSource(source: MediaSource): Promise<Source> {
       ? new BufferSource(source.data)
       : new BlobSource(source.data);
   }
+  if (isDataAddress(source)) return new BufferSource(dataAddressBytes(source));
   if (/^https?:/i.test(source)) return urlSource(source);
   const path = localPath(source);
   const found = await statOrThrow(path);
@@ -53,6 +55,7 @@ export async function readBytes(source: MediaSource): Promise<Uint8Array> {
     const { data } = source;
     return data instanceof Uint8Array ? data : new Uint8Array(await data.arrayBuffer());
   }
+  if (isDataAddress(source)) return dataAddressBytes(source);
   if (/^https?:/i.test(source)) return fetchBytes(source);
   const path = localPath(source);
   const found = await statOrThrow(path);
@@ -84,7 +87,7 @@ export function decodePicture(
  * @throws {DataError} `media-missing` when the path names nothing.
  */
 export async function openFolder(source: MediaSource): Promise<MediaFolder | null> {
-  if (typeof source !== "string" || /^https?:/i.test(source)) return null;
+  if (typeof source !== "string" || /^(https?|data):/i.test(source)) return null;
   const path = localPath(source);
   if (!(await statOrThrow(path)).isDirectory()) return null;
   return {
@@ -128,10 +131,14 @@ async function statOrThrow(path: string) {
   try {
     return await stat(path);
   } catch (cause) {
-    throw new DataError("media-missing", `${path} cannot be opened: there is no such file.`, {
-      hint: "Check the path, and the folder that the dataset's paths are relative to.",
-      cause,
-    });
+    throw new DataError(
+      "media-missing",
+      `${resolve(path)} cannot be opened: there is no such file.`,
+      {
+        hint: "Check the path; those of rows are relative to the file that names them.",
+        cause,
+      },
+    );
   }
 }
 

@@ -1,3 +1,5 @@
+import { dataAddressName, isDataAddress } from "./data-address.ts";
+
 /**
  * Where a medium comes from: a path (Node), a folder of frames (Node), a URL, or bytes with a name.
  * The name appears in messages and in the ledger.
@@ -72,7 +74,8 @@ export interface DecodeOptions {
   onWarning?: (warning: MediaWarning) => void;
 }
 
-/** The name by which messages call a source: the path, the URL or the given name. */
+/** Returns the name by which messages call a source: the path, the URL or the given name. */
 export function sourceName(source: MediaSource): string {
-  return typeof source === "string" ? source : source.name;
+  const name = typeof source === "string" ? source : source.name;
+  return isDataAddress(name) ? dataAddressName(name) : name;
 }

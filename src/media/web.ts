@@ -1,5 +1,6 @@
 /* The media platform in a browser: URLs and blobs; WebCodecs decodes. */
 import { BlobSource, BufferSource, type Source } from "mediabunny";
+import { dataAddressBytes, isDataAddress } from "./data-address.ts";
 import type { MediaFolder } from "./frame-folder.ts";
 import { withoutExif } from "./jpeg.ts";
 import type { PictureFormat, Pixels } from "./pixels.ts";
@@ -8,7 +9,10 @@ import { fetchBytes, urlSource } from "./url-source.ts";
 
 /** Opens the bytes of a medium. A string is a URL, relative to the page. */
 export function openSource(source: MediaSource): Promise<Source> {
-  if (typeof source === "string") return Promise.resolve(urlSource(source));
+  if (typeof source === "string") {
+    const local = isDataAddress(source);
+    return Promise.resolve(local ? new BufferSource(dataAddressBytes(source)) : urlSource(source));
+  }
   return Promise.resolve(
     source.data instanceof Uint8Array ? new BufferSource(source.data) : new BlobSource(source.data),
   );
@@ -20,7 +24,9 @@ export function openSource(source: MediaSource): Promise<Source> {
  * @throws {DataError} `media-missing`, `media-unreadable`.
  */
 export async function readBytes(source: MediaSource): Promise<Uint8Array> {
-  if (typeof source === "string") return fetchBytes(source);
+  if (typeof source === "string") {
+    return isDataAddress(source) ? dataAddressBytes(source) : fetchBytes(source);
+  }
   const { data } = source;
   return data instanceof Uint8Array ? data : new Uint8Array(await data.arrayBuffer());
 }

@@ -108,7 +108,9 @@ export class ConsoleLine {
       case "health":
         return this.#health(event.data as RunEvents["health"]);
       case "rows_over_budget":
-        return this.#leftOut(event.data as RunEvents["rows_over_budget"]);
+        return this.#leftOut(event.data as RunEvents["rows_over_budget"], "do not fit");
+      case "rows_unreadable":
+        return this.#leftOut(event.data as RunEvents["rows_unreadable"], "cannot be read");
       case "warning": {
         const { message } = event.data as RunEvents["warning"];
         return this.print(`${this.#paint("33", "warning:")} ${message}`);
@@ -118,8 +120,8 @@ export class ConsoleLine {
     }
   };
 
-  #leftOut({ rows, checked }: RunEvents["rows_over_budget"]): void {
-    const head = `${rows.length} of ${checked} rows do not fit and are left out:`;
+  #leftOut({ rows, checked }: RunEvents["rows_over_budget"], why: string): void {
+    const head = `${rows.length} of ${checked} rows ${why} and are left out:`;
     this.print(`${this.#paint("33", "warning:")} ${head}`);
     for (const { message } of rows.slice(0, SHOWN_ROWS)) this.print(`  ${message}`);
     const more = rows.length - SHOWN_ROWS;

@@ -158,6 +158,11 @@ export const METRICS: readonly MetricInfo[] = [
     merge: "mean",
   },
   {
+    name: "data/rows_unreadable",
+    doc: "Rows that a step left out since their media cannot be read.",
+    merge: "sum",
+  },
+  {
     name: "data/rows_over_budget",
     doc: "Rows that a step left out since their prompts are over the budget of tokens.",
     merge: "sum",

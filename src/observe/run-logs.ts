@@ -38,7 +38,7 @@ export interface LogPosition {
 /** Events of one session only: a resumed run must leave the logs of one never stopped. */
 const NOT_LOGGED = new Set(["data", "start", "device", "progress", "checkpoint", "end"]);
 /** Events of every session that are the same in all of them: the first one to save logs them. */
-const LOGGED_ONCE = new Set(["model", "rows_over_budget"]);
+const LOGGED_ONCE = new Set(["model", "rows_over_budget", "rows_unreadable"]);
 
 /** Who is told every step with its completions and with the row that ends with it. */
 export interface StepWatcher {

@@ -1,7 +1,9 @@
+import { DataError } from "../core/errors.ts";
 import { type Evaluations, report, reportSpan } from "../core/run-events.ts";
 import type { DataSet } from "../data/dataset.ts";
 import { openData } from "../data/open.ts";
 import { HeldOut, openBenchmarks, scoresOf } from "../eval/held-out.ts";
+import { sharedRows } from "../eval/overlap.ts";
 import { openRunDevice } from "../gpu/run-device.ts";
 import type { Model } from "../model/model.ts";
 import { Processor } from "../model/processor.ts";
@@ -36,6 +38,9 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
   if (resume !== undefined) checkSameRows(resume.state, digest);
   report(events, "data", { rows, digest });
   const benchmarks = await openBenchmarks(settings.eval, options);
+  for (const message of sharedRows(dataset, benchmarks)) {
+    report(events, "warning", { code: "held-out-is-trained", message });
+  }
   const device = await openRunDevice(settings.device, events);
   try {
     const base = await fetchModel(settings.model, events);
@@ -148,9 +153,15 @@ class Run {
     if (saved > 0) await this.#evaluate();
     while (cursor.step < totalSteps && !stop.aborted) {
       const started = performance.now();
+      const updates = this.#task.optimizer.step;
       const { metrics, tokens } = await reportSpan(events, "step", cursor.step + 1, () =>
         this.#task.step(cursor),
-      );
+      ).catch(async (error: unknown) => {
+        // A row that cannot be read fails before its step updates anything: no step is lost.
+        const whole = error instanceof DataError && this.#task.optimizer.step === updates;
+        if (whole && saved !== cursor.step) await this.#save();
+        throw error;
+      });
       this.#numTokens += tokens;
       const timed = {
         ...metrics,

@@ -1,5 +1,11 @@
 import { DataError } from "../core/errors.ts";
-import type { ContentPart, Conversation, MediaPart, Message } from "./chat-template.ts";
+import type {
+  ContentPart,
+  Conversation,
+  MediaPart,
+  MediaReference,
+  Message,
+} from "./chat-template.ts";
 
 /** What the keys of one kind of media part mean. */
 interface PartKeys {
@@ -144,16 +150,27 @@ function checkVideoKeys(part: Values, at: Place): void {
   throw at.key(wrong).error(what, list ? "List the pictures that you want." : "Use fps.");
 }
 
-function parseReference(value: unknown, type: string, at: Place): string | string[] {
+function parseReference(
+  value: unknown,
+  type: string,
+  at: Place,
+): MediaReference | MediaReference[] {
+  if (isBytes(value)) return value;
   const url = isTable(value) && Object.keys(value).join() === "url" ? value["url"] : value;
   if (type === "video" && Array.isArray(url)) {
     if (url.length === 0) throw at.error("is an empty list", "Name at least one picture.");
-    return url.map((picture, i) => parseReference(picture, "image", at.index(i)) as string);
+    return url.map((picture, i) => parseReference(picture, "image", at.index(i)) as MediaReference);
   }
   if (typeof url !== "string" || url === "") {
     throw at.error(describe(url), "Give a path or a URL.");
   }
   return url.replace(/^file:\/\//, "");
+}
+
+/** Whether a reference is bytes with a name, as programs and tables of bytes give them. */
+function isBytes(value: unknown): value is Exclude<MediaReference, string> {
+  if (!isTable(value) || typeof value["name"] !== "string") return false;
+  return value["data"] instanceof Uint8Array || value["data"] instanceof Blob;
 }
 
 type Values = Record<string, unknown>;

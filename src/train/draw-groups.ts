@@ -18,7 +18,7 @@ export interface DrawnGroups {
 /** What a step asks for. */
 export interface DrawOptions {
   /** Gives the next rows of the run. */
-  next: (count: number) => readonly DataRow[];
+  next: (count: number) => readonly DataRow[] | Promise<readonly DataRow[]>;
   /** Groups that a step has. */
   wanted: number;
   /** Number of the step. */
@@ -44,7 +44,7 @@ export async function drawGroups(
   const level: RolloutGroup[] = [];
   const drawn: Omit<DrawnGroups, "groups"> = { batches: 0, draws: 0, sampled: 0, held: undefined };
   while (drawn.batches < limit && useful.length < wanted) {
-    const rows = next(rowsToAsk(wanted - useful.length, over));
+    const rows = await next(rowsToAsk(wanted - useful.length, over));
     const groups = await rollOut(setup, rows, { draw: draw + drawn.draws, step });
     drawn.batches++;
     drawn.draws = 1 + Math.max(...groups.map((group) => group.draw)) - draw;

@@ -1,5 +1,5 @@
 import type { Events } from "../core/events.ts";
-import { reportSpan } from "../core/run-events.ts";
+import { report, reportSpan } from "../core/run-events.ts";
 import type { DataRow, DataSet } from "../data/dataset.ts";
 import { RowOrder } from "../data/row-order.ts";
 import type { Model } from "../model/model.ts";
@@ -12,7 +12,7 @@ import { rolloutMetrics } from "../policy/rollout-metrics.ts";
 import type { RunSettings } from "../run/run-interface.ts";
 import { Reference } from "../policy/reference.ts";
 import { learningRateAt } from "./schedule.ts";
-import { budgetedLoader, checkRows } from "./row-budget.ts";
+import { checkRows, isRefused, type Misfit, RowBudget } from "./row-budget.ts";
 import type { Cursor, TrainingTask } from "./task.ts";
 
 /** What a task is made of. */
@@ -22,8 +22,17 @@ interface Parts {
   reference: Reference | undefined;
   dataset: DataSet;
   order: RowOrder;
-  /** Indices of rows that do not fit. */
-  leftOut: ReadonlySet<number>;
+  measure: RowBudget;
+  /** Indices of rows that are left out, and why. */
+  leftOut: Map<number, Misfit["kind"]>;
+}
+
+/** Rows of a batch with their indices, what was skipped before the last of them, and where they end. */
+interface Rows {
+  rows: DataRow[];
+  indices: number[];
+  skipped: Misfit["kind"][];
+  end: number;
 }
 
 /** GRPO as a task of the training loop: rows in order, one rollout batch per step. */
@@ -36,7 +45,8 @@ export class GrpoTask implements TrainingTask {
   readonly #trainer: GrpoTrainer;
   readonly #dataset: DataSet;
   readonly #order: RowOrder;
-  readonly #leftOut: ReadonlySet<number>;
+  readonly #measure: RowBudget;
+  readonly #leftOut: Map<number, Misfit["kind"]>;
 
   /** Makes what the rows in use need, checks them, and sets the trainer up. */
   static async create(
@@ -52,9 +62,8 @@ export class GrpoTask implements TrainingTask {
     const wanted = train.max_steps * rollout.max_batches_per_step * perBatch;
     const order = new RowOrder(dataset.length, train.seed, train.shuffle_dataset);
     await dataset.prepare?.(order.used(wanted), events);
-    const loader = budgetedLoader(processor, settings);
-    const check = { processor, settings, dataset, order, events };
-    const leftOut = await checkRows(loader, check, wanted);
+    const measure = new RowBudget({ processor, settings });
+    const leftOut = await checkRows({ measure, settings, dataset, order, events }, wanted);
     const optimizer = await AdamW.create(model.device, model.weights.trained, train, isDecayed);
     const measured = train.beta > 0 || train.measure_kl;
     const copies = { offload: train.ref_model_offload };
@@ -63,7 +72,7 @@ export class GrpoTask implements TrainingTask {
     const trainer = new GrpoTrainer({
       model,
       processor,
-      loader,
+      loader: measure.loader,
       optimizer,
       ...{ train, rollout, events, rewards },
       generator,
@@ -77,6 +86,7 @@ export class GrpoTask implements TrainingTask {
       reference: moving,
       dataset,
       order,
+      measure,
       leftOut,
     });
   }
@@ -89,18 +99,19 @@ export class GrpoTask implements TrainingTask {
     this.reference = parts.reference;
     this.#dataset = parts.dataset;
     this.#order = parts.order;
+    this.#measure = parts.measure;
     this.#leftOut = parts.leftOut;
     this.totalSteps = settings.train.max_steps;
   }
 
   /** One rollout batch, its updates, and the metrics of both. */
   async step(cursor: Cursor): Promise<{ metrics: Record<string, number>; tokens: number }> {
-    const { train } = this.#settings;
+    const { data, train } = this.#settings;
     let consumed = cursor.samplesConsumed;
-    let leftOut = 0;
-    const next = (count: number) => {
-      const { rows, end } = this.#rows(consumed, count);
-      leftOut += end - consumed - count;
+    const leftOut = { over_budget: 0, unreadable: 0 };
+    const next = async (count: number) => {
+      const { rows, skipped, end } = await this.#usable(consumed, count);
+      for (const kind of skipped) leftOut[kind]++;
       consumed = end;
       return rows;
     };
@@ -134,7 +145,8 @@ export class GrpoTask implements TrainingTask {
       tokens: result.tokens,
       metrics: {
         ...result.metrics,
-        "data/rows_over_budget": leftOut,
+        "data/rows_over_budget": leftOut.over_budget,
+        ...(data.unreadable === "leave_out" && { "data/rows_unreadable": leftOut.unreadable }),
         ...rolloutMetrics({
           ...{ rewards, parts, failures, lengths, ended, sizes },
           ...result.checks,
@@ -143,14 +155,47 @@ export class GrpoTask implements TrainingTask {
     };
   }
 
-  /** So many rows from a place of the run on, those that do not fit left out, and where they end. */
-  #rows(position: number, count: number): { rows: DataRow[]; end: number } {
-    const rows: DataRow[] = [];
-    let end = position;
-    while (rows.length < count) {
-      const index = this.#order.at(end++);
-      if (!this.#leftOut.has(index)) rows.push(this.#dataset.row(index));
+  /**
+   * So many rows from a place of the run on. Where rows may be left out and were not checked before
+   * training, each is checked when its turn comes.
+   */
+  async #usable(position: number, count: number): Promise<Rows> {
+    const { data } = this.#settings;
+    const lenient = data.over_budget === "leave_out" || data.unreadable === "leave_out";
+    if (data.check_rows || this.#dataset.alike === true || !lenient) {
+      return this.#rows(position, count);
     }
-    return { rows, end };
+    for (;;) {
+      const found = this.#rows(position, count);
+      const before = this.#leftOut.size;
+      await Promise.all(found.indices.map((index) => this.#check(index)));
+      if (this.#leftOut.size === before) return found;
+    }
+  }
+
+  /** Leaves a row out that cannot be trained on, or ends the run with what is wrong with it. */
+  async #check(index: number): Promise<void> {
+    const misfit = await this.#measure.misfitOf(this.#dataset.row(index));
+    if (misfit === undefined || this.#leftOut.has(index)) return;
+    if (isRefused(misfit, this.#settings)) throw misfit.error;
+    this.#leftOut.set(index, misfit.kind);
+    const { message } = misfit.error;
+    report(this.#events, "warning", { code: "row-left-out", message: `Left out: ${message}` });
+    if (this.#leftOut.size === this.#dataset.length) throw misfit.error;
+  }
+
+  /** So many rows from a place of the run on, those that are left out skipped. */
+  #rows(position: number, count: number): Rows {
+    const found: Rows = { rows: [], indices: [], skipped: [], end: position };
+    while (found.rows.length < count) {
+      const index = this.#order.at(found.end++);
+      const why = this.#leftOut.get(index);
+      if (why !== undefined) found.skipped.push(why);
+      else {
+        found.rows.push(this.#dataset.row(index));
+        found.indices.push(index);
+      }
+    }
+    return found;
   }
 }

@@ -10,7 +10,7 @@ import { RewardScorer } from "../reward/scorer.ts";
 import type { Generator } from "../rollout/generator.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
 import { computeAdvantages } from "../policy/advantages.ts";
-import { drawGroups, rowsToAsk } from "./draw-groups.ts";
+import { type DrawOptions, drawGroups, rowsToAsk } from "./draw-groups.ts";
 import { betaAt } from "../policy/loss/beta.ts";
 import {
   activeEntropyCoef,
@@ -115,7 +115,7 @@ export class GrpoTrainer {
    *
    * @param next gives the next rows of the run; asked again where groups are dropped.
    */
-  async step(next: (count: number) => readonly DataRow[], place: StepPlace): Promise<GrpoStep> {
+  async step(next: DrawOptions["next"], place: StepPlace): Promise<GrpoStep> {
     const { train, rollout, optimizer, events } = this.#setup;
     const span = <T>(name: string, work: () => T | Promise<T>) =>
       reportSpan(events, name, place.step, work);

@@ -1,21 +1,32 @@
 import { AubadeError, ConfigError, DataError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { report } from "../core/run-events.ts";
-import type { DataSet } from "../data/dataset.ts";
+import type { DataRow, DataSet } from "../data/dataset.ts";
+import { inRow } from "../data/row-error.ts";
 import type { RowOrder } from "../data/row-order.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import type { Processor } from "../model/processor.ts";
 import type { RunSettings } from "../run/run-interface.ts";
 
-/** Rows that are decoded at a time, and those of which an error tells. */
+/** Rows that are decoded at a time. */
 const AT_A_TIME = 4;
-const TOLD = 5;
-/** What says that a row does not fit; whatever else is wrong with one ends the run. */
+/** Rows of which an error tells: of those that do not fit, and of those that cannot be read. */
+const TOLD = { over_budget: 5, unreadable: 50 } as const;
+/** Codes of errors that say that a row does not fit. */
 const OVER = new Set(["prompt-over-budget", "prompt-over-context"]);
 
-/** What the rows of a GRPO run are measured with. */
-export interface RowCheck {
+/** Why a row cannot be trained on. */
+export type Misfit = { kind: "over_budget" | "unreadable"; error: AubadeError };
+
+/** The settings and the processor that rows are measured with. */
+export interface RowMeasure {
   processor: Processor;
+  settings: RunSettings;
+}
+
+/** What the rows of a GRPO run are checked with. */
+export interface RowCheck {
+  measure: RowBudget;
   settings: RunSettings;
   dataset: DataSet;
   order: RowOrder;
@@ -23,50 +34,110 @@ export interface RowCheck {
 }
 
 /**
- * A loader whose rows leave room for a completion in a training pass (law 2).
+ * Measures rows: each must leave room for a completion in a training pass and in the model's context
+ * (law 2).
  *
  * A group may be split over passes that each compute its prompt again, but not a completion.
  */
-export function budgetedLoader(processor: Processor, settings: RunSettings): SampleLoader {
-  const completion = settings.rollout.max_completion_length;
-  const { max_tokens_per_pass: budget } = settings.train;
-  // The last token of a completion is predicted by the one before it and is no row of the pass.
-  const others = completion - 1;
-  if (others >= budget) {
-    throw new ConfigError(
-      "completion-over-budget",
-      `a completion alone takes ${others} tokens of a pass; train.max_tokens_per_pass is ${budget}.`,
-      { hint: "Lower rollout.max_completion_length, or raise train.max_tokens_per_pass." },
-    );
+export class RowBudget {
+  /** Loads rows that fit. */
+  readonly loader: SampleLoader;
+  readonly #settings: RunSettings;
+  readonly #context: number;
+  /** The pass that would hold every row measured so far, and the completion that would fit all. */
+  #pass = 0;
+  #completion = Infinity;
+
+  /** @throws {ConfigError} `completion-over-budget` where not even a completion fits a pass. */
+  constructor({ processor, settings }: RowMeasure) {
+    this.#settings = settings;
+    this.#context = processor.config.text.maxPositions;
+    const completion = settings.rollout.max_completion_length;
+    const { max_tokens_per_pass: budget } = settings.train;
+    // The last token of a completion is predicted by the one before it and is no row of the pass.
+    const others = completion - 1;
+    if (others >= budget) {
+      throw new ConfigError(
+        "completion-over-budget",
+        `a completion alone takes ${others} tokens of a pass; train.max_tokens_per_pass is ${budget}.`,
+        { hint: "Lower rollout.max_completion_length, or raise train.max_tokens_per_pass." },
+      );
+    }
+    this.loader = new SampleLoader(processor, {
+      maxPromptTokens: budget - others,
+      raiseBudget: (tokens) => {
+        this.#pass = Math.max(this.#pass, tokens + others);
+        return `Set train.max_tokens_per_pass to at least ${tokens + others} (prompt ${tokens} and ${others} of a completion)`;
+      },
+    });
   }
-  return new SampleLoader(processor, {
-    maxPromptTokens: budget - others,
-    raiseBudget: (tokens) =>
-      `Set train.max_tokens_per_pass to at least ${tokens + others} (prompt ${tokens} and ${others} of a completion)`,
-  });
+
+  /** Returns why a row does not fit or cannot be read; undefined where it can be trained on. */
+  async misfitOf(row: DataRow): Promise<Misfit | undefined> {
+    try {
+      const { nextPos } = await this.loader.load(row);
+      this.#checkContext(row, nextPos);
+      return undefined;
+    } catch (error) {
+      if (error instanceof AubadeError && OVER.has(error.code))
+        return { kind: "over_budget", error };
+      if (error instanceof DataError) return { kind: "unreadable", error };
+      throw error;
+    }
+  }
+
+  /** The settings with which every row measured so far fits, as a remedy. */
+  get remedy(): string {
+    const parts = [
+      ...(this.#pass > 0 ? [`train.max_tokens_per_pass to at least ${this.#pass}`] : []),
+      ...(this.#completion < Infinity && this.#completion > 0
+        ? [`rollout.max_completion_length to at most ${this.#completion}`]
+        : []),
+    ];
+    return parts.length === 0 ? "" : `Set ${parts.join(" and ")} for all of them. `;
+  }
+
+  #checkContext(row: DataRow, nextPos: number): void {
+    const { max_completion_length: completion } = this.#settings.rollout;
+    const context = this.#context;
+    if (nextPos + completion <= context) return;
+    const room = context - nextPos;
+    this.#completion = Math.min(this.#completion, room);
+    const error = new ConfigError(
+      "prompt-over-context",
+      `${row.id} ends at position ${nextPos}; with ${completion} new tokens it passes the model's ${context}.`,
+      {
+        hint:
+          room > 0
+            ? `Set rollout.max_completion_length to at most ${room}.`
+            : "Leave the row out, or give it fewer or smaller media.",
+      },
+    );
+    throw inRow(error, row);
+  }
 }
 
 /**
- * Decodes and measures the rows that a run will use, before it trains.
+ * Decodes and measures the rows that a run will use, before it trains; without `data.check_rows`, and
+ * of a data set whose rows are alike, the first one only.
  *
  * @param wanted rows that the run asks for at most.
- * @returns indices of rows that are left out, by `data.over_budget`.
- * @throws {DataError} `prompt-over-budget` or {ConfigError} `prompt-over-context` for one row that does
- *   not fit, `rows-over-budget` for several; and what is wrong with a row otherwise, such as a corrupt
- *   clip.
+ * @returns indices of rows that are left out, by `data.over_budget` and `data.unreadable`.
+ * @throws {AubadeError} what is wrong with the only wrong row; `rows-over-budget` or `rows-unreadable`
+ *   for several, with every file that cannot be read.
  */
 export async function checkRows(
-  loader: SampleLoader,
-  { processor, settings, dataset, order, events }: RowCheck,
+  { measure, settings, dataset, order, events }: RowCheck,
   wanted: number,
-): Promise<ReadonlySet<number>> {
-  const { check_rows: all, over_budget: action } = settings.data;
-  if (!all || dataset.alike === true) {
-    const error = await misfitOf(loader, processor, dataset, order.at(0), settings);
-    if (error !== undefined) throw error;
-    return new Set();
+): Promise<Map<number, Misfit["kind"]>> {
+  const all = settings.data.check_rows && dataset.alike !== true;
+  if (!all) {
+    const misfit = await measure.misfitOf(dataset.row(order.at(0)));
+    if (misfit === undefined) return new Map();
+    if (dataset.alike === true || isRefused(misfit, settings)) throw misfit.error;
+    return new Map([[order.at(0), misfit.kind]]);
   }
-  const over = new Map<number, AubadeError>();
+  const misfits = new Map<number, Misfit>();
   const checked = new Set<number>();
   const expected = order.used(wanted).length;
   let position = 0;
@@ -75,80 +146,58 @@ export async function checkRows(
     position += Math.min(AT_A_TIME, wanted - fitting);
     const places = Array.from({ length: position - from }, (_, i) => order.at(from + i));
     const fresh = [...new Set(places)].filter((index) => !checked.has(index));
-    const errors = await Promise.all(
-      fresh.map((index) => misfitOf(loader, processor, dataset, index, settings)),
-    );
+    const found = await Promise.all(fresh.map((index) => measure.misfitOf(dataset.row(index))));
     fresh.forEach((index, i) => {
       checked.add(index);
-      if (errors[i] !== undefined) over.set(index, errors[i]);
+      if (found[i] !== undefined) misfits.set(index, found[i]);
     });
-    if (over.size === dataset.length) break;
-    fitting += places.filter((index) => !over.has(index)).length;
+    if (misfits.size === dataset.length) break;
+    fitting += places.filter((index) => !misfits.has(index)).length;
     if (fresh.length > 0 && expected > AT_A_TIME) {
       const total = Math.max(expected, checked.size);
-      report(events, "progress", {
-        what: "checking rows",
-        done: checked.size,
-        total,
-        unit: "rows",
-      });
+      const progress = { what: "checking rows", done: checked.size, total, unit: "rows" };
+      report(events, "progress", progress);
     }
   }
-  if (over.size === 0) return new Set();
-  if (action === "stop" || over.size === dataset.length) throw refusal(over, checked.size);
-  const rows = [...over].map(([index, { message }]) => ({ row: dataset.row(index).id, message }));
-  report(events, "rows_over_budget", { rows, checked: checked.size });
-  return new Set(over.keys());
-}
-
-/** Why a row does not fit; undefined where it does. */
-async function misfitOf(
-  loader: SampleLoader,
-  processor: Processor,
-  dataset: DataSet,
-  index: number,
-  settings: RunSettings,
-): Promise<AubadeError | undefined> {
-  try {
-    const { id: row, nextPos } = await loader.load(dataset.row(index));
-    checkContext(row, nextPos, processor, settings);
-    return undefined;
-  } catch (error) {
-    if (error instanceof AubadeError && OVER.has(error.code)) return error;
-    throw error;
+  for (const kind of ["unreadable", "over_budget"] as const) {
+    const own = [...misfits].filter(([, misfit]) => misfit.kind === kind);
+    if (own.length === 0) continue;
+    const errors = own.map(([, { error }]) => error);
+    const none = misfits.size === dataset.length;
+    if (none || isRefused(own[0]![1], settings)) {
+      throw refusal(kind, errors, checked.size, measure.remedy);
+    }
+    const rows = own.map(([index, { error }]) => ({
+      row: dataset.row(index).id,
+      message: error.message,
+    }));
+    report(events, `rows_${kind}`, { rows, checked: checked.size });
   }
+  return new Map([...misfits].map(([index, { kind }]) => [index, kind]));
 }
 
-function checkContext(
-  row: string,
-  nextPos: number,
-  processor: Processor,
-  settings: RunSettings,
-): void {
-  const { max_completion_length: completion } = settings.rollout;
-  const context = processor.config.text.maxPositions;
-  if (nextPos + completion <= context) return;
-  const room = context - nextPos;
-  throw new ConfigError(
-    "prompt-over-context",
-    `${row} ends at position ${nextPos}; with ${completion} new tokens it passes the model's ${context}.`,
-    {
-      hint:
-        room > 0
-          ? `Set rollout.max_completion_length to at most ${room}.`
-          : "Leave the row out, or give it fewer or smaller media.",
-    },
-  );
+/** Says whether a row of this kind ends the run. */
+export function isRefused({ kind }: Misfit, { data }: RunSettings): boolean {
+  return data[kind] !== "leave_out";
 }
 
-function refusal(over: ReadonlyMap<number, AubadeError>, checked: number): AubadeError {
-  const errors = [...over.values()];
+function refusal(
+  kind: Misfit["kind"],
+  errors: readonly AubadeError[],
+  checked: number,
+  remedy: string,
+): AubadeError {
   if (errors.length === 1) return errors[0]!;
-  const told = errors.slice(0, TOLD).map(({ message }) => message);
-  const more = errors.length > TOLD ? ` And ${errors.length - TOLD} more.` : "";
+  const over = kind === "over_budget";
+  const told = errors.slice(0, TOLD[kind]).map(({ message, hint }) => {
+    // One remedy fits all of those that do not fit; what is wrong with a file has its own.
+    return over && hint !== undefined ? message.slice(0, -(hint.length + 1)) : message;
+  });
+  const more = errors.length > TOLD[kind] ? ` And ${errors.length - TOLD[kind]} more.` : "";
+  const what = over ? "do not fit" : "cannot be read";
   return new DataError(
-    "rows-over-budget",
-    `${errors.length} of ${checked} rows do not fit. ${told.join(" ")}${more}`,
-    { hint: "Or set data.over_budget to leave_out, which trains without them." },
+    over ? "rows-over-budget" : "rows-unreadable",
+    `${errors.length} of ${checked} rows ${what}. ${told.join(" ")}${more}`,
+    { hint: `${over ? remedy : ""}Or set data.${kind} to leave_out, which trains without them.` },
   );
 }

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { loadConfig, resolvedYaml } from "../../src/config/load.ts";
-import { editDistance, nearest } from "../../src/config/nearest.ts";
+import { editDistance, nearest } from "../../src/core/nearest.ts";
 import { checkSource } from "../../src/config/load.ts";
 import { parseSource } from "../../src/config/source.ts";
 import { referenceFiles } from "../../scripts/make-config-reference.ts";
@@ -128,6 +128,30 @@ describe("messages", () => {
     expect(frozen.message).toContain("every part of the model is frozen");
   });
 
+  it.each([
+    ["data: {name: jsonl, path: a, seed: 4}", "data.seed is not a known key", "data.name: tiny"],
+    ["data: {path: a}", "data.path is not a known key", "set data.name to jsonl"],
+    ["data: {name: jsnl}", "it must be one of tiny, jsonl", "Did you mean jsonl?"],
+    ["eval: {name: none}", 'eval.name is "none"', "Set eval to null for none."],
+    ["eval: {seed: 3}", "the held-out clips would be the training clips", "Set it to 4."],
+    ["eval: [{name: jsonl, path: a}, {name: jsonl, path: b}]", "eval.1.as:", "called jsonl"],
+    ["eval: [{name: jsonl}]", "eval.0.path is missing", "File of rows"],
+  ])("settings of one data set do not exist for another: %s", async (yaml, what, remedy) => {
+    const { message } = await failure(`${MODEL}${yaml}\n`);
+    expect(message).toContain(what);
+    expect(message).toContain(remedy);
+  });
+
+  it("a section that names another data set drops the settings which that one lacks", async () => {
+    const yaml = `${MODEL}data: {seed: 4, over_budget: leave_out}\neval: {questions: 5, seed: 2}\n`;
+    const overrides = ["data.name=jsonl", "data.path=a", "eval.name=jsonl", "eval.path=b"];
+    const readText = memory({ "configs/x.yaml": yaml });
+    const config = await loadConfig("configs/x.yaml", { readText, overrides });
+    expect(config.data).toMatchObject({ name: "jsonl", path: "a", over_budget: "leave_out" });
+    expect(config.data).not.toHaveProperty("seed");
+    expect(config.eval).toMatchObject({ name: "jsonl", path: "b", questions: 5 });
+  });
+
   it("what a loss or the best checkpoint needs is asked for before any work", async () => {
     const message = async (yaml: string) => (await failure(MODEL + yaml)).message;
     expect(await message("train: {kl_in_reward: true}\n")).toContain(
@@ -143,9 +167,6 @@ describe("messages", () => {
         "with adapters the reference is the model without them",
       );
     }
-    expect(await message("data: {over_budget: leave_out, check_rows: false}\n")).toContain(
-      "rows can be left out only where all are checked before training",
-    );
     expect(await message("train: {loss_type: cispo}\n")).toContain(
       "`cispo` caps the ratio at it (configs/x.yaml:3). Set it; TRL's is 5.",
     );

@@ -35,8 +35,9 @@ describe("prompts of a JSON Lines file", () => {
       mediaNames: `${join(folder, "a/b.mp4")}, /c.wav`,
     });
     expect(set.row(1)).toEqual({
-      ...{ id: "rows.jsonl:3", answer: "7", kind: "all", mediaNames: "" },
+      ...{ id: "rows.jsonl:3", place: "rows.jsonl:3", answer: "7", kind: "all", mediaNames: "" },
       conversation: [{ role: "user", content: "How many?" }],
+      columns: { messages: [{ role: "user", content: "How many?" }], solution: 7 },
     });
   });
 
@@ -59,8 +60,43 @@ describe("prompts of a JSON Lines file", () => {
 
   it.each([
     ["no object", [[1]], /rows\.jsonl:1: the line is no object/],
-    ["an unknown key", [{ ...good, anwser: "B" }], /rows\.jsonl:1: the key "anwser" is not known/],
-    ["no answer", [good, { prompt: user(text) }], /rows\.jsonl:2: it has no answer/],
+    [
+      "a slip of the pen",
+      [{ prompt: user(text), anwser: "B" }],
+      /rows\.jsonl:1: the key "anwser" is not known\. Did you mean "answer"\?/,
+    ],
+    ["an empty question", [{ question: " ", answer: "A" }], /rows\.jsonl:1: its question is empty/],
+    ["an empty prompt", [{ ...good, prompt: "" }], /rows\.jsonl:1: its prompt is empty/],
+    [
+      "several rows at once",
+      [good, { answer: "A" }, { ...good, options: "x" }],
+      /2 of 3 rows are wrong\. rows\.jsonl:2: .* rows\.jsonl:3: options are/,
+    ],
+    [
+      "prompt and media",
+      [{ ...good, media: [{ type: "audio", audio: "x.wav" }], prompt: "Hi <audio> <audio>" }],
+      /rows\.jsonl:1: the prompt has 2 places for audio .* names 1/,
+    ],
+    [
+      "a tag without a medium",
+      [{ messages: [{ role: "user", content: "<video>Which?" }], solution: "B" }],
+      /rows\.jsonl:1: the prompt has 1 place for video .* names 0 besides\. Name as many under videos/,
+    ],
+    [
+      "a part without a file",
+      [{ ...good, prompt: user({ type: "image" }, text) }],
+      /rows\.jsonl:1: the prompt has 1 place for image/,
+    ],
+    [
+      "two answers",
+      [{ ...good, solution: "B" }],
+      /rows\.jsonl:1: it has both answer and solution\. Leave one/,
+    ],
+    [
+      "two prompts",
+      [{ ...good, problem: "Which?" }],
+      /rows\.jsonl:1: it has both prompt and problem\./,
+    ],
     ["no question", [{ answer: "A" }], /rows\.jsonl:1: it has neither prompt nor question/],
     ["media", [{ question: "q", answer: "A", media: "x.wav" }], /:1: media are "x\.wav"/],
     ["a group of one", [{ ...good, num_generations: 1 }], /:1: num_generations is 1\. Give .* 2/],
@@ -72,7 +108,7 @@ describe("prompts of a JSON Lines file", () => {
         { ...good, id: "x" },
         { ...good, id: "x" },
       ],
-      /:2: id "x" is that of line 1/,
+      /:2: id "x" is that of rows\.jsonl:1/,
     ],
     ["an answered prompt", [{ ...good, prompt: [{ role: "assistant", content: "A" }] }], /:1: the/],
     ["a part", [{ ...good, prompt: user({ type: "smell" }) }], /rows\.jsonl:1: messages\[0\]/],

@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import type { Events } from "../../src/core/events.ts";
 import { train } from "../../src/run/train.ts";
@@ -53,10 +53,10 @@ describe("law 2: what does not fit is named with its numbers before any step", (
       prompt: [{ role: "user", content: words(count) }],
     }));
 
-    async function run(data: object, more: object[] = [], train: object = {}) {
+    async function run(data: object, more: object[] = [], train: object = {}, runFolder?: string) {
       const path = place.path("rows.jsonl");
       await writeFile(path, [...lines, ...more].map((line) => JSON.stringify(line)).join("\n"));
-      const recording = recorded("step", "rollout", "rows_over_budget");
+      const recording = recorded("step", "rollout", "rows_over_budget", "rows_unreadable");
       const config = place.config({
         device: { tier: inject("tier").toUpperCase() },
         data: { name: "jsonl", path, ...data },
@@ -68,16 +68,22 @@ describe("law 2: what does not fit is named with its numbers before any step", (
         },
       });
       const { events, list } = recording;
-      return { done: trainOn(config, events), list };
+      return { done: trainOn(config, events, runFolder), list };
     }
-    const trainOn = (config: Parameters<typeof train>[0], events: Events) =>
-      train(config, { events, stop: new AbortController().signal });
+    const trainOn = (
+      config: Parameters<typeof train>[0],
+      events: Events,
+      runFolder: string | undefined,
+    ) => {
+      const stop = new AbortController().signal;
+      return train(config, { events, stop, ...(runFolder !== undefined && { runFolder }) });
+    };
 
     it("that do not fit are all named, with their numbers and what would fit", async () => {
       const { done, list } = await run({});
       await expect(done).rejects.toMatchObject({ name: "DataError", code: "rows-over-budget" });
       await expect(done).rejects.toThrow(
-        /^2 of 4 rows do not fit\. row 1: the prompt has (\d+) tokens but 56 .* row 3: the prompt has .* data\.over_budget to leave_out/,
+        /^2 of 4 rows do not fit\. rows\.jsonl:2: row 1: the prompt has (\d+) tokens but 56 .* rows\.jsonl:4: row 3: the prompt has .*\. Set train\.max_tokens_per_pass to at least \d+ for all of them\. Or set data\.over_budget to leave_out/,
       );
       expect(list).toEqual([]);
     });
@@ -104,14 +110,55 @@ describe("law 2: what does not fit is named with its numbers before any step", (
       );
     });
 
+    const broken = (audio: string) => ({
+      answer: "A",
+      prompt: [{ role: "user", content: [{ type: "audio", audio }] }],
+    });
+
     it("that cannot be read end the run before its first step", async () => {
-      const broken = {
-        answer: "A",
-        prompt: [{ role: "user", content: [{ type: "audio", audio: "nowhere.wav" }] }],
-      };
-      const { done, list } = await run({ over_budget: "leave_out" }, [broken], { max_steps: 5 });
+      const rows = [broken("nowhere.wav")];
+      const { done, list } = await run({ over_budget: "leave_out" }, rows, { max_steps: 5 });
       await expect(done).rejects.toThrow(/nowhere\.wav/);
       expect(list).toEqual([]);
+    });
+
+    it("that cannot be read are all named with their rows and where was looked", async () => {
+      const { done, list } = await run({}, [broken("a.wav"), broken("b.wav")], { max_steps: 6 });
+      const at = (name: string) => place.path(name).replaceAll(".", "\\.");
+      await expect(done).rejects.toThrow(
+        new RegExp(
+          `^2 of 6 rows cannot be read\\. rows\\.jsonl:5: ${at("a.wav")} cannot be opened.*` +
+            `rows\\.jsonl:6: ${at("b.wav")} cannot be opened.*set data\\.unreadable to leave_out`,
+        ),
+      );
+      expect(list).toEqual([]);
+    });
+
+    it.each([true, false])(
+      "that cannot be read are left out where that is asked for, checked before: %s",
+      async (check_rows) => {
+        const short = { max_tokens_per_pass: 400, max_steps: 5, prompts_per_step: 1 };
+        const data = { unreadable: "leave_out", check_rows };
+        const { done, list } = await run(data, [broken("a.wav")], short);
+        await done;
+        const steps = list.filter((event) => event.kind === "step").map((event) => event.data);
+        const counts = steps.map(
+          ({ metrics }) => (metrics as Record<string, number>)["data/rows_unreadable"],
+        );
+        expect(counts).toEqual([0, 0, 0, 0, 1]);
+        expect(list.filter(({ kind }) => kind === "rows_unreadable")).toHaveLength(
+          check_rows ? 1 : 0,
+        );
+      },
+    );
+
+    it("that cannot be read at their turn leave a checkpoint of the steps before", async () => {
+      const short = { max_tokens_per_pass: 400, max_steps: 5, prompts_per_step: 1, save_steps: 50 };
+      const runFolder = place.path("cut");
+      await mkdir(runFolder);
+      const { done } = await run({ check_rows: false }, [broken("a.wav")], short, runFolder);
+      await expect(done).rejects.toMatchObject({ code: "media-missing" });
+      expect(await readdir(runFolder)).toEqual(["checkpoint-00004"]);
     });
 
     it("of which only the first is checked end the run when their turn comes", async () => {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { DataContext, OpenedData } from "../dataset.ts";
 import { type PromptName, PROMPTS } from "../prompts/prompts.ts";
+import { type FormName, FORMS } from "../forms/forms.ts";
 import { openJsonl } from "./dataset.ts";
 
 const settings = {
@@ -8,8 +9,16 @@ const settings = {
     .string()
     .min(1)
     .describe(
-      "File of rows: `prompt` (messages with media) or `question` and `media`, `answer`, and where " +
-        "there are any `id`, `options`, `problem_type`, `num_generations` (docs/data.md).",
+      "File of rows: JSON Lines, a JSON array (`.json`), CSV (`.csv`) or Parquet (`.parquet`); " +
+        "docs/data.md has their keys.",
+    ),
+  format: z
+    .enum(["auto", ...Object.keys(FORMS)] as ["auto", ...FormName[]])
+    .default("auto")
+    .describe(
+      `Form of the rows; \`auto\` finds it by the keys of each. ${Object.entries(FORMS)
+        .map(([name, { doc }]) => `\`${name}\`: ${doc}`)
+        .join("; ")}.`,
     ),
   prompt: z
     .enum(Object.keys(PROMPTS) as [PromptName, ...PromptName[]])
@@ -21,15 +30,16 @@ const settings = {
 
 interface Settings {
   path: string;
+  format: FormName | "auto";
   prompt: PromptName;
 }
 
 /** Rows of a file of the user's own. */
 export const JSONL = {
-  doc: "rows of a file of your own",
+  doc: "rows of a file of your own: JSON Lines, a JSON array, CSV or Parquet",
   settings,
   asked: settings,
-  async open({ path, prompt }: Settings, _context: DataContext): Promise<OpenedData> {
-    return { set: await openJsonl(path, prompt) };
+  async open({ path, prompt, format }: Settings, _context: DataContext): Promise<OpenedData> {
+    return { set: await openJsonl(path, prompt, format === "auto" ? undefined : format) };
   },
 };
