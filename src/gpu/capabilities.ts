@@ -6,17 +6,11 @@ export type Tier = "t0" | "t1" | "t2";
 /** The tiers, lowest first. */
 export const TIERS: readonly Tier[] = ["t0", "t1", "t2"];
 
-/** What an opened device can do, as plain data that can be printed and stored. */
-export interface Capabilities {
+/** What decides which kernels run on a device, and with which tunables. */
+export interface DeviceProfile {
   tier: Tier;
-  /** Human-readable adapter name, such as `NVIDIA H100` or `llvmpipe (LLVM 19)`. */
-  adapter: string;
-  vendor: string;
-  architecture: string;
   /** True when the adapter runs on the CPU (lavapipe, SwiftShader, WARP). */
   software: boolean;
-  /** True when GPU timestamps can be taken. */
-  timestamps: boolean;
   /** Smallest and largest subgroup, in lanes; 1 where subgroups are not used. */
   subgroupMin: number;
   subgroupMax: number;
@@ -28,6 +22,16 @@ export interface Capabilities {
   invocations: number;
 }
 
+/** What an opened device can do, as plain data that can be printed and stored. */
+export interface Capabilities extends DeviceProfile {
+  /** Human-readable adapter name, such as `NVIDIA H100` or `llvmpipe (LLVM 19)`. */
+  adapter: string;
+  vendor: string;
+  architecture: string;
+  /** True when GPU timestamps can be taken. */
+  timestamps: boolean;
+}
+
 /** Features that a tier needs beyond core WebGPU. */
 export const TIER_FEATURES: Record<Tier, readonly string[]> = {
   t0: [],
@@ -36,7 +40,7 @@ export const TIER_FEATURES: Record<Tier, readonly string[]> = {
 };
 
 /** The highest tier whose features the adapter has. */
-export function bestTier(features: ReadonlySet<string>): Tier {
+function bestTier(features: ReadonlySet<string>): Tier {
   return [...TIERS].reverse().find((tier) => TIER_FEATURES[tier].every((f) => features.has(f)))!;
 }
 

@@ -1,7 +1,7 @@
 import { openProvider, whileWaiting, type GpuProvider } from "#gpu";
 import { DeviceError } from "../core/errors.ts";
 import { chooseTier, isSoftware, TIER_FEATURES } from "./capabilities.ts";
-import type { Capabilities, Tier } from "./capabilities.ts";
+import type { Capabilities, DeviceProfile, Tier } from "./capabilities.ts";
 import { PipelineCache, type PipelineCounters } from "./pipelines.ts";
 import { Pacer } from "./pacer.ts";
 
@@ -11,6 +11,8 @@ export interface DeviceOptions {
   tier?: Tier;
   /** Upper bound on the bytes of one storage binding, below the adapter's own; for tests. */
   chunkBytes?: number;
+  /** Kernels are chosen as for such a device instead of what this one is; for tests. */
+  profile?: Partial<Pick<DeviceProfile, "software">>;
   /** `null` opens Dawn's null backend, which compiles shaders and computes nothing. */
   backend?: "null";
 }
@@ -55,10 +57,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
     throw cause;
   }
   const features = new Set<string>(TIER_FEATURES[tier]);
-  const extra = ["timestamp-query", "chromium-experimental-subgroup-size-control"];
-  if (tier !== "t0") {
-    for (const name of extra) if (adapter.features.has(name)) features.add(name);
-  }
+  if (tier !== "t0" && adapter.features.has("timestamp-query")) features.add("timestamp-query");
   const requiredLimits: Record<string, number> = {};
   if (tier !== "t0") {
     for (const name of [
@@ -85,7 +84,7 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
       { hint: "Close other programs that use the GPU, or ask for a lower tier.", cause },
     );
   }
-  return new Device(provider, adapter, raw, tier, options.chunkBytes);
+  return new Device(provider, adapter, raw, tier, options);
 }
 
 /** One opened GPU device with its buffers, pipelines, counters and its way to fail. */
@@ -117,7 +116,7 @@ export class Device {
     adapter: GPUAdapter,
     raw: GPUDevice,
     tier: Tier,
-    chunkBytes?: number,
+    { chunkBytes, profile }: Pick<DeviceOptions, "chunkBytes" | "profile">,
   ) {
     this.raw = raw;
     this.#provider = provider;
@@ -142,9 +141,10 @@ export class Device {
       chunkBytes: Math.min(limit, chunkBytes ?? limit),
       workgroupBytes: raw.limits.maxComputeWorkgroupStorageSize,
       invocations: raw.limits.maxComputeInvocationsPerWorkgroup,
+      ...profile,
     };
     this.pipelines = new PipelineCache(raw, tier, this.counters);
-    this.pacer = new Pacer(this.capabilities.software ? 2e6 : 1e9);
+    this.pacer = new Pacer(isSoftware(info) ? 2e6 : 1e9);
     raw.addEventListener("uncapturederror", (event) => {
       event.preventDefault();
       const { error } = event;

@@ -1,4 +1,5 @@
 import { assert } from "../core/errors.ts";
+import type { DeviceProfile } from "../gpu/capabilities.ts";
 import type { Kernel } from "../gpu/kernel.ts";
 import type { Specialisation } from "../gpu/shader.ts";
 import { Extent, type Dim, type Environment, type Value } from "./extent.ts";
@@ -64,9 +65,8 @@ export interface Lowering {
   fetch(step: Fetch): void;
   /** The chunks of a tensor: index, first row and the rows that a replay has in it. */
   chunks(tensor: Tensor): readonly Chunk[];
-  /** True when the device runs on the CPU. */
-  readonly software: boolean;
-  readonly tier: string;
+  /** The device, for the choice of kernels and their tunables. */
+  readonly profile: DeviceProfile;
 }
 
 /** One chunk of a tensor. */

@@ -3,7 +3,7 @@ import type { Device } from "../gpu/device.ts";
 import { writeParams, type Grid } from "../gpu/kernel.ts";
 import type { Pipeline } from "../gpu/pipelines.ts";
 import { capacityRows, chunksOf, placeOf, rowBytesOf, type Capacity } from "./chunks.ts";
-import { tunablesFor } from "../kernels/choose.ts";
+import { chooseTunables } from "../kernels/choose.ts";
 import { evaluate, type Environment } from "./extent.ts";
 import {
   rootOf,
@@ -85,15 +85,14 @@ export class Plan {
     graph: Graph,
     options: { label: string; capacity: Capacity },
   ): Promise<Plan> {
-    const { chunkBytes, software, tier } = device.capabilities;
+    const profile = device.capabilities;
     const lowered: { op: string; dispatch: Dispatch }[] = [];
     const pauses: Pause[] = [];
     for (const node of graph.nodes) {
       const known = new Set([...node.inputs, ...node.outputs].map(rootOf));
       const to: Lowering = {
-        software,
-        tier,
-        chunks: (tensor) => chunksOf(tensor, options.capacity, chunkBytes),
+        profile,
+        chunks: (tensor) => chunksOf(tensor, options.capacity, profile.chunkBytes),
         dispatch(dispatch) {
           // Memory is planned by the node's tensors: another one might be somebody else's by now.
           for (const { tensor } of Object.values(dispatch.buffers)) {
@@ -102,7 +101,7 @@ export class Plan {
               `${node.op.name} binds ${tensor.name}, which is no tensor of its node`,
             );
           }
-          const consts = { ...tunablesFor(dispatch.kernel, software), ...dispatch.consts };
+          const consts = { ...chooseTunables(profile, dispatch.kernel), ...dispatch.consts };
           lowered.push({ op: node.op.name, dispatch: { ...dispatch, consts } });
         },
         host: (step) => void pauses.push({ ...step, before: lowered.length }),

@@ -1,7 +1,7 @@
 import { defineKernel, type Grid, grid1d } from "../gpu/kernel.ts";
 
 /** Workgroups of the kernels that give SPLIT threads to each (row, head) of a key head's group. */
-export function attentionGrid(
+function attentionGrid(
   params: { rows: number; heads: number; kvHeads: number },
   consts: Record<string, number | boolean>,
 ): Grid {

@@ -1,5 +1,18 @@
+/*
+ * Which kernel a device gets for an op, and with which tunables: everything that depends on the kind
+ * of device is decided here, by its profile. A test selects every entry, and the laws of training are
+ * run with the choices of both kinds of device, whichever the tests run on.
+ */
+import type { DeviceProfile } from "../gpu/capabilities.ts";
 import type { Kernel } from "../gpu/kernel.ts";
-import { attentionDecodeKernel, attentionDecodeWideKernel } from "./attention.ts";
+import {
+  attentionDecodeKernel,
+  attentionDecodeWideKernel,
+  ropeDecodeKernel,
+  ropeKernel,
+} from "./attention.ts";
+import { convPackBackwardKernel, convPackKernel, poolRowsKernel } from "./conv.ts";
+import { logitBackwardKernel, logitStatsKernel } from "./logits.ts";
 import {
   matmulNnKernel,
   matmulNnTiledKernel,
@@ -9,6 +22,22 @@ import {
   matmulTnKernel,
   matmulTnTiledKernel,
 } from "./matmul.ts";
+import {
+  layerNormBackwardKernel,
+  layerNormKernel,
+  rmsNormBackwardKernel,
+  rmsNormKernel,
+} from "./norm.ts";
+import { addRowsKernel, bucketSumKernel, copyColumnsKernel, gatherRowsKernel } from "./rows.ts";
+import { sampleDrawKernel, sampleScoresKernel } from "./sample.ts";
+
+type Tunables = Readonly<Record<string, number | boolean>>;
+
+const NORMS = [rmsNormKernel, rmsNormBackwardKernel, layerNormKernel, layerNormBackwardKernel];
+const ROWWISE: readonly Kernel[] = [
+  ...[ropeKernel, ropeDecodeKernel, gatherRowsKernel, bucketSumKernel, addRowsKernel],
+  ...[copyColumnsKernel, poolRowsKernel, convPackKernel, convPackBackwardKernel],
+];
 
 /**
  * Tunables for adapters that run on the processor, by kernel; the kernels' defaults are for GPUs.
@@ -17,38 +46,22 @@ import {
  * so eight threads a row, four rows a workgroup, and norms with one thread a row (7 times as fast
  * for rows of 64).
  */
-const SOFTWARE_TUNABLES: Readonly<Record<string, Record<string, number | boolean>>> = {
-  "rms-norm": { WG: 8, THREAD_A_ROW: true },
-  "rms-norm-backward": { WG: 8, THREAD_A_ROW: true },
-  "layer-norm": { WG: 8, THREAD_A_ROW: true },
-  "layer-norm-backward": { WG: 8, THREAD_A_ROW: true },
-  rope: { WG: 8, ROWS: 4 },
-  "rope-decode": { WG: 8, ROWS: 4 },
-  "gather-rows": { WG: 8, ROWS: 4 },
-  "bucket-sum": { WG: 8, ROWS: 4 },
-  "add-rows": { WG: 8, ROWS: 4 },
-  "copy-columns": { WG: 8, ROWS: 4 },
-  "pool-rows": { WG: 8, ROWS: 4 },
-  "conv-pack": { WG: 8, ROWS: 4 },
-  "conv-pack-backward": { WG: 8, ROWS: 4 },
-  "logit-stats": { WG: 8 },
-  "logit-backward": { WG: 8, PER: 64 },
-  "sample-scores": { WG: 8 },
-  "sample-draw": { WG: 8 },
-};
-
-/** The kernels of the table. */
-export const TUNED: readonly string[] = Object.keys(SOFTWARE_TUNABLES);
+const SOFTWARE_TUNABLES: ReadonlyMap<Kernel, Tunables> = new Map<Kernel, Tunables>([
+  ...NORMS.map((kernel) => [kernel, { WG: 8, THREAD_A_ROW: true }] as const),
+  ...ROWWISE.map((kernel) => [kernel, { WG: 8, ROWS: 4 }] as const),
+  [logitStatsKernel, { WG: 8 }],
+  [logitBackwardKernel, { WG: 8, PER: 64 }],
+  [sampleScoresKernel, { WG: 8 }],
+  [sampleDrawKernel, { WG: 8 }],
+]);
 
 /**
- * Values of a kernel's tunables for an adapter; empty where the defaults are right.
+ * Values of a kernel's tunables for a device; empty where the defaults are right.
  *
- * Matrix products have a table of their own, `chooseMatmul`.
- *
- * @param software true on an adapter that runs on the processor (`capabilities.software`).
+ * Products and attention, which have several kernels, are chosen by functions of their own.
  */
-export function tunablesFor(kernel: Kernel, software: boolean): Record<string, number | boolean> {
-  return (software ? SOFTWARE_TUNABLES[kernel.name] : undefined) ?? {};
+export function chooseTunables({ software }: DeviceProfile, kernel: Kernel): Tunables {
+  return (software ? SOFTWARE_TUNABLES.get(kernel) : undefined) ?? {};
 }
 
 /** The three products of a linear layer: y = x w^T, dx = dy w, dw = dy^T x. */
@@ -95,12 +108,11 @@ function gpuTile(rows: number, columns: number): Record<string, number> {
  * Chooses the kernel and tile for a product.
  *
  * @param size of which only n and k, and the capacity m, may differ between plans.
- * @param software true on an adapter that runs on the processor (`capabilities.software`).
  */
 export function chooseMatmul(
+  { software }: DeviceProfile,
   layout: MatmulLayout,
   { m, n, k }: MatmulSize,
-  software: boolean,
 ): MatmulChoice {
   if (software) {
     if (layout === "nt") return { kernel: matmulNtKernel, consts: softwareTile(m, n) };
@@ -154,11 +166,11 @@ function gpuAttention(split: number): AttentionTile {
 }
 
 /**
- * The constants for a head size and kind of device; HEAD_DIM is the caller's to add.
+ * Chooses the constants of the attention kernels for a head size; HEAD_DIM is the caller's to add.
  *
  * headDim: a multiple of 4 up to 128.
  */
-export function attentionTile(headDim: number, software: boolean): AttentionTile {
+export function chooseAttention({ software }: DeviceProfile, headDim: number): AttentionTile {
   if (software) return SOFTWARE_ATTENTION;
   if (headDim >= 64 && headDim % 16 === 0) return gpuAttention(4);
   return gpuAttention(headDim % 8 === 0 ? 2 : 1);

@@ -74,7 +74,7 @@ async function calls(
   layout: MatmulLayout,
   [m, n, k]: readonly [number, number, number],
 ): Promise<Call[]> {
-  const { kernel, consts } = chooseMatmul(layout, { m, n, k }, device.capabilities.software);
+  const { kernel, consts } = chooseMatmul(device.capabilities, layout, { m, n, k });
   const base = { m, n, k, yStride: n, yOffset: 0, scale: 1 };
   if (layout === "nt") {
     const sizes = { x: m * k, weight: n * k, bias: 4, residual: 4, y: m * n };

@@ -6,7 +6,7 @@
 import { openDevice, type Device } from "../../src/gpu/device.ts";
 import { paramsBytes, writeParams, type Kernel } from "../../src/gpu/kernel.ts";
 import { adamwKernel, adamwParams } from "../../src/kernels/optimizer.ts";
-import { attentionTile } from "../../src/kernels/choose.ts";
+import { chooseAttention } from "../../src/kernels/choose.ts";
 import { logitBackwardKernel, logitStatsKernel } from "../../src/kernels/logits.ts";
 import { sampleDrawKernel, sampleParams, sampleScoresKernel } from "../../src/kernels/sample.ts";
 import { randomF32 } from "../helpers/random-data.ts";
@@ -136,7 +136,10 @@ for (const [label, prompts, length, branches, heads, kvHeads, headDim, capacity]
   };
   const params = { rows, heads, kvHeads, capacity, scale: headDim ** -0.5 };
   for (const soft of software ? [true, false] : [false]) {
-    const { decode, decodeKernel } = attentionTile(headDim, soft);
+    const { decode, decodeKernel } = chooseAttention(
+      { ...device.capabilities, software: soft },
+      headDim,
+    );
     await bench(device, label, decodeKernel, { HEAD_DIM: headDim, ...decode }, data, params);
   }
 }

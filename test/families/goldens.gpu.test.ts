@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import { openDevice, type Device } from "../../src/gpu/device.ts";
+import { openDevice, type Device, type DeviceOptions } from "../../src/gpu/device.ts";
 import { differentiate } from "../../src/graph/differentiate.ts";
 import { Extent } from "../../src/graph/extent.ts";
 import { Graph } from "../../src/graph/graph.ts";
@@ -26,6 +26,7 @@ import {
   loadGoldenModel,
   relativeL2,
 } from "../helpers/golden.ts";
+import { AS_GPU } from "../helpers/device.ts";
 import { OMNI_GOLDENS } from "../helpers/modalities.ts";
 
 /** Room for the longest case of every model; extents that a model lacks are left out. */
@@ -114,14 +115,20 @@ const BATCHES: Record<string, string[]> = {
   "qwen2-audio/tiny-a": ["two-texts", "batch"],
 };
 
-for (const model of Object.keys(CASES)) {
-  describe(`${model} equals transformers`, () => {
+/** Every model with the kernels for this device, and one with those for a GPU. */
+const RUNS: [title: string, model: string, options: DeviceOptions][] = [
+  ...Object.keys(CASES).map((model): [string, string, DeviceOptions] => [model, model, {}]),
+  ["omni/tiny-b with a GPU's kernels", "omni/tiny-b", AS_GPU],
+];
+
+for (const [title, model, options] of RUNS) {
+  describe(`${title} equals transformers`, () => {
     let device: Device;
     let config: ModelConfig;
     let weights: ModelWeights;
     let plan: Plan;
     beforeAll(async () => {
-      device = await openDevice({ tier: inject("tier") });
+      device = await openDevice({ tier: inject("tier"), ...options });
       ({ config, weights } = await loadGoldenModel(device, model, {
         trains: (name) => !/audio_bos_eos|embed_positions/.test(name),
       }));

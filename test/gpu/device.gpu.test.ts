@@ -52,6 +52,13 @@ describe("opening a device", () => {
     expect(capabilities.adapter.length).toBeGreaterThan(0);
   });
 
+  it("passes for another kind of device where a test asks for it", async () => {
+    const software = !device().capabilities.software;
+    const other = await openDevice({ tier: inject("tier"), profile: { software } });
+    expect(other.capabilities).toEqual({ ...device().capabilities, software });
+    other.close();
+  });
+
   it("lowers the chunk limit, and never raises it", async () => {
     const low = await openDevice({ tier: inject("tier"), chunkBytes: 2 ** 20 });
     expect(low.capabilities.chunkBytes).toBe(2 ** 20);

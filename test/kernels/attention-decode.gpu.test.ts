@@ -5,11 +5,11 @@ import {
   attentionKernel,
   kvAppendKernel,
 } from "../../src/kernels/attention.ts";
-import { attentionTile, type AttentionTile } from "../../src/kernels/choose.ts";
+import { chooseAttention, type AttentionTile } from "../../src/kernels/choose.ts";
 import { attentionDecode } from "../../src/reference/attention-decode.ts";
 import { f64, periodicF32, zeros } from "../helpers/cases.ts";
 import { checkKernel, compare, runKernel } from "../helpers/check-kernel.ts";
-import { useDevice } from "../helpers/device.ts";
+import { profileOf, useDevice } from "../helpers/device.ts";
 import { randomF32 } from "../helpers/random-data.ts";
 
 const device = useDevice();
@@ -85,7 +85,7 @@ describe("attention-decode", () => {
     for (const software of [true, false]) {
       it(`equals float64 with the tile for ${headDim}, software ${software}`, async () => {
         const sizes = { prompts: MIXED, heads: 4, kvHeads: 2, headDim, capacity: 9 };
-        const tile = attentionTile(headDim, software);
+        const tile = chooseAttention(profileOf(software), headDim);
         for (const step of [0, 5, 8]) await check({ ...sizes, step }, tile);
       });
     }
@@ -116,7 +116,7 @@ describe("attention-decode", () => {
       { length: 1, branches: 24_301 },
     ];
     const rows = 524_301;
-    const { decode } = attentionTile(4, true);
+    const { decode } = chooseAttention(profileOf(true), 4);
     const table = Uint32Array.from({ length: rows * 2 }, (_, i) =>
       i < 1_000_000 ? (i % 2) * 2 : 2 + (i % 2),
     );
@@ -154,7 +154,7 @@ describe("attention-decode", () => {
     const [heads, kvHeads, headDim, step] = [4, 2, 16, 6];
     const batch = { prompts: [{ length: 11, branches: 2 }], heads, kvHeads, headDim, step };
     const { rows, scale, buffers } = build({ ...batch, capacity: step + 1 });
-    const { decode, forward } = attentionTile(headDim, true);
+    const { decode, forward } = chooseAttention(profileOf(true), headDim);
     const decoded = await runKernel(device(), attentionDecodeKernel, {
       consts: { HEAD_DIM: headDim, ...decode },
       buffers,

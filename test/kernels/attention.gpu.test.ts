@@ -5,11 +5,11 @@ import {
   attentionDeltaKernel,
   attentionKernel,
 } from "../../src/kernels/attention.ts";
-import { attentionTile, type AttentionTile } from "../../src/kernels/choose.ts";
+import { chooseAttention, type AttentionTile } from "../../src/kernels/choose.ts";
 import { attention, attentionBackward, type AttentionCase } from "../../src/reference/attention.ts";
 import { f64, periodicF32, zeros } from "../helpers/cases.ts";
 import { checkKernel, compare, differences, runKernel } from "../helpers/check-kernel.ts";
-import { useDevice } from "../helpers/device.ts";
+import { profileOf, useDevice } from "../helpers/device.ts";
 import { packTables, randomPacked, type Packed } from "../helpers/prompt-trees.ts";
 import { randomF32 } from "../helpers/random-data.ts";
 
@@ -197,7 +197,7 @@ describe("attention", () => {
   for (const headDim of [16, 24, 32, 64, 80, 128]) {
     for (const software of [true, false]) {
       it(`equals float64 with the tile for ${headDim}, software ${software}`, async () => {
-        await check(problem(SMALL, 4, 2, headDim), attentionTile(headDim, software));
+        await check(problem(SMALL, 4, 2, headDim), chooseAttention(profileOf(software), headDim));
       });
     }
   }
@@ -213,9 +213,9 @@ describe("attention", () => {
         ] as const
       )[seed % 4]!;
       const p = problem(randomPacked(seed, 6, 24), heads, kvHeads, 32);
-      await check(p, attentionTile(32, true));
-      await check(p, attentionTile(32, true), Math.ceil(p.rows / 3));
-      await check(p, attentionTile(32, false), 37);
+      await check(p, chooseAttention(profileOf(true), 32));
+      await check(p, chooseAttention(profileOf(true), 32), Math.ceil(p.rows / 3));
+      await check(p, chooseAttention(profileOf(false), 32), 37);
     });
   }
 
@@ -226,13 +226,17 @@ describe("attention", () => {
     const want = attention(inFloat64(p));
     for (const software of [true, false]) {
       const result = await runKernel(device(), attentionKernel, {
-        consts: { HEAD_DIM: 8, MERGE: false, ...attentionTile(8, software).forward },
+        consts: { HEAD_DIM: 8, MERGE: false, ...chooseAttention(profileOf(software), 8).forward },
         buffers: { ...tensors(p), o: randomF32(p.q.length, 1), lse: randomF32(p.rows * 2, 1) },
         params: allKeys(p),
       });
       compare("o", result["o"]!, want.o, 1e-11);
       expect(result["lse"]![0]).toBe(Math.fround(-3e38));
-      await check({ ...p, keyRanges: keyRangesOf(p.segments) }, attentionTile(8, software), 4);
+      await check(
+        { ...p, keyRanges: keyRangesOf(p.segments) },
+        chooseAttention(profileOf(software), 8),
+        4,
+      );
     }
   });
 
@@ -240,7 +244,7 @@ describe("attention", () => {
     const p = problem(randomPacked(21, 6, 24), 2, 1, 32);
     const run = () =>
       runKernel(device(), attentionKernel, {
-        consts: { HEAD_DIM: 32, MERGE: false, ...attentionTile(32, false).forward },
+        consts: { HEAD_DIM: 32, MERGE: false, ...chooseAttention(profileOf(false), 32).forward },
         buffers: { ...tensors(p), o: zeros(p.q.length), lse: zeros(p.rows * 2) },
         params: allKeys(p),
       });
@@ -254,7 +258,7 @@ describe("attention", () => {
     p.k.forEach((_, i) => (p.k[i]! *= 200));
     const want = attention(inFloat64(p));
     const result = await runKernel(device(), attentionKernel, {
-      consts: { HEAD_DIM: 16, MERGE: false, ...attentionTile(16, true).forward },
+      consts: { HEAD_DIM: 16, MERGE: false, ...chooseAttention(profileOf(true), 16).forward },
       buffers: { ...tensors(p), o: zeros(p.q.length), lse: zeros(p.rows * 2) },
       params: allKeys(p),
     });
@@ -273,7 +277,7 @@ describe("attention", () => {
     const c = { q: f64(q), k: f64(k), v: f64(v), segments };
     const want = attention({ ...c, heads: 1, kvHeads: 1, headDim: 4, scale: 0.5 });
     await checkKernel(device(), attentionKernel, {
-      consts: { HEAD_DIM: 4, MERGE: false, ...attentionTile(4, true).forward },
+      consts: { HEAD_DIM: 4, MERGE: false, ...chooseAttention(profileOf(true), 4).forward },
       buffers: { q, k, v, segments, o: zeros(rows * 4), lse: zeros(rows) },
       params: { rows, heads: 1, kvHeads: 1, keyFirst: 0, keyCount: 3, scale: 0.5 },
       expected: want,

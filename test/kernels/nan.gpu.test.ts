@@ -7,7 +7,7 @@ import {
   attentionKernel,
   ropeKernel,
 } from "../../src/kernels/attention.ts";
-import { attentionTile } from "../../src/kernels/choose.ts";
+import { chooseAttention } from "../../src/kernels/choose.ts";
 import {
   logitBackwardKernel,
   logitFinishKernel,
@@ -54,7 +54,7 @@ import { rope } from "../../src/reference/rope.ts";
 import { swiglu, swigluBackward } from "../../src/reference/swiglu.ts";
 import { f64, zeros } from "../helpers/cases.ts";
 import { runKernel, type Data } from "../helpers/check-kernel.ts";
-import { useDevice } from "../helpers/device.ts";
+import { profileOf, useDevice } from "../helpers/device.ts";
 import { randomF32 } from "../helpers/random-data.ts";
 
 /*
@@ -113,7 +113,7 @@ const narrow = (seed: number) => randomF32(ROWS * HEADS.kvHeads * HEADS.headDim,
 const SEGMENTS = Uint32Array.from({ length: ROWS * 4 }, (_, i) => (i % 4 === 1 ? ROWS : 0));
 
 describe.each([true, false])("attention with the tiles of a software driver: %s", (software) => {
-  const tile = attentionTile(HEADS.headDim, software);
+  const tile = chooseAttention(profileOf(software), HEADS.headDim);
   const HEAD_DIM = HEADS.headDim;
   const { heads, kvHeads, scale } = HEADS;
   const of = (given: (name: string) => Float64Array) => ({

@@ -14,7 +14,7 @@ import { LOSS_DEFAULTS } from "../../src/policy/loss/settings.ts";
 import type { Parity } from "../../src/policy/parity.ts";
 import { policyTree, type PolicyTree } from "../../src/policy/trees.ts";
 import { PolicyUpdater } from "../../src/policy/update.ts";
-import { useDevice } from "../helpers/device.ts";
+import { AS_GPU, useDevice } from "../helpers/device.ts";
 import { loadGoldenModel } from "../helpers/golden.ts";
 import { openPrompt, PROMPTS, type TinyModel } from "../helpers/modalities.ts";
 import { ADAPTERS, EVERYTHING, stirAdapters } from "../helpers/tree-training.ts";
@@ -163,9 +163,14 @@ const copyOf = ({ completions, ...rest }: PolicyTree): PolicyTree => ({
   completions: completions.map((completion) => ({ ...completion })),
 });
 
-describe("law 4: training recomputes the log-probabilities that the rollout reported", () => {
-  const device = useDevice();
-  describe.each(Object.keys(PROMPTS) as TinyModel[])("%s", (name) => {
+const MODELS = Object.keys(PROMPTS) as TinyModel[];
+
+describe.each([
+  ["this device's kernels", {}, MODELS],
+  ["a GPU's kernels", AS_GPU, ["omni/tiny-b"] as const],
+])("law 4: training recomputes what the rollout reported, with %s", (_, options, models) => {
+  const device = useDevice(options);
+  describe.each(models)("%s", (name) => {
     const names = PROMPTS[name];
 
     describe.each(WAYS)("%s", (_way, towersTrain) => {

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { FamilyModel } from "../../src/families/family.ts";
-import { useDevice } from "../helpers/device.ts";
+import { AS_GPU, useDevice } from "../helpers/device.ts";
 import { loadGoldenModel, relativeL2 } from "../helpers/golden.ts";
 import { PROMPTS, type TinyModel } from "../helpers/modalities.ts";
 import {
@@ -53,9 +53,14 @@ const LENGTHS = [
 ];
 const lengthsOf = (place: number) => LENGTHS[place % LENGTHS.length]!;
 
-describe("law 5: a shared prompt trains like one completion at a time", () => {
-  const device = useDevice();
-  describe.each(Object.keys(PROMPTS) as TinyModel[])("%s", (model) => {
+const MODELS = Object.keys(PROMPTS) as TinyModel[];
+
+describe.each([
+  ["this device's kernels", {}, MODELS],
+  ["a GPU's kernels", AS_GPU, ["omni/tiny-b"] as const],
+])("law 5: a shared prompt trains like one completion at a time, with %s", (_, options, models) => {
+  const device = useDevice(options);
+  describe.each(models)("%s", (model) => {
     const names = PROMPTS[model];
     const prompts = new Map<string, PromptWithMedia>();
     let pass: TrainingPass;

@@ -4,7 +4,7 @@ import {
   attentionDeltaKernel,
   attentionKernel,
 } from "../../kernels/attention.ts";
-import { attentionTile } from "../../kernels/choose.ts";
+import { chooseAttention } from "../../kernels/choose.ts";
 import { evaluate, type Environment } from "../extent.ts";
 import type { Graph, Lowering, Op, Tensor } from "../graph.ts";
 import { at } from "./rowwise.ts";
@@ -37,7 +37,7 @@ function pairFlops({ heads, headDim, visible }: HeadLayout, products: number, pa
 
 function backwardOps(layout: HeadLayout): { delta: Op; queries: Op; keys: Op } {
   const consts = { HEAD_DIM: layout.headDim };
-  const tile = ({ software }: Lowering) => attentionTile(layout.headDim, software);
+  const tile = ({ profile }: Lowering) => chooseAttention(profile, layout.headDim);
   return {
     delta: {
       name: "attention-delta",
@@ -125,7 +125,7 @@ function attentionOp(layout: HeadLayout): Op {
   return {
     name: "attention",
     lower({ inputs: [q, k, v, segments], outputs: [o, lse] }, to) {
-      const { forward } = attentionTile(layout.headDim, to.software);
+      const { forward } = chooseAttention(to.profile, layout.headDim);
       const keys = to.chunks(k!);
       for (const rows of to.chunks(q!)) {
         for (const part of keys) {

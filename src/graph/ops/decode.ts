@@ -1,5 +1,5 @@
 import { advanceKernel } from "../../kernels/sample.ts";
-import { attentionTile } from "../../kernels/choose.ts";
+import { chooseAttention } from "../../kernels/choose.ts";
 import { kvAppendKernel } from "../../kernels/attention.ts";
 import { ShapeError } from "../../core/errors.ts";
 import type { Graph, Lowering, Op, Tensor } from "../graph.ts";
@@ -72,7 +72,7 @@ export function decodeAttention(
     name: "attention-decode",
     lower({ outputs: [o] }, to) {
       for (const tensor of [prefixK, suffixK]) wholeRows(to, tensor);
-      const { decode, decodeKernel } = attentionTile(headDim, to.software);
+      const { decode, decodeKernel } = chooseAttention(to.profile, headDim);
       to.dispatch({
         kernel: decodeKernel,
         consts: { ...decode, HEAD_DIM: headDim },

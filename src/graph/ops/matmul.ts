@@ -13,6 +13,6 @@ export function matmul(
   [m, n, k]: readonly [number, number, number],
   consts: Record<string, boolean> = {},
 ): { kernel: Kernel; consts: Record<string, number | boolean> } {
-  const choice = chooseMatmul(layout, { m, n, k }, to.software);
+  const choice = chooseMatmul(to.profile, layout, { m, n, k });
   return { kernel: choice.kernel, consts: { ...choice.consts, ...consts } };
 }
