@@ -12,12 +12,22 @@ import { type AsyncReward, type Completion, defineReward, type RewardRow } from 
  *
  * @param path - of the module, relative to `base`.
  * @param base - URL of the configuration file that names it, such as `file:///home/me/run.yaml`.
- * @throws {ConfigError} `reward-module-missing`, `reward-module-failed`, `reward-module-export` or
+ * @throws {ConfigError} `reward-module-url`, `reward-module-missing`, `reward-module-failed`, `reward-module-export` or
  * `reward-module-shape`, each with the path.
  */
 export async function loadRewardModule(path: string, base: string): Promise<AsyncReward> {
-  const url = new URL(path, base);
   const name = `The reward module ${path}`;
+  // A configuration names code; it never holds or fetches it.
+  if (/^[a-z][a-z0-9+.-]+:/i.test(path) && !path.startsWith("file:")) {
+    throw new ConfigError(
+      "reward-module-url",
+      `The reward module ${path.slice(0, 60)} is no file.`,
+      {
+        hint: "Give the path of a file, relative to the configuration file or absolute.",
+      },
+    );
+  }
+  const url = new URL(path, base);
   if (url.protocol === "file:" && !(await exists(filePath(url)))) {
     throw new ConfigError("reward-module-missing", `${name} is not there: ${filePath(url)}.`, {
       hint: "Give its path relative to the configuration file.",

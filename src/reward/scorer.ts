@@ -1,3 +1,4 @@
+import { DataError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { report } from "../core/run-events.ts";
 import {
@@ -18,10 +19,15 @@ export interface RewardGroup<Row extends RewardRow = RewardRow> {
   readonly completions: readonly Completion[];
 }
 
+/** Batches in a row after which a reward that fails for all completions ends the run. */
+const LASTING = 3;
+
 /** Scores groups with rewards that may take their time, and reports what failed. */
 export class RewardScorer<Row extends RewardRow = RewardRow> {
   readonly #parts: readonly WeightedReward<Row, AsyncReward<Row>>[];
   readonly #events: Events | undefined;
+  /** Calls in a row in which a reward failed for every completion, by name. */
+  readonly #failedCalls = new Map<string, number>();
 
   /**
    * @param events hears one `warning` with code `reward-failed` for each reward that failed in a call.
@@ -41,6 +47,9 @@ export class RewardScorer<Row extends RewardRow = RewardRow> {
   /**
    * The scores of every completion, nested as the groups are. All rewards of all completions are
    * asked at once; a reward that must not be asked too often limits itself.
+   *
+   * @throws {DataError} `reward-always-fails` for one that failed for all completions of three calls
+   *   in a row.
    */
   async scoreGroups(groups: readonly RewardGroup<Row>[]): Promise<Score[][]> {
     const scores = await Promise.all(
@@ -49,6 +58,7 @@ export class RewardScorer<Row extends RewardRow = RewardRow> {
       ),
     );
     this.#reportFailures(groups, scores);
+    this.#refuseLastingFailure(scores.flat());
     return scores;
   }
 
@@ -64,6 +74,23 @@ export class RewardScorer<Row extends RewardRow = RewardRow> {
       }),
     );
     return addUp(this.#parts, outcomes);
+  }
+
+  #refuseLastingFailure(scores: readonly Score[]): void {
+    for (const name of this.names) {
+      const failures = scores.flatMap((score) => score.failures[name] ?? []);
+      const all = scores.length > 0 && failures.length === scores.length;
+      const calls = all ? (this.#failedCalls.get(name) ?? 0) + 1 : 0;
+      this.#failedCalls.set(name, calls);
+      if (calls < LASTING) continue;
+      throw new DataError(
+        "reward-always-fails",
+        `Reward "${name}" failed for all completions of ${calls} rollout batches in a row. The last time: ${failures[0]}`,
+        {
+          hint: "Correct the reward or the rows that it reads; the last checkpoint can be resumed.",
+        },
+      );
+    }
   }
 
   #reportFailures(groups: readonly RewardGroup<Row>[], scores: readonly Score[][]): void {

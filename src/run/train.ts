@@ -15,6 +15,7 @@ import { exportRun, loadExported } from "./export-run.ts";
 import { GrpoTask } from "../train/grpo-task.ts";
 import { RUN_FILES } from "./folder.ts";
 import type { RunExport, RunSettings, TrainOptions, TrainResult } from "./run-interface.ts";
+import { checkTrainingRows } from "./check-rows.ts";
 import { loadRunModel, runRewards } from "./setup.ts";
 import { SftTask } from "../train/sft-task.ts";
 import { checkSameRows, STATE_VERSION, type TrainerState } from "./state.ts";
@@ -37,6 +38,10 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
   const { length: rows, digest } = dataset;
   if (resume !== undefined) checkSameRows(resume.state, digest);
   report(events, "data", { rows, digest });
+  const rewards = settings.task === "grpo" ? await runRewards(settings, options) : [];
+  if (settings.task === "grpo" && dataset.alike !== true) {
+    await checkTrainingRows(dataset, settings, rewards);
+  }
   const benchmarks = await openBenchmarks(settings.eval, options);
   for (const message of sharedRows(dataset, benchmarks)) {
     report(events, "warning", { code: "held-out-is-trained", message });
@@ -48,7 +53,6 @@ export async function train(settings: RunSettings, options: TrainOptions): Promi
     const processor = await Processor.load(base.folder);
     processor.onWarning = (warning) => report(events, "warning", { ...warning });
     const model = await loadRunModel(device, local, events);
-    const rewards = settings.task === "grpo" ? await runRewards(settings, options) : [];
     const asking = { ...options, rewards };
     const heldOut = new HeldOut(model, processor, settings, asking, benchmarks);
     const state = resume?.state;

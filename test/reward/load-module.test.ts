@@ -41,6 +41,15 @@ describe("a module of the user's own", () => {
     await expect(loadRewardModule(path, CONFIG)).rejects.toThrow(message);
   });
 
+  test.each([
+    "data:text/javascript,export default 1",
+    "http://x/y.js",
+    "https://x/y.js",
+    "node:fs",
+  ])("is a file: %s is refused and not run", async (path) => {
+    await expect(loadRewardModule(path, CONFIG)).rejects.toThrow("is no file");
+  });
+
   test("that throws or gives no number is counted with its message", async () => {
     const parts = await configuredRewards(
       [rewardSchema.parse({ module: "./modules/good.ts", weight: 2 })],

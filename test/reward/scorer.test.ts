@@ -220,3 +220,23 @@ describe("summarise", () => {
     expect(summarise([])).toMatchObject({ completions: 0, components: {} });
   });
 });
+
+describe("a reward that fails for everyone", () => {
+  test("ends the run at the third batch in a row, and one success begins anew", async () => {
+    const broken = defineReward("broken", ({ text }) => {
+      if (text === "fine") return 1;
+      throw new Error("it cannot");
+    });
+    const scorer = new RewardScorer([{ reward: broken, weight: 1 }]);
+    const batch = (...texts: string[]) =>
+      scorer.scoreGroups([{ row: { id: "r", answer: "x" }, completions: texts.map(completion) }]);
+    await batch("a", "b");
+    await batch("a", "b");
+    await batch("a", "fine");
+    await batch("a", "b");
+    await batch("a", "b");
+    await expect(batch("a", "b")).rejects.toThrow(
+      /Reward "broken" failed for all completions of 3 rollout batches in a row.*it cannot/,
+    );
+  });
+});

@@ -22,7 +22,7 @@ const settings = {
     ),
   prompt: z
     .enum(Object.keys(PROMPTS) as [PromptName, ...PromptName[]])
-    .default("default")
+    .default("intent")
     .describe(
       "Template that makes a prompt of `question`, `options` and `media` (docs/rewards.md).",
     ),

@@ -1,4 +1,5 @@
 import { lettersOf } from "../answer/choice.ts";
+import { skipSpace } from "../text/python.ts";
 import { type Completion, defineReward, type RewardRow } from "../reward.ts";
 
 /** The parts of a well-formed completion. */
@@ -16,18 +17,17 @@ const VISIBLE = /(?![\p{Default_Ignorable_Code_Point}\u2800])[\p{L}\p{N}\p{P}\p{
 /**
  * Takes a completion apart if it is exactly `<think>THOUGHT</think><answer>ANSWER</answer>`.
  *
- * Nothing may stand before, between or after; thought and answer hold a visible character and no
- * tag. Takes time linear in the text.
+ * White space may part the two blocks, as in TRL and the other sources; nothing may stand before or
+ * after. Thought and answer hold a visible character and no tag. Takes time linear in the text.
  */
 export function parseStrict(text: string): StrictParts | undefined {
-  const [opening, middle, closing] = ["<think>", "</think><answer>", "</answer>"] as const;
-  const split = text.indexOf("</think>");
-  if (!text.startsWith(opening) || !text.startsWith(middle, split)) return undefined;
-  if (split < 0 || !text.endsWith(closing)) return undefined;
+  const [opening, middle, closing] = ["<think>", "</think>", "</answer>"] as const;
+  const split = text.indexOf(middle);
+  if (split < 0 || !text.startsWith(opening) || !text.endsWith(closing)) return undefined;
+  const start = skipSpace(text, split + middle.length);
+  if (!text.startsWith("<answer>", start)) return undefined;
   const thought = text.slice(opening.length, split);
-  const answer = text.slice(split + middle.length, -closing.length);
-  // With an empty answer the closing tag could overlap the middle; then nothing is left.
-  if (text.length < split + middle.length + closing.length) return undefined;
+  const answer = text.slice(start + "<answer>".length, -closing.length);
   if (!VISIBLE.test(thought) || !VISIBLE.test(answer)) return undefined;
   return MARKUP.test(thought) || MARKUP.test(answer) ? undefined : { thought, answer };
 }

@@ -230,7 +230,7 @@ def rouge(text, gold, options):
 
 
 def strict(text, gold, options):
-    found = re.fullmatch(r"<think>(.*?)</think><answer>([A-Z])</answer>", text, re.S)
+    found = re.fullmatch(r"<think>(.*?)</think>\s*<answer>([A-Z])</answer>", text, re.S)
     inner = found and found.group(1)
     unseen = "\u2800\u3164\u115f\u1160\uffa0"
     if not found or not any(unicodedata.category(c)[0] in "LNPS" and c not in unseen for c in inner):
@@ -289,7 +289,7 @@ def a(text):
 
 CASES = [
     ("choice", T + a("C"), "what is asked for"),
-    ("choice", T + "\n" + a("C"), "the sources allow a line feed between the blocks, aubade's own does not"),
+    ("choice", T + "\n" + a("C"), "a line feed may part the blocks, as in the sources"),
     ("choice", T + "\n\n \t" + a("C"), "any white space may part the blocks"),
     ("choice", T + a("A"), "a well-formed wrong answer earns format only"),
     ("choice", a("C"), "no thought: answer-only is the form of the audio recipes"),

@@ -1,0 +1,143 @@
+/** What rows, prompt and rewards must have in common, checked before weights are loaded. */
+import { ConfigError } from "../core/errors.ts";
+import type { DataRow, DataSet } from "../data/dataset.ts";
+import { type PromptName, PROMPTS } from "../data/prompts/prompts.ts";
+import { checkGold, goldAnswer } from "../reward/answer/gold.ts";
+import { REGISTRY } from "../reward/registry.ts";
+import type { AsyncReward, Completion, RewardRow, WeightedReward } from "../reward/reward.ts";
+import { OWN_REWARD, type RewardConfig } from "../reward/schema.ts";
+import type { Conversation } from "../text/chat-template.ts";
+import type { RunSettings } from "./run-interface.ts";
+
+/** Rewards that no sample completion can speak for: chance, length, a model, the row's own type. */
+const BEYOND = new Set<string>(["random", "soft-overlong", "judge", "by-type"]);
+
+/** A reward is earned in full from here on: some, such as `regression`, reach 1 but for rounding. */
+const FULL = 0.999;
+/** Rows that are tried; a reward fits if it pays one of them in full. */
+const TRIED = 32;
+
+/** What a completion that obeys each prompt looks like, around the answer; and how choices answer. */
+const OBEYS: Readonly<
+  Record<PromptName, { choice: "letter" | "words"; wrap: (answer: string) => string }>
+> = {
+  default: { choice: "words", wrap: (answer) => `<answer>${answer}</answer>` },
+  "no-think": { choice: "words", wrap: (answer) => `<answer>${answer}</answer>` },
+  think: { choice: "words", wrap: thought },
+  "think-briefly": { choice: "words", wrap: thought },
+  new: { choice: "words", wrap: (answer) => answer },
+  intent: { choice: "letter", wrap: thought },
+  "daily-omni": { choice: "letter", wrap: thought },
+  "context-think-answer": {
+    choice: "letter",
+    wrap: (answer) => `<context>a clip</context>\n${thought(answer)}`,
+  },
+};
+
+function thought(answer: string): string {
+  return `<think>the second is right</think>\n<answer>${answer}</answer>`;
+}
+
+/**
+ * Checks that a right completion which obeys the prompt can earn each reward in full.
+ *
+ * @param rows whose prompts the template made.
+ * @throws {ConfigError} `prompt-and-rewards` that shows what the prompt asks for and the reward gives.
+ */
+export async function checkPromptFits(
+  prompt: PromptName,
+  configs: readonly RewardConfig[],
+  rows: readonly RewardRow[],
+): Promise<void> {
+  for (const { name, weight, options, problem_types: types } of configs) {
+    if (weight === 0 || name === OWN_REWARD || BEYOND.has(name)) continue;
+    const reward = REGISTRY[name].make(options ?? {}, { seed: 0 });
+    const own = rows.filter((row) => types?.includes(row.problem_type ?? "") !== false);
+    const tried = own.slice(0, TRIED);
+    const best = await bestOf(reward, prompt, tried);
+    if (best === undefined || best > FULL) continue;
+    const fitting: string[] = [];
+    for (const other of Object.keys(PROMPTS) as PromptName[]) {
+      if (((await bestOf(reward, other, tried)) ?? 0) > FULL) fitting.push(other);
+    }
+    throw new ConfigError(
+      "prompt-and-rewards",
+      `The prompt "${prompt}" asks for ${JSON.stringify(obeying(prompt, tried[0]!))}, for which the reward "${name}" gives at most ${best}: a model that obeys would never earn it.`,
+      {
+        hint: `Set data.prompt to ${fitting.join(", ") || "another"}, or choose a reward that fits the prompt (docs/rewards.md).`,
+      },
+    );
+  }
+}
+
+/** A right completion of the form that a prompt asks for. */
+function obeying(prompt: PromptName, row: RewardRow): string {
+  const { choice, wrap } = OBEYS[prompt];
+  const gold = goldAnswer(row);
+  if (gold.kind === "option") {
+    return wrap(choice === "letter" ? gold.letter : (gold.words ?? gold.letter));
+  }
+  return wrap(
+    gold.kind === "none" ? (choice === "letter" ? "A" : (row.options?.[0] ?? "-")) : gold.text,
+  );
+}
+
+/** The most that a reward gives for right completions; undefined where it speaks of no row. */
+async function bestOf(
+  reward: AsyncReward,
+  prompt: PromptName,
+  rows: readonly RewardRow[],
+): Promise<number | undefined> {
+  let best: number | undefined;
+  for (const row of rows) {
+    const text = obeying(prompt, row);
+    const completion: Completion = { text, ids: [1], finished: true, index: 0, draw: 0 };
+    try {
+      best = Math.max(best ?? 0, (await reward.score(completion, row)) ?? 0);
+    } catch {
+      // A row of another kind than the reward is for, which the run tells when it comes to it.
+    }
+  }
+  return best;
+}
+
+/**
+ * Checks answers and prompts of the rows that are trained on against the rewards.
+ *
+ * @throws {DataError} of `checkGold`; {ConfigError} of `checkPromptFits`.
+ */
+export async function checkTrainingRows(
+  dataset: DataSet,
+  { data, rewards: configs }: Pick<RunSettings, "data" | "rewards">,
+  rewards: readonly WeightedReward<DataRow, AsyncReward<DataRow>>[],
+): Promise<void> {
+  const rows = Array.from({ length: dataset.length }, (_, index) => dataset.row(index));
+  checkGold(
+    rows,
+    rewards.some(({ reward }) => reward.needsAnswer === true),
+  );
+  const prompt = "prompt" in data ? (data.prompt as PromptName) : undefined;
+  if (prompt === undefined) return;
+  await checkPromptFits(
+    prompt,
+    configs,
+    rows.filter((row) => isMadeBy(prompt, row)),
+  );
+}
+
+/** Tells whether a template made the prompt of a row; rows may have prompts of their own. */
+function isMadeBy(prompt: PromptName, row: DataRow): boolean {
+  if (row.question === undefined) return false;
+  try {
+    const made = PROMPTS[prompt]({ ...row, question: row.question, media: [] });
+    return lastText(made) === lastText(row.conversation);
+  } catch {
+    return false;
+  }
+}
+
+function lastText(conversation: Conversation): string | undefined {
+  const content = conversation.at(-1)?.content;
+  if (typeof content === "string") return content;
+  return content?.findLast((part) => part.type === "text")?.text;
+}
