@@ -19,6 +19,7 @@ const FREE_ON_RESUME = [
   // But for masks, which take completions out of the loss.
   "health",
   "train.max_steps",
+  "train.num_train_epochs",
   "train.logging_steps",
   "train.save_steps",
   "train.save_minutes",
@@ -72,16 +73,26 @@ const STEADY = ["constant", "constant_with_warmup"];
 
 /** What another length does to the steps to come; undefined for nothing. */
 export function scheduleChange(before: RunConfig, after: RunConfig): string | undefined {
-  const { max_steps: steps, lr_scheduler_type: schedule, beta_schedule: beta } = after.train;
-  const was = before.train.max_steps;
-  if (after.task !== "grpo" || steps === was) return undefined;
+  const { lr_scheduler_type: schedule, beta_schedule: beta } = after.train;
+  const [was, is] = [lengthOf(before), lengthOf(after)];
+  if (after.task !== "grpo" || was.text === is.text) return undefined;
   const falls = [
     ...(STEADY.includes(schedule) ? [] : [`the learning rate of lr_scheduler_type ${schedule}`]),
     ...(beta === "constant" ? [] : [`beta of beta_schedule ${beta}`]),
   ];
   if (falls.length === 0) return undefined;
   return (
-    `train.max_steps was ${was} and is now ${steps}: from here on ${falls.join(" and ")} is that of ` +
-    `a run of ${steps} steps, which the steps so far were not.`
+    `${was.text} and ${is.key === was.key ? `is now ${is.value}` : is.text.replace(" was ", " is ")}: from here on ` +
+    `${falls.join(" and ")} is that of a run of ${is.value} ${is.unit}, which the steps so far were not.`
   );
+}
+
+/** The setting that says how long a run is. */
+function lengthOf({ train }: RunConfig) {
+  const { max_steps: steps, num_train_epochs: epochs } = train;
+  const [key, value, unit] =
+    steps === null
+      ? (["train.num_train_epochs", epochs, "epochs"] as const)
+      : (["train.max_steps", steps, "steps"] as const);
+  return { key, value, unit, text: `${key} was ${value}` };
 }

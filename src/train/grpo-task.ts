@@ -11,12 +11,13 @@ import { AdamW, isDecayed } from "./optimizer.ts";
 import { rolloutMetrics } from "../policy/rollout-metrics.ts";
 import type { RunSettings } from "../run/run-interface.ts";
 import { Reference } from "../policy/reference.ts";
-import { learningRateAt } from "./schedule.ts";
+import { learningRateAt, totalStepsOf } from "./schedule.ts";
 import { checkRows, isRefused, type Misfit, RowBudget } from "./row-budget.ts";
 import type { Cursor, TrainingTask } from "./task.ts";
 
 /** What a task is made of. */
 interface Parts {
+  totalSteps: number;
   trainer: GrpoTrainer;
   optimizer: AdamW;
   reference: Reference | undefined;
@@ -59,7 +60,8 @@ export class GrpoTask implements TrainingTask {
     const generator = new Generator(model, tokenFacts(processor), rollout.max_tokens_per_batch);
     generator.checkRoom(train.num_generations, rollout.max_completion_length);
     const perBatch = rowsToAsk(train.prompts_per_step, rollout.over_sampling);
-    const wanted = train.max_steps * rollout.max_batches_per_step * perBatch;
+    const totalSteps = totalStepsOf(train, dataset.length);
+    const wanted = totalSteps * rollout.max_batches_per_step * perBatch;
     const order = new RowOrder(dataset.length, train.seed, train.shuffle_dataset);
     await dataset.prepare?.(order.used(wanted), events);
     const measure = new RowBudget({ processor, settings });
@@ -74,13 +76,14 @@ export class GrpoTask implements TrainingTask {
       processor,
       loader: measure.loader,
       optimizer,
-      ...{ train, rollout, events, rewards },
+      ...{ train, totalSteps, rollout, events, rewards },
       generator,
       health: settings.health,
       ...(reference && { reference }),
     });
     const moving = train.sync_ref_model ? reference : undefined;
     return new GrpoTask(settings, events, {
+      totalSteps,
       trainer,
       optimizer,
       reference: moving,
@@ -101,7 +104,7 @@ export class GrpoTask implements TrainingTask {
     this.#order = parts.order;
     this.#measure = parts.measure;
     this.#leftOut = parts.leftOut;
-    this.totalSteps = settings.train.max_steps;
+    this.totalSteps = parts.totalSteps;
   }
 
   /** One rollout batch, its updates, and the metrics of both. */

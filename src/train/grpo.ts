@@ -43,6 +43,8 @@ export interface GrpoSetup {
   optimizer: AdamW;
   rewards: readonly WeightedReward<DataRow, AsyncReward<DataRow>>[];
   train: TrainConfig;
+  /** Steps of the run, over which schedules run. */
+  totalSteps: number;
   rollout: RolloutConfig;
   /** Rules that may take degenerate completions out of the loss; none when left out. */
   health?: MaskRules;
@@ -135,7 +137,7 @@ export class GrpoTrainer {
       policyTree(sample, group, completions),
     );
     await this.#scoreReference(trees, step);
-    const beta = betaAt(train.beta_schedule, train.beta, step - 1, train.max_steps);
+    const beta = betaAt(train.beta_schedule, train.beta, step - 1, this.#setup.totalSteps);
     const advantages = this.#advantages(trees, rewards, flat, beta);
     const checks = checkGroups(groups);
     const verdicts = { ...checks, masked: this.#mask(groups, trees) };

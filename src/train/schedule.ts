@@ -13,6 +13,21 @@ export interface ScheduleSettings {
   lr_decay_steps: number;
 }
 
+/**
+ * Returns the optimizer steps of a GRPO run: `max_steps` where it is set, or else the steps of its
+ * epochs, rounded up. An epoch has a step for each whole batch of prompts, one at least.
+ *
+ * Source: transformers Trainer.set_initial_training_values, with the sampler of TRL's GRPOTrainer,
+ * which drops the last batch of an epoch where it is not whole.
+ */
+export function totalStepsOf(
+  settings: { max_steps: number | null; num_train_epochs: number; prompts_per_step: number },
+  rows: number,
+): number {
+  const { max_steps: steps, num_train_epochs: epochs, prompts_per_step: prompts } = settings;
+  return steps ?? Math.ceil(epochs * Math.max(1, Math.floor(rows / prompts)));
+}
+
 function decayFactor(settings: ScheduleSettings, step: number, totalSteps: number): number {
   const { lr_scheduler_type: name, warmup_steps: warmup, lr_decay_steps: decay } = settings;
   switch (name) {

@@ -72,7 +72,20 @@ export const trainSchema = z.strictObject({
     .max(0xffffffff)
     .default(42)
     .describe("Seed of every random number of the run; the same seed gives the same bits."),
-  max_steps: z.int().min(0).default(100).describe("Optimizer steps of the run (GRPO)."),
+  max_steps: z
+    .int()
+    .min(0)
+    .nullable()
+    .default(null)
+    .describe("Optimizer steps of the run (GRPO); null follows from `num_train_epochs`."),
+  num_train_epochs: z
+    .number()
+    .positive()
+    .default(3)
+    .describe(
+      "Epochs of the run where `max_steps` is null: each has as many steps as the data set has whole " +
+        "batches of `prompts_per_step` rows, one at least.",
+    ),
   prompts_per_step: z.int().positive().default(16).describe("Prompts rolled out per step."),
   shuffle_dataset: z
     .boolean()

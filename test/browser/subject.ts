@@ -192,8 +192,7 @@ export async function grpoStep(
     held: [],
   };
   const trainer = new GrpoTrainer({
-    model,
-    processor,
+    ...{ model, processor, totalSteps: 1 },
     loader: new SampleLoader(processor),
     generator: given as Generator,
     optimizer: await AdamW.create(device, model.weights.trained, config.train),

@@ -37,6 +37,12 @@ it("says that another length is another falling learning rate", () => {
       "linear is that of a run of 90 steps, which the steps so far were not.",
   );
   expect(scheduleChange(of({ max_steps: 60 }), of({ max_steps: 60 }))).toBeUndefined();
+  expect(scheduleChange(of({ num_train_epochs: 1 }), of({ num_train_epochs: 2 }))).toMatch(
+    /^train\.num_train_epochs was 1 and is now 2: .* of a run of 2 epochs, which/,
+  );
+  expect(scheduleChange(of({}), of({ max_steps: 60 }))).toMatch(
+    /^train\.num_train_epochs was 3 and train\.max_steps is 60: .* of a run of 60 steps, which/,
+  );
   const steady = { lr_scheduler_type: "constant_with_warmup" };
   expect(
     scheduleChange(of({ ...steady, max_steps: 6 }), of({ ...steady, max_steps: 9 })),

@@ -198,7 +198,7 @@ describe("messages", () => {
     ],
     [
       "train:\n  max_steps: 1.5\n",
-      "train.max_steps is 1.5; it must be a whole number (configs/x.yaml:4). Set it to 100.",
+      "train.max_steps is 1.5; it must be a whole number (configs/x.yaml:4). Set it to null, or remove it.",
     ],
     [
       "train:\n  epsilon: -1\n",

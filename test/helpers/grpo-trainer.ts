@@ -43,7 +43,7 @@ export class TrainerBench {
     const indices = [...Array(data.clips).keys()];
     const dataset = await openDataset("train", data, indices, data.folder, events);
     const setup: GrpoSetup = {
-      ...{ model, processor, train, rollout, events },
+      ...{ model, processor, train, rollout, events, totalSteps: train.max_steps ?? 1 },
       loader: new SampleLoader(processor),
       generator: new Generator(model, tokenFacts(processor)),
       optimizer: await AdamW.create(device, model.weights.trained, train),

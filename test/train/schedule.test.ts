@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { learningRateAt, type ScheduleSettings } from "../../src/train/schedule.ts";
+import { learningRateAt, totalStepsOf, type ScheduleSettings } from "../../src/train/schedule.ts";
 
 interface Golden {
   total: number;
@@ -23,6 +23,18 @@ describe("learning rate schedules", () => {
         else expect(rate / rates[step + 1]!).toBeCloseTo(1, 14);
       } else expect(rate / rates[step]!).toBeCloseTo(1, 14);
     }
+  });
+
+  it.each([
+    // What GRPOTrainer's RepeatSampler and transformers' Trainer make of it: whole batches only.
+    [{ num_train_epochs: 3, prompts_per_step: 16 }, 4000, 750],
+    [{ num_train_epochs: 1, prompts_per_step: 16 }, 47, 2],
+    [{ num_train_epochs: 2.5, prompts_per_step: 4 }, 13, 8],
+    [{ num_train_epochs: 1, prompts_per_step: 16 }, 3, 1],
+    [{ num_train_epochs: 0.1, prompts_per_step: 2 }, 8, 1],
+    [{ num_train_epochs: 9, prompts_per_step: 2, max_steps: 5 }, 8, 5],
+  ])("%j of %i rows are %i steps", (settings, rows, steps) => {
+    expect(totalStepsOf({ max_steps: null, ...settings }, rows)).toBe(steps);
   });
 
   it("never wastes the first step on a rate of 0 and ends at its floor", () => {

@@ -113,14 +113,16 @@ async function findResume(
   return { folder: found.folder, state };
 }
 
-/** A configuration whose reward modules are named by `name`, given the file's own URL. */
+/** A configuration whose own modules are named by `name`, given the file's own URL. */
 function withModules(config: RunConfig, file: string, name: (url: URL) => string): RunConfig {
   const base = pathToFileURL(file);
-  const rewards = config.rewards.map((reward) => {
-    if (!("module" in reward) || reward.module === undefined) return reward;
-    return { ...reward, module: name(new URL(reward.module, base)) };
-  });
-  return { ...config, rewards };
+  const named = <Section extends object>(section: Section): Section => {
+    if (!("module" in section) || typeof section.module !== "string") return section;
+    return { ...section, module: name(new URL(section.module, base)) };
+  };
+  const { rewards, data, eval: asked } = config;
+  const benchmarks = Array.isArray(asked) ? asked.map(named) : asked && named(asked);
+  return { ...config, rewards: rewards.map(named), data: named(data), eval: benchmarks };
 }
 
 /** Modules by their URLs: the same in the configuration and in the run's record of it. */
@@ -137,9 +139,16 @@ function recordOf(config: RunConfig, file: string, folder: string): string {
   return resolvedYaml(named);
 }
 
+/** A number with its unit, in the singular where it is one. */
+function counted(count: number, unit: string): string {
+  return `${count} ${unit}${count === 1 ? "" : "s"}`;
+}
+
 function plan(config: RunConfig, folder: string, from: number): string {
   const { train, sft, model } = config;
-  const grpo = `${train.max_steps} steps x ${train.prompts_per_step} prompts x ${train.num_generations} completions`;
+  const { max_steps: steps, num_train_epochs: epochs } = train;
+  const length = steps === null ? counted(epochs, "epoch") : counted(steps, "step");
+  const grpo = `${length} x ${train.prompts_per_step} prompts x ${train.num_generations} completions`;
   const stages = sft.stages.map(
     ({ steps, clips_per_step: clips }) => `${steps} steps x ${clips} clips`,
   );

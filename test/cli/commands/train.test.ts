@@ -36,7 +36,7 @@ function engine(interruptAt = Infinity, breakAt = Infinity): TrainEngine {
   return async (config, { events, stop, resume, ...options }) => {
     // The command always gives both; only the library may train without.
     const [runFolder, logs] = [options.runFolder!, options.logs!];
-    const totalSteps = config.train.max_steps;
+    const totalSteps = config.train.max_steps!;
     const before = resume ? resume.state.before : { tiny: { overall: 0.5, see: 0.5, format: 1 } };
     let step = resume?.state.step ?? 0;
     report(events, "device", { adapter: "none", tier: "T0" });

@@ -1,0 +1,142 @@
+import { z } from "zod";
+import { ConfigError, DataError } from "../../core/errors.ts";
+import { loadModule } from "../../io/load-module.ts";
+import type { DataContext, DataRow, DataSet, OpenedData, Scorer } from "../dataset.ts";
+import { sha256 } from "../digest.ts";
+import { parseRow } from "../forms/parse-row.ts";
+import { rowsOf } from "../jsonl/dataset.ts";
+import { folderOf } from "../media-paths.ts";
+
+const settings = {
+  module: z
+    .string()
+    .min(1)
+    .describe("A module of your own that exports a data set, relative to this file."),
+  options: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .describe("Options that the module is given."),
+};
+
+interface Settings {
+  module: string;
+  options: Record<string, unknown>;
+}
+
+/** What a module of a user's own exports: rows or a data set, and a scorer where it is a benchmark. */
+export interface DataModule {
+  /**
+   * Returns the rows, in a form of docs/data.md, or a data set that makes them.
+   *
+   * @param options those of the configuration, unchecked.
+   */
+  open(
+    options: Readonly<Record<string, unknown>>,
+    context: DataContext,
+  ): readonly object[] | DataSet | Promise<readonly object[] | DataSet>;
+  /** Judges answers, where the data set is a benchmark of its own. */
+  scorer?: Scorer;
+}
+
+/** Data sets of modules of the user's own. */
+export const MODULE = {
+  doc: "a data set of your own, which a module exports (docs/data.md)",
+  settings,
+  asked: settings,
+  async open({ module, options }: Settings, context: DataContext): Promise<OpenedData> {
+    const found = await loadModule("data", module, context.configUrl);
+    const what = `The data module ${module}`;
+    const own = checkedModule(found, what);
+    let opened: readonly object[] | DataSet;
+    try {
+      opened = await own.open(options, context);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new DataError("data-module-threw", `${what} cannot open its rows: ${reason}`, {
+        hint: "Correct the module or its options.",
+        cause,
+      });
+    }
+    const folder = folderOf(decodeURIComponent(new URL(module, context.configUrl).pathname));
+    const set = Array.isArray(opened)
+      ? await ofRows(opened as object[], module, folder)
+      : checkedSet(opened as DataSet, what);
+    return { set, scorer: own.scorer };
+  },
+};
+
+/**
+ * Makes a data set of rows in memory, in a form of docs/data.md.
+ *
+ * @param name what places in messages begin with.
+ * @param folder what paths of media are relative to.
+ * @throws {DataError} naming every row that is wrong.
+ */
+export async function ofRows(
+  rows: readonly object[],
+  name = "rows",
+  folder = ".",
+): Promise<DataSet> {
+  const raw = rows.map((value, i) => ({ value, place: `${name} row ${i + 1}` }));
+  const digest = await sha256(
+    JSON.stringify(rows, (_, value: unknown) =>
+      value instanceof Uint8Array ? Array.from(value) : value,
+    ),
+  );
+  return rowsOf(raw, { template: "default", folder }, { name, digest });
+}
+
+function checkedModule(found: unknown, what: string): DataModule {
+  const { open, scorer } = (typeof found === "object" ? (found ?? {}) : {}) as Partial<DataModule>;
+  if (typeof open !== "function") {
+    throw new ConfigError("data-module-shape", `${what} exports nothing with a function open.`, {
+      hint: "Export { open(options, context) { return rows; } }.",
+    });
+  }
+  if (scorer !== undefined && typeof (scorer as Partial<Scorer>).judge !== "function") {
+    throw new ConfigError("data-module-shape", `${what} has a scorer without a function judge.`, {
+      hint: "Give it judge(completion, row), which returns { overall }.",
+    });
+  }
+  const own = found as DataModule;
+  return {
+    open: (options, context) => own.open(options, context),
+    ...(scorer && { scorer }),
+  };
+}
+
+/** A data set of a module, whose rows are checked when they are asked for. */
+function checkedSet(set: DataSet, what: string): DataSet {
+  const { length, digest } = (set ?? {}) as Partial<DataSet>;
+  const whole = Number.isSafeInteger(length) && length! > 0;
+  if (!whole || typeof digest !== "string" || typeof set.row !== "function") {
+    throw new ConfigError(
+      "data-module-shape",
+      `${what} opens neither rows nor a data set with length, digest and row.`,
+      { hint: "Return a list of rows, or { length, digest, row(index) }." },
+    );
+  }
+  return {
+    length: length!,
+    digest,
+    alike: set.alike ?? false,
+    row: (index) => checkedRow(set.row(index), `${what} row ${index}`),
+    ...(set.prepare && { prepare: (indices, events) => set.prepare!(indices, events) }),
+  };
+}
+
+function checkedRow(row: DataRow, place: string): DataRow {
+  const { id, answer, conversation } = (row ?? {}) as Partial<DataRow>;
+  if (typeof id !== "string" || id === "" || typeof answer !== "string") {
+    throw new DataError("bad-row", `${place} has no id or no answer.`, {
+      hint: "Give it id, conversation and answer as texts; an answer may be empty.",
+    });
+  }
+  const { kind = "all", mediaNames = "" } = row as Partial<DataRow>;
+  const read = parseRow({ prompt: conversation, answer }, place, {
+    template: "default",
+    format: "aubade",
+    folder: ".",
+  });
+  return { ...row, kind, mediaNames: mediaNames || read.mediaNames };
+}

@@ -1,0 +1,60 @@
+import { exists } from "#io";
+import { ConfigError } from "../core/errors.ts";
+
+/**
+ * Loads a module of a user's own that a configuration names, and returns its default export or the
+ * export that is called as its kind.
+ *
+ * @param kind such as `reward`: in messages, codes and as the name of the export.
+ * @param path of the module, relative to `base`.
+ * @param base URL of the configuration file that names it; undefined where there is none.
+ * @throws {ConfigError} `KIND-module-base`, `-url`, `-missing`, `-failed` or `-export`, with the path.
+ */
+export async function loadModule(
+  kind: string,
+  path: string,
+  base: string | undefined,
+): Promise<unknown> {
+  const name = `The ${kind} module ${path.slice(0, 200)}`;
+  if (base === undefined) {
+    throw new ConfigError(`${kind}-module-base`, `${name} has no base.`, {
+      hint: "Modules are loaded for configurations that come from a file.",
+    });
+  }
+  // A configuration names code; it never holds or fetches it.
+  if (/^[a-z][a-z0-9+.-]+:/i.test(path) && !path.startsWith("file:")) {
+    throw new ConfigError(`${kind}-module-url`, `${name} is no file.`, {
+      hint: "Give the path of a file, relative to the configuration file or absolute.",
+    });
+  }
+  const url = new URL(path, base);
+  if (url.protocol === "file:" && !(await exists(filePath(url)))) {
+    throw new ConfigError(`${kind}-module-missing`, `${name} is not there: ${filePath(url)}.`, {
+      hint: "Give its path relative to the configuration file.",
+    });
+  }
+  let module: Record<string, unknown>;
+  try {
+    module = (await import(/* @vite-ignore */ url.href)) as Record<string, unknown>;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ConfigError(`${kind}-module-failed`, `${name} cannot be loaded: ${reason}.`, {
+      hint:
+        "Correct the module; it runs once when the run starts. A .ts or .js file outside of a " +
+        "package of type module is taken for CommonJS: call it .mts or .mjs.",
+      cause,
+    });
+  }
+  const found = module["default"] ?? module[kind];
+  if (found !== undefined) return found;
+  const exported = Object.keys(module).join(", ") || "nothing";
+  throw new ConfigError(`${kind}-module-export`, `${name} exports ${exported}.`, {
+    hint: `Export it as default or under the name ${kind}.`,
+  });
+}
+
+/** The path of a file URL, without node:url, which a browser lacks. */
+function filePath(url: URL): string {
+  const path = decodeURIComponent(url.pathname);
+  return /^\/[A-Za-z]:\//.test(path) ? path.slice(1) : path;
+}
