@@ -23,7 +23,7 @@ import { prepareClips } from "../../../src/data/tiny/node.ts";
 import { GoldenCase, relativeL2 } from "../../helpers/golden.ts";
 import { goldenInputs, tensorBytes } from "../../helpers/prepared-inputs.ts";
 
-const pathOf = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+const pathOf = (name: string) => fileURLToPath(new URL(`../../../${name}`, import.meta.url));
 
 let folder: string;
 let out: string;

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, inject, it, vi } from "vitest"
 import { main } from "../../../src/cli/commands/verify.ts";
 import { parseReport } from "../../../src/inspect/verify-report.ts";
 
-const pathOf = (name: string) => fileURLToPath(new URL(`../golden/${name}`, import.meta.url));
+const pathOf = (name: string) => fileURLToPath(new URL(`../../golden/${name}`, import.meta.url));
 
 let folder: string;
 let printed: string;
