@@ -1,6 +1,9 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { Command } from "commander";
 import { equivalent, withSection } from "../config/trl-names.ts";
 import { ConfigError } from "../core/errors.ts";
+import { ROOT } from "./package.ts";
 import { parseCommandLine } from "./usage.ts";
 
 /** What a user typed after `node train.js` or `node eval.js`. */
@@ -51,7 +54,7 @@ export function parseRunOptions(
 ): RunOptions | undefined {
   const program = new Command(`node ${info.name}.js`)
     .description(info.summary)
-    .argument("<config>", "configuration, for example configs/tiny.yaml")
+    .argument("<config>", "YAML file, or one that aubade ships, such as configs/tiny.yaml")
     .argument("[overrides...]", "settings laid over it: key=value")
     .option("--json", "print one JSON object at the end", false)
     .option("--print-config", "print the resolved configuration and stop", false)
@@ -74,7 +77,7 @@ export function parseRunOptions(
   const [config, ...typed] = program.args;
   const overrides = typed.map(withSection);
   const { json, printConfig, resume: path, out } = flags;
-  const shared = { config: config!, overrides, json, out, printConfig };
+  const shared = { config: shipped(config!), overrides, json, out, printConfig };
   return { ...shared, resume: path !== undefined, ...(path && { resumePath: path }) };
 }
 
@@ -111,4 +114,10 @@ function resumeWords(argv: readonly string[]): string[] {
     next !== undefined && !next.startsWith("-") && !isSetting(next) && others.length > 0;
   words.splice(at, isPath ? 2 : 1, `--resume=${isPath ? next : ""}`);
   return words;
+}
+
+/** The configuration that is meant: one of the current folder, else one that aubade ships. */
+function shipped(path: string): string {
+  const own = join(ROOT, path);
+  return !existsSync(path) && existsSync(own) ? own : path;
 }

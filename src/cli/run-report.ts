@@ -4,6 +4,7 @@ import type { Evaluations } from "../core/run-events.ts";
 import type { RegisteredData } from "../data/dataset.ts";
 import { REGISTRY } from "../data/registry.ts";
 import { benchmarksOf } from "../eval/schema.ts";
+import { isHubName } from "../io/hub/name.ts";
 import { baseName, joinPath } from "../io/path.ts";
 import { parseModelConfig } from "../families/registry.ts";
 import { type CardBenchmark, type CardEvaluation, modelCard } from "../observe/model-card.ts";
@@ -96,10 +97,12 @@ export async function writeRunReport(
   await writeFileAtomic(file(RUN_FILES.curve), rewardCurve(rows, `${name}: ${what}`));
   const { limits = [] }: RegisteredData = REGISTRY[config.data.name];
   const used = config.task === "grpo" ? config.rewards : [];
+  const base = config.model.path;
   const card = modelCard({
     name,
     task: config.task,
-    baseModel: config.model.path,
+    // A folder of this machine is nothing to others.
+    baseModel: isHubName(base) ? base : baseName(base),
     rewards: used.map((reward) => ({ ...reward, doc: REWARD_DOCS[reward.name] })),
     benchmarks: cardBenchmarks(config, result),
     steps: result.steps,

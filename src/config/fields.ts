@@ -4,6 +4,8 @@ import { runSchema } from "./schema.ts";
 /** The part of JSON Schema that the run's schema uses. */
 export interface FieldSchema {
   type?: string;
+  /** `path`, or `model` for a folder or a name on the Hub. */
+  format?: string;
   description?: string;
   default?: unknown;
   enum?: unknown[];
@@ -108,7 +110,7 @@ export function allFields(): Field[] {
         if (!fields.has(path)) fields.set(path, child);
         visit(path, child);
       }
-      if (inner.items?.properties) visit(`${prefix}[]`, inner.items);
+      if (inner.items) visit(`${prefix}[]`, inner.items);
     }
   };
   visit("", runJsonSchema());

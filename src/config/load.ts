@@ -1,5 +1,7 @@
 import { stringify } from "yaml";
+import { absolutePath } from "#io";
 import { explain } from "./explain.ts";
+import { resolvePaths } from "./paths.ts";
 import { type RunConfig, runSchema } from "./schema.ts";
 import { applyOverride, readSource, type ReadText, type Source } from "./source.ts";
 
@@ -32,7 +34,8 @@ export function checkSource(source: Source, file: string): RunConfig {
 }
 
 /**
- * Loads the configuration of a run: the YAML file, what it `extends`, then the overrides.
+ * Loads the configuration of a run: the YAML file, what it `extends`, then the overrides; its paths
+ * are absolute afterwards.
  *
  * @throws {ConfigError} when a file is missing or not YAML, a key is unknown or a value is wrong.
  * @example
@@ -41,7 +44,9 @@ export function checkSource(source: Source, file: string): RunConfig {
 export async function loadConfig(file: string, options: LoadOptions): Promise<RunConfig> {
   let source = await readSource(file, options.readText);
   for (const override of options.overrides ?? []) source = applyOverride(source, override);
-  return checkSource(source, file);
+  const config = structuredClone(checkSource(source, file));
+  await resolvePaths(config, absolutePath);
+  return freeze(config);
 }
 
 /** Writes a checked run as YAML with every default spelled out; loading it gives the same run. */

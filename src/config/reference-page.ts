@@ -10,8 +10,14 @@ file) lays the file over others: sections merge key by key, lists and values are
 on the command line win over the file, and their values are read as YAML:
 
 \`\`\`sh
-node train.js configs/tiny.yaml train.max_steps=20 rewards.0.weight=0.1 data.kinds='[see, hear]'
+node train.js configs/tiny.yaml train.max_steps=1 rewards.0.weight=0.1 data.kinds='[see, hear]'
 \`\`\`
+
+A setting of \`train\` may be named without its section there: \`max_steps=20\`. A relative path is
+relative to the file that names it, one of the command line to the current folder; a run records all
+its paths as absolute ones. A configuration that the current folder does not have is looked for among
+those that aubade ships. \`model.path\` is a name on the Hub where it has the form of one and there is
+no such folder.
 
 Names that TRL, transformers or PEFT use keep their meaning here. \`configs/schema.json\` gives the
 same to editors.

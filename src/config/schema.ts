@@ -17,6 +17,7 @@ export const outputSchema = z.strictObject({
   run_dir: z
     .string()
     .min(1)
+    .meta({ format: "path" })
     .nullable()
     .default(null)
     .describe("Run folder; null makes the next free runs/NAME-NUMBER, NAME being the YAML's."),

@@ -8,6 +8,7 @@ import {
   parseDocument,
 } from "yaml";
 import { ConfigError } from "../core/errors.ts";
+import { besideFile, placePaths } from "./paths.ts";
 import { type FieldSchema, fieldAt, runJsonSchema, variantsOf } from "./fields.ts";
 
 /** Reads a text file; the caller decides from where. */
@@ -27,17 +28,6 @@ const HIDDEN = new Set(["__proto__", "constructor", "prototype"]);
 
 function isTree(value: unknown): value is Tree {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** Resolves `path` against the folder of the file that names it. */
-function besideFile(file: string, path: string): string {
-  if (path.startsWith("/") || /^[A-Za-z]:/.test(path)) return path;
-  const folders = file.split("/").slice(0, -1);
-  for (const part of path.split("/")) {
-    if (part === ".." && folders.length > 0 && folders.at(-1) !== "..") folders.pop();
-    else if (part !== ".") folders.push(part);
-  }
-  return folders.join("/");
 }
 
 function recordPlaces(
@@ -169,6 +159,7 @@ export async function readSource(
   }
   const own = parseSource(text, file);
   const { extends: parents = [], ...value } = own.value;
+  await placePaths(value, file);
   const list: unknown[] = Array.isArray(parents) ? parents : [parents];
   let source: Source = { value: {}, places: new Map() };
   for (const parent of list) {

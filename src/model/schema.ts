@@ -5,6 +5,7 @@ export const modelSchema = z.strictObject({
   path: z
     .string()
     .min(1)
+    .meta({ format: "model" })
     .describe("Folder with config.json, tokenizer and safetensors, or a name on the Hub."),
   revision: z
     .string()

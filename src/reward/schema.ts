@@ -34,6 +34,7 @@ export const rewardSchema = z
     module: z
       .string()
       .min(1)
+      .meta({ format: "module" })
       .optional()
       .describe(
         "A module of your own that exports a reward, relative to this file; instead of `name`.",

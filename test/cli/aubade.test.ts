@@ -1,8 +1,10 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { COMMANDS, runAubade } from "../../src/cli/aubade.ts";
+import { ROOT } from "../../src/cli/package.ts";
 
 let out: string;
 let err: string;
@@ -62,6 +64,12 @@ describe("aubade", () => {
       vi.unstubAllEnvs();
       rmSync(cache, { recursive: true });
     }
+  });
+
+  it("finds the configurations that it ships from any folder", () => {
+    const command = [join(ROOT, "aubade.js"), "train", "configs/tiny.yaml", "--print-config"];
+    const text = execFileSync(process.execPath, command, { cwd: tmpdir(), encoding: "utf8" });
+    expect(text).toContain(`path: ${join(ROOT, "assets/tiny")}`);
   });
 
   it("ends with 2 for a word that is no command", async () => {

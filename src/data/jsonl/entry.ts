@@ -8,6 +8,7 @@ const settings = {
   path: z
     .string()
     .min(1)
+    .meta({ format: "path" })
     .describe(
       "File of rows: JSON Lines, a JSON array (`.json`), CSV (`.csv`) or Parquet (`.parquet`); " +
         "docs/data.md has their keys.",

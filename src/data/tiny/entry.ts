@@ -10,6 +10,7 @@ const seed = z.int().min(0).max(0xffffffff);
 const folder = z
   .string()
   .min(1)
+  .meta({ format: "path" })
   .default(".cache/clips")
   .describe("Folder that keeps the clip files, which are made when they are first needed.");
 

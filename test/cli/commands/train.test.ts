@@ -11,6 +11,8 @@ import { report, reportSpan } from "../../../src/core/run-events.ts";
 import { saveCheckpoint } from "../../../src/run/checkpoint-folder.ts";
 import { STATE_VERSION, stateText, type TrainerState } from "../../../src/run/state.ts";
 
+const TINY = resolve("assets/tiny");
+
 let root: string;
 let out: string;
 let err: string;
@@ -117,7 +119,7 @@ describe("train command", () => {
       after: { tiny: { overall: 0.9, see: 0.9, format: 1 } },
       runDir: join(root, "a"),
     });
-    expect(err).toContain("a: GRPO, 5 steps x 16 prompts x 8 completions; assets/tiny, seed 42");
+    expect(err).toContain(`a: GRPO, 5 steps x 16 prompts x 8 completions; ${TINY}, seed 42`);
     expect(await readdir(join(root, "a"))).toEqual([
       "README.md",
       "answers.jsonl",
@@ -416,7 +418,7 @@ describe("eval command", () => {
 
   it("prints one object with --json", async () => {
     expect(await evalCommand(["configs/tiny.yaml", "--json"], asks)).toBe(0);
-    expect(JSON.parse(out)).toEqual({ model: "assets/tiny", ...found });
+    expect(JSON.parse(out)).toEqual({ model: TINY, ...found });
     expect(err).toContain("overall 0.500 | see 0.500 | format 1.000 (8 questions of tiny)");
     expect(err).toContain("tiny: 8 questions, 1 failed");
   });
