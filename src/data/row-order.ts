@@ -37,7 +37,9 @@ export class RowOrder {
   /** All rows of the run's first `count` samples, each once. */
   used(count: number): number[] {
     const rows = new Set<number>();
-    for (let position = 0; position < count; position++) rows.add(this.at(position));
+    // The first epoch has every row.
+    const end = Math.min(count, this.#length);
+    for (let position = 0; position < end; position++) rows.add(this.at(position));
     return [...rows];
   }
 }

@@ -151,7 +151,7 @@ export async function checkRows(
       checked.add(index);
       if (found[i] !== undefined) misfits.set(index, found[i]);
     });
-    if (misfits.size === dataset.length) break;
+    if (checked.size === dataset.length) break;
     fitting += places.filter((index) => !misfits.has(index)).length;
     if (fresh.length > 0 && expected > AT_A_TIME) {
       const total = Math.max(expected, checked.size);

@@ -28,6 +28,7 @@ describe("the order of rows", () => {
   it("names the rows that the first samples use, each once", () => {
     expect(new RowOrder(4, 0, false).used(3)).toEqual([0, 1, 2]);
     expect(new RowOrder(4, 0, false).used(9)).toEqual([0, 1, 2, 3]);
+    expect(new RowOrder(4, 0, false).used(1e12)).toEqual([0, 1, 2, 3]);
     const order = new RowOrder(20, 5, true);
     expect(order.used(6)).toEqual(first(order, 6));
   });

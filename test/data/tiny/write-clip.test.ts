@@ -129,6 +129,16 @@ describe("the files", () => {
     expect(await prepareClips({ folder: cache, seed: 2, indices: [5, COUNT] })).toBe(folder);
     expect(statSync(path).mtimeMs).toBe(before);
     expect(statSync(join(folder, clipFileName(COUNT))).size).toBeGreaterThan(5000);
+    // What a loss of power leaves of a file: less of it, or nothing.
+    const [cut, empty] = [5, 6].map((index) => join(folder, clipFileName(index)));
+    const bytes = readFileSync(cut!);
+    for (const share of [0.75, 0.3]) {
+      writeFileSync(cut!, bytes.subarray(0, Math.floor(share * bytes.length)));
+      writeFileSync(empty!, "");
+      await prepareClips({ folder: cache, seed: 2, indices: [5, 6] });
+      expect(readFileSync(cut!).equals(bytes)).toBe(true);
+      expect(statSync(empty!).size).toBeGreaterThan(5000);
+    }
   });
 });
 
