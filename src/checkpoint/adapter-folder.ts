@@ -15,6 +15,8 @@ import type { ModelWeights } from "./weights.ts";
 
 const CONFIG_FILE = "adapter_config.json";
 const WEIGHTS_FILE = "adapter_model.safetensors";
+/** The names of all files of an adapter folder. */
+export const ADAPTER_FILES: readonly string[] = [CONFIG_FILE, WEIGHTS_FILE];
 /** What PEFT puts before the name of a module. */
 const PREFIX = "base_model.model.";
 /** A factor's name: the module, the letter. A name as PEFT holds it in memory has `.default`. */

@@ -22,12 +22,13 @@ export type ExportDType = (typeof EXPORT_DTYPES)[number];
 
 const SAFETENSORS = { f32: "F32", bf16: "BF16", f16: "F16" } as const;
 const TORCH = { f32: "float32", bf16: "bfloat16", f16: "float16" } as const;
-const CONFIG_FILE = "config.json";
+/** The file that says what a model is. */
+export const CONFIG_FILE = "config.json";
 /** Elements that are in memory at a time, as f32: 4 MiB. */
 const SLICE = 2 ** 20;
 
 /** Files of the base that an exported model needs beside its weights and config.json. */
-const COMPANIONS = [
+export const COMPANIONS: readonly string[] = [
   "tokenizer.json",
   "tokenizer_config.json",
   "vocab.json",

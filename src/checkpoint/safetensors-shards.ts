@@ -2,7 +2,7 @@
  * Saves the weights of a model as transformers does: in `model.safetensors`, or in several files
  * with an index when they are larger than one file should be.
  */
-import { listFolder, makeFolder, openWriter, removePath } from "#io";
+import { checkRoom, listFolder, makeFolder, openWriter, removePath } from "#io";
 import { f32ToBf16, f32ToF16 } from "../core/convert16.ts";
 import { ShapeError } from "../core/errors.ts";
 import type { FileWriter } from "../io/byte-source.ts";
@@ -80,6 +80,7 @@ export async function writeShards(
   const bytes = all.reduce((sum, tensor) => sum + byteLength(tensor), 0);
   const saved: SavedShards = { files: [...names], bytes, inexact: 0, overflow: 0 };
   await makeFolder(folder);
+  await checkRoom(folder, bytes);
   const writers: FileWriter[] = [];
   const start = async (name: string) => {
     const writer = await openWriter(joinPath(folder, name));

@@ -1,5 +1,6 @@
-import { openWriter } from "#io";
+import { checkRoom, openWriter } from "#io";
 import { ShapeError } from "../core/errors.ts";
+import { joinPath } from "../io/path.ts";
 import { type SafetensorsDType, SAFETENSORS_BYTES } from "./safetensors-header.ts";
 
 /** What the header of a file says about a tensor, but for its place. */
@@ -58,6 +59,8 @@ export async function writeSafetensors(
 ): Promise<void> {
   const sorted = sortTensors([...tensors]);
   const header = encodeHeader(sorted, metadata);
+  const bytes = sorted.reduce((sum, tensor) => sum + byteLength(tensor), header.byteLength);
+  await checkRoom(joinPath(path, ".."), bytes);
   const writer = await openWriter(path);
   try {
     await writer.write(header);

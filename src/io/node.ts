@@ -183,13 +183,29 @@ export async function realPath(path: string): Promise<string> {
 }
 
 /** Bytes that can still be written where a folder is or will be; undefined where nobody says. */
-export async function freeBytes(path: string): Promise<number | undefined> {
+async function freeBytes(path: string): Promise<number | undefined> {
   for (let at = resolve(localPath(path)); ; at = dirname(at)) {
     const found = await statfs(at).catch(() => undefined);
     // File systems without a size (of a network, in memory without a limit) say 0.
     if (found !== undefined) return found.blocks > 0 ? found.bavail * found.bsize : undefined;
     if (dirname(at) === at) return undefined;
   }
+}
+
+/**
+ * Makes sure that so many bytes fit where a folder is or will be, before a long write begins.
+ *
+ * @throws {CheckpointError} `disk-full` with what is needed and what is free.
+ */
+export async function checkRoom(folder: string, bytes: number): Promise<void> {
+  const free = await freeBytes(folder);
+  if (free === undefined || free >= bytes) return;
+  const megabytes = (count: number) => (count / 1e6).toFixed(count < 1e7 ? 2 : 0);
+  throw new CheckpointError(
+    "disk-full",
+    `Cannot write to ${folder}: ${megabytes(bytes)} MB are needed and ${megabytes(free)} MB are free.`,
+    { hint: REMEDIES["ENOSPC"]![1] },
+  );
 }
 
 /** The SHA-256 of a file, as hexadecimal digits. */

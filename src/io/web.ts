@@ -75,9 +75,9 @@ export async function realPath(path: string): Promise<string> {
   return path;
 }
 
-/** Not known in a page. */
-export async function freeBytes(_path: string): Promise<number | undefined> {
-  return undefined;
+/** Not possible in a page; always raises. */
+export async function checkRoom(folder: string, _bytes: number): Promise<void> {
+  refuse("write", folder);
 }
 
 /** Not possible in a page; always raises. */

@@ -25,6 +25,7 @@ import {
   type ExportReport,
   type ExportTensor,
 } from "../checkpoint/export.ts";
+import { type ExportRecord, writeOutput } from "../checkpoint/output-folder.ts";
 import { parseModelConfig } from "../families/registry.ts";
 import { matchTensors } from "../checkpoint/match-tensors.ts";
 import type { FamilyModel } from "../families/family.ts";
@@ -45,6 +46,8 @@ export interface FolderExport {
   /** As in `writeShards`. */
   maxShardBytes?: number | undefined;
   hub?: HubOptions;
+  /** Whether the files of an earlier export in `out` are replaced. Default false: a folder with something in it is refused. */
+  overwrite?: boolean;
 }
 
 /**
@@ -53,24 +56,39 @@ export interface FolderExport {
  * Numerics of a merge: scale * B A is summed in float64 on top of the weight, in the order of the
  * ranks, and rounded once to f32, then to the type.
  *
- * @throws {CheckpointError} `same-folder`, `not-adapters` for `merge` of whole weights, or about the
- *   folders.
+ * @returns what `export.json` in the folder says.
+ * @throws {CheckpointError} `same-folder`, `folder-not-empty`, `not-adapters` for `merge` of whole
+ *   weights, or about the folders.
  */
-export async function exportFolder(options: FolderExport): Promise<ExportReport> {
-  const { source, out, base, merge = false } = options;
-  if ([source, base].some((folder) => folder !== undefined && plain(folder) === plain(out))) {
-    throw new CheckpointError("same-folder", `${out} is a folder that is read.`, {
-      hint: "Export into another folder.",
-    });
-  }
-  if (await isAdapterFolder(source)) {
-    return merge ? exportMerged(options) : exportAdapters(options);
-  }
-  if (merge) {
-    throw new CheckpointError("not-adapters", `${source} holds whole weights, not adapters.`, {
-      hint: "Leave --merge out.",
-    });
-  }
+export async function exportFolder(options: FolderExport): Promise<ExportRecord> {
+  const { source, out, base, revision, merge = false, overwrite = false } = options;
+  const adapters = await isAdapterFolder(source);
+  const reads = [source, ...(await baseFolders(options, adapters))];
+  const how = { reads, occupied: overwrite ? "replace-export" : "refuse" } as const;
+  return writeOutput(out, how, async (folder) => {
+    if (merge && !adapters) {
+      throw new CheckpointError("not-adapters", `${source} holds whole weights, not adapters.`, {
+        hint: "Leave --merge out.",
+      });
+    }
+    const inside = { ...options, out: folder };
+    const write = !adapters ? exportWhole : merge ? exportMerged : exportAdapters;
+    return { base: base ?? null, revision: revision ?? null, ...(await write(inside)) };
+  });
+}
+
+/** The folders of the models that an export belongs to: the one that is named, and an adapter's own. */
+async function baseFolders(options: FolderExport, adapters: boolean): Promise<string[]> {
+  const { source, base } = options;
+  const folders = adapters || base !== undefined ? [await baseFolder(options)] : [];
+  if (!adapters || base === undefined) return folders;
+  const { base: own } = await readAdapterConfig(source);
+  return (await exists(own)) ? [...folders, own] : folders;
+}
+
+/** The weights of a folder in another type. */
+async function exportWhole(options: FolderExport): Promise<ExportReport> {
+  const { source, out } = options;
   const config = await readConfig(source);
   const open = await openWeights(config, source);
   try {
@@ -86,11 +104,6 @@ export async function exportFolder(options: FolderExport): Promise<ExportReport>
   } finally {
     await open.store?.close();
   }
-}
-
-/** A path without slashes at its end. */
-function plain(folder: string): string {
-  return folder.replace(/[\\/]+$/, "");
 }
 
 function shardOptions({ dtype, maxShardBytes }: FolderExport) {

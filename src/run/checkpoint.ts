@@ -1,4 +1,4 @@
-import { exists, writeFileAtomic } from "#io";
+import { checkRoom, exists, writeFileAtomic } from "#io";
 import { CheckpointError } from "../core/errors.ts";
 import type { Storage } from "../graph/storage.ts";
 import { joinPath } from "../io/path.ts";
@@ -79,12 +79,25 @@ export async function saveModel(
   return exportModel(folder, model.config, tensors, options);
 }
 
+/** Bytes of all tensors of a checkpoint, but for those that are carried along unused. */
+function tensorBytes({ model: { weights }, optimizer, reference }: TrainedParts): number {
+  const { adapters, adapterParameters, distinct, trained } = weights;
+  const elements = (list: readonly { shape: readonly number[] }[]) =>
+    list.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
+  const own = trained.filter(({ name }) => optimizer.moments.has(name));
+  const moved = reference === undefined ? [] : [...reference.tensors()];
+  return (
+    4 * elements([...(adapters.size > 0 ? adapterParameters : distinct), ...own, ...own, ...moved])
+  );
+}
+
 /** Writes everything that a run goes on from: the model, the optimizer's moments and the state. */
 export async function writeTrainingState(
   folder: string,
   { model, base, optimizer, reference }: TrainedParts & { base: BaseModel },
   state: TrainerState,
 ): Promise<void> {
+  await checkRoom(folder, tensorBytes({ model, optimizer, reference }));
   await saveModel(model, base, folder);
   const shapes = new Map(model.weights.trained.map(({ name, shape }) => [name, shape]));
   const moments = [...optimizer.moments].flatMap(([name, { m, v }]) => [

@@ -1,13 +1,9 @@
-import { removePath, writeFileAtomic } from "#io";
-import { joinPath } from "../io/path.ts";
 import type { ExportDType } from "../checkpoint/export.ts";
 import { Model, type ModelLoading } from "../model/model.ts";
 import type { BaseModel } from "../model/run-model.ts";
+import { writeOutput } from "../checkpoint/output-folder.ts";
 import { saveModel } from "./checkpoint.ts";
 import type { RunExport } from "./run-interface.ts";
-
-/** What an export says of itself, beside its weights. */
-export const EXPORT_FILE = "export.json";
 
 /**
  * Writes the trained model into a folder, in place of what an earlier session left there, and
@@ -22,11 +18,11 @@ export async function exportRun(
   base: BaseModel,
   options: { dtype: ExportDType; compare: boolean },
 ): Promise<RunExport> {
-  await removePath(folder);
-  const report = await saveModel(model, base, folder, options);
-  const exported: RunExport = { base: base.name, revision: base.revision, ...report };
-  await writeFileAtomic(joinPath(folder, EXPORT_FILE), `${JSON.stringify(exported, null, 2)}\n`);
-  return exported;
+  const how = { reads: [base.folder], occupied: "replace-all" } as const;
+  return writeOutput(folder, how, async (part) => {
+    const report = await saveModel(model, base, part, options);
+    return { base: base.name, revision: base.revision, ...report };
+  });
 }
 
 /**

@@ -1,6 +1,9 @@
 import { Command } from "commander";
-import { ConfigError } from "../../core/errors.ts";
+import { exists, realPath } from "#io";
+import { openSafetensorsFile } from "../../checkpoint/safetensors.ts";
+import { CheckpointError, ConfigError } from "../../core/errors.ts";
 import { Events } from "../../core/events.ts";
+import { joinPath } from "../../io/path.ts";
 import { openRunDevice } from "../../gpu/run-device.ts";
 import { deviceSchema } from "../../gpu/schema.ts";
 import { dumpModel, type DumpResult } from "../../inspect/dump.ts";
@@ -29,6 +32,23 @@ interface DumpFlags {
   storage: "f32" | "f16s";
   tier: string;
   debug: boolean;
+  overwrite: boolean;
+}
+
+/** Refuses to write over a file that is no earlier dump, or beside the weights of the model. */
+async function checkOut({ out, model, overwrite }: DumpFlags): Promise<void> {
+  if ((await realPath(joinPath(out, ".."))) === (await realPath(model))) {
+    throw new CheckpointError("same-folder", `${out} is in the model's own folder.`, {
+      hint: "Write to another folder.",
+    });
+  }
+  if (!(await exists(out))) return;
+  const store = overwrite ? await openSafetensorsFile(out).catch(() => undefined) : undefined;
+  await store?.close();
+  if (store?.metadata["aubade"] !== undefined) return;
+  const what = overwrite ? "is there and is no dump" : "is there already";
+  const also = overwrite ? "" : ", or --overwrite, which replaces an earlier dump";
+  throw new CheckpointError("file-exists", `${out} ${what}.`, { hint: `Name a new file${also}.` });
 }
 
 /**
@@ -48,6 +68,7 @@ export async function main(
     .option("--conversation <file>", "JSON file of messages")
     .option("--inputs <file>", "safetensors file of prepared tensors, instead")
     .requiredOption("--out <file>", "safetensors file to write")
+    .option("--overwrite", "replace an earlier dump of that name", false)
     .option("--grads", "loss of the last answer and every parameter's gradient", false)
     .option("--generate <tokens>", "generate greedily", countOf)
     .addOption(storageOption())
@@ -63,6 +84,7 @@ export async function main(
       hint: "Run aubade dump --help.",
     });
   }
+  await checkOut(flags);
   return await withAdapter(() => dump(flags));
 }
 

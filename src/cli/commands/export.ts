@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { exists, readText, writeFileAtomic } from "#io";
+import { exists, readText } from "#io";
 import { Command, Option } from "commander";
 import { checkSource } from "../../config/load.ts";
 import { parseSource } from "../../config/source.ts";
@@ -7,10 +7,10 @@ import { CheckpointError, ConfigError } from "../../core/errors.ts";
 import { joinPath } from "../../io/path.ts";
 import { isAdapterFolder } from "../../checkpoint/adapter-folder.ts";
 import { exportFolder } from "../../model/export-folder.ts";
+import { EXPORT_FILE, type ExportRecord } from "../../checkpoint/output-folder.ts";
 import { EXPORT_DTYPES, type ExportDType, type ExportReport } from "../../checkpoint/export.ts";
 import { lostText } from "../../observe/model-card.ts";
 import { findCheckpoint } from "../../run/checkpoint-folder.ts";
-import { EXPORT_FILE } from "../../run/export-run.ts";
 import { RUN_FILES } from "../../run/folder.ts";
 import { parseCommandLine } from "../usage.ts";
 import { ownVersion } from "../versions.ts";
@@ -27,6 +27,7 @@ interface Flags {
   maxShardSize: number;
   base?: string;
   json: boolean;
+  overwrite: boolean;
 }
 
 const UNITS: Record<string, number> = {
@@ -81,12 +82,6 @@ async function originOf(folder: string): Promise<Origin> {
   return model.init === "random" ? {} : { base: model.path, revision: model.revision };
 }
 
-/** What stands in an `export.json`. */
-interface ExportRecord extends ExportReport {
-  base: string | null;
-  revision: string | null;
-}
-
 /** A folder as its whole path, a name on the Hub as it is. */
 async function named(base: string): Promise<string> {
   return (await exists(base)) ? resolve(base) : base;
@@ -118,6 +113,7 @@ export async function main(argv: string[]): Promise<number> {
     .option("--merge", "add adapters to the weights of their base, and write whole weights", false)
     .option("--max-shard-size <size>", "largest file, unless one tensor has more", parseSize, 5e9)
     .option("--base <model>", "model that training started from, where the folder does not say it")
+    .option("--overwrite", "replace the files of an earlier export in the folder", false)
     .option("--json", "print export.json instead of a summary", false)
     .version(ownVersion(), "-v, --version");
   if (!parseCommandLine(program, argv, (text) => process.stdout.write(text))) return 0;
@@ -127,16 +123,11 @@ export async function main(argv: string[]): Promise<number> {
   // Adapters name their base themselves.
   const found = (await isAdapterFolder(source)) ? {} : await originOf(source);
   const origin: Origin = flags.base === undefined ? found : { base: await named(flags.base) };
-  const report = await exportFolder({
-    ...{ source, out, dtype: flags.dtype, merge: flags.merge },
+  const record = await exportFolder({
+    ...{ source, out, dtype: flags.dtype, merge: flags.merge, overwrite: flags.overwrite },
     ...{ ...origin, maxShardBytes: flags.maxShardSize },
   });
-  const record: ExportRecord = {
-    ...{ base: origin.base ?? null, revision: origin.revision ?? null },
-    ...report,
-  };
   const text = `${JSON.stringify(record, null, 2)}\n`;
-  await writeFileAtomic(joinPath(out, EXPORT_FILE), text);
-  process.stdout.write(flags.json ? text : closing(report, flags.out));
+  process.stdout.write(flags.json ? text : closing(record, flags.out));
   return 0;
 }

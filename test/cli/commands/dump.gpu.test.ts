@@ -44,7 +44,8 @@ afterEach(() => vi.restoreAllMocks());
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 async function dump(...argv: string[]): Promise<TensorStore> {
-  expect(await main([...argv, "--out", out, "--tier", inject("tier")])).toBe(0);
+  const where = ["--out", out, "--overwrite", "--tier", inject("tier")];
+  expect(await main([...argv, ...where])).toBe(0);
   return openSafetensors(bytesSource(await readBytes(out)), out);
 }
 
@@ -180,6 +181,22 @@ describe("aubade dump", () => {
     await expect(dump(...argv, "--grads")).rejects.toThrow("no assistant message");
     await expect(dump(...tiny)).rejects.toThrow("either --conversation or --inputs");
     await expect(dump(...argv, "--generate", "0")).rejects.toThrow("no number of tokens");
+    const mine = join(folder, "mine.safetensors");
+    await writeFile(mine, "mine");
+    const onto = [
+      "--model",
+      pathOf("test/golden/omni/tiny-a"),
+      "--conversation",
+      "x.json",
+      "--out",
+    ];
+    const refused = { code: "file-exists" };
+    await expect(main([...onto, mine])).rejects.toMatchObject(refused);
+    await expect(main([...onto, mine, "--overwrite"])).rejects.toThrow("is there and is no dump");
+    const beside = join(pathOf("test/golden/omni/tiny-a"), "model.safetensors");
+    await expect(main([...onto, beside, "--overwrite"])).rejects.toMatchObject({
+      code: "same-folder",
+    });
     await expect(main(["--out", "x"])).rejects.toThrow("required option '--model <folder>'");
     await writeFile(conversation, "{");
     await expect(dump(...argv)).rejects.toThrow("is no JSON");

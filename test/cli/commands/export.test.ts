@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -112,6 +112,56 @@ describe("aubade export", () => {
     await expect(main([base, "--out", "x", "--dtype", "q8"])).rejects.toMatchObject({
       code: "usage",
     });
+  });
+
+  it("replaces nothing but an earlier export, and that only when it is told to", async () => {
+    const adapter = join(golden, "lora/adapter");
+    const as = (...more: string[]) =>
+      main([adapter, "--base", base, "--out", path("out"), ...more]);
+    await as();
+    const names = await readdir(path("out"));
+    expect(names).toContain("adapter_model.safetensors");
+    await expect(as("--merge")).rejects.toMatchObject({ code: "folder-not-empty" });
+    await expect(as("--merge")).rejects.toThrow(/out holds \S+ and \d+ more\. Name .* --overwrite/);
+    expect(await readdir(path("out"))).toEqual(names);
+    await writeFile(path("out/notes.txt"), "mine");
+    await as("--merge", "--overwrite");
+    const merged = await readdir(path("out"));
+    expect(merged.filter((name) => /adapter|safetensors|notes/.test(name))).toEqual([
+      "model.safetensors",
+      "notes.txt",
+    ]);
+    // A failure leaves the earlier export, and a folder that was not there away.
+    const weights = await readFile(path("out/model.safetensors"));
+    await expect(main([base, "--out", path("out"), "--merge", "--overwrite"])).rejects.toThrow();
+    await expect(main([base, "--out", path("new"), "--merge"])).rejects.toThrow();
+    expect((await readFile(path("out/model.safetensors"))).equals(weights)).toBe(true);
+    expect(await readdir(path("out"))).toEqual(merged);
+    await expect(readdir(path("new"))).rejects.toThrow("ENOENT");
+    await mkdir(path("other"));
+    await writeFile(path("other/model.safetensors"), "mine");
+    const other = main([base, "--out", path("other"), "--overwrite"]);
+    await expect(other).rejects.toThrow("holds model.safetensors, which no export wrote");
+  });
+
+  it("never writes into the folder of the base, also through a link", async () => {
+    await cp(base, path("base"), { recursive: true });
+    await writeFile(path("base/export.json"), "{}");
+    await symlink(path("base"), path("link"));
+    const adapter = join(golden, "lora/adapter");
+    const before = await readFile(path("base/model.safetensors"));
+    for (const out of ["base", "link", "link/../base/"]) {
+      const argv = [adapter, "--base", path("base"), "--out", path(out), "--merge", "--overwrite"];
+      await expect(main(argv), out).rejects.toMatchObject({ code: "same-folder" });
+    }
+    // The base that an adapter names itself is as safe as one that is named here.
+    await cp(adapter, path("adapter"), { recursive: true });
+    const config = (await json(path("adapter/adapter_config.json"))) as object;
+    const named = { ...config, base_model_name_or_path: path("base") };
+    await writeFile(path("adapter/adapter_config.json"), JSON.stringify(named));
+    const argv = [path("adapter"), "--base", base, "--out", path("link"), "--overwrite"];
+    await expect(main(argv)).rejects.toMatchObject({ code: "same-folder" });
+    expect((await readFile(path("base/model.safetensors"))).equals(before)).toBe(true);
   });
 
   it("reads sizes as transformers writes them", () => {
