@@ -3,9 +3,10 @@ import { copyFile, mkdir, mkdtemp, readFile, readdir, readlink } from "node:fs/p
 import { realpath, rename, rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
+import { fileDigest } from "#io";
 import { DeviceError } from "../../core/errors.ts";
 import { fetchPackages, megabytes, readAptSources } from "./apt.ts";
-import { cacheFolder, readJson, writeJson } from "./cache.ts";
+import { cacheFolder, readJson, refuseOpen, refuseOpenTree, writeJson } from "./cache.ts";
 import { driverArchive, helpCommand, parseOsRelease } from "./distro.ts";
 import type { AptSource, Distro } from "./distro.ts";
 import { MACHINES, nodeUnder } from "./driver-node.ts";
@@ -19,9 +20,15 @@ const PACKAGES = ["mesa-vulkan-drivers", "libvulkan1", "libstdc++6", "libxext6",
 /** Bytes that fetching needs on the disk for a moment; about half remain. */
 const ROOM = 600e6;
 
-/** The driver that an earlier run left in the cache, or undefined. */
+/**
+ * The driver that an earlier run left in the cache, or undefined; one that is damaged is none.
+ *
+ * @throws {DeviceError} `cache-open` when another user could have written to it.
+ */
 export async function findSoftwareDriver(): Promise<SoftwareDriver | undefined> {
-  const home = join(await cacheFolder(), "driver");
+  const cache = await cacheFolder();
+  const home = join(cache, "driver");
+  if (existsSync(home)) await refuseOpen(home, cache);
   const names = await readdir(home).catch(() => []);
   const newestFirst = names.sort((a, b) => b.localeCompare(a, "en", { numeric: true }));
   for (const name of newestFirst) {
@@ -30,9 +37,9 @@ export async function findSoftwareDriver(): Promise<SoftwareDriver | undefined> 
     if (!isMark(mark)) continue;
     const { format, arch, mesa } = mark;
     // A driver names its own folder, so one that was moved with its cache is useless.
-    if (format === FORMAT && arch === process.arch && mark.folder === folder) {
-      return { folder, mesa };
-    }
+    if (format !== FORMAT || arch !== process.arch || mark.folder !== folder) continue;
+    await refuseOpenTree(folder, cache);
+    if (await isIntact(mark)) return { folder, mesa };
   }
   return undefined;
 }
@@ -42,6 +49,36 @@ interface Mark extends SoftwareDriver {
   arch: string;
   source: string;
   fetchedBytes: number;
+  /** SHA-256 of every file by its path in the folder; absent where an older aubade fetched it. */
+  files?: Record<string, string>;
+}
+
+/** Digests of a driver's own files; copies of node are made anew when need be. */
+async function digestsOf(folder: string): Promise<Record<string, string>> {
+  const files: Record<string, string> = {};
+  for (const part of ["lib", "bin"]) {
+    for (const entry of await readdir(join(folder, part), { withFileTypes: true })) {
+      const name = `${part}/${entry.name}`;
+      if (entry.isFile()) files[name] = await fileDigest(join(folder, name));
+    }
+  }
+  files["lvp.json"] = await fileDigest(join(folder, "lvp.json"));
+  return files;
+}
+
+/** Whether a driver's files are those that were fetched. */
+async function isIntact(mark: Mark): Promise<boolean> {
+  try {
+    const now = await digestsOf(mark.folder);
+    if (mark.files === undefined) {
+      await writeJson(join(mark.folder, "driver.json"), { ...mark, files: now }).catch(() => {});
+      return true;
+    }
+    const before = Object.entries(mark.files);
+    return before.every(([name, digest]) => now[name] === digest);
+  } catch {
+    return false;
+  }
 }
 
 function isMark(value: unknown): value is Mark {
@@ -117,6 +154,7 @@ async function build(cache: string, say: (line: string) => void): Promise<Softwa
       arch: process.arch,
       source: `${archive.target} of ${distro.family}`,
       fetchedBytes: bytes,
+      files: await digestsOf(folder),
     };
     await writeJson(join(folder, "driver.json"), mark);
     const seconds = ((performance.now() - start) / 1000).toFixed(0);
