@@ -1,5 +1,6 @@
-import { Template } from "@huggingface/jinja";
 import { CheckpointError, DataError } from "../core/errors.ts";
+import { shown } from "../core/quoted.ts";
+import { BoundedTemplate } from "./bounded-jinja.ts";
 
 /** What a part names as its medium: a path or URL, or bytes with a name for messages. */
 export type MediaReference = string | { name: string; data: Uint8Array | Blob };
@@ -90,7 +91,7 @@ export interface ChatTemplateFiles {
 
 /** A checkpoint's chat template: turns a conversation into the text of a prompt. */
 export class ChatTemplate {
-  readonly #template: Template;
+  readonly #template: BoundedTemplate;
   readonly #name: string;
 
   /**
@@ -101,13 +102,17 @@ export class ChatTemplate {
   constructor(text: string, name = "the chat template") {
     this.#name = name;
     try {
-      this.#template = new Template(text);
+      this.#template = new BoundedTemplate(text);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new CheckpointError("bad-chat-template", `${name} cannot be parsed: ${reason}.`, {
-        hint: "Mend the template in the checkpoint folder.",
-        cause,
-      });
+      throw new CheckpointError(
+        "bad-chat-template",
+        `${name} cannot be parsed: ${shown(reason)}.`,
+        {
+          hint: "Mend the template in the checkpoint folder.",
+          cause,
+        },
+      );
     }
   }
 
@@ -126,10 +131,14 @@ export class ChatTemplate {
       });
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new DataError("chat-template", `${this.#name} refuses the conversation: ${reason}.`, {
-        hint: "Check the roles and the order of the turns.",
-        cause,
-      });
+      throw new DataError(
+        "chat-template",
+        `${this.#name} refuses the conversation: ${shown(reason)}.`,
+        {
+          hint: "Check the roles and the order of the turns, or the template itself.",
+          cause,
+        },
+      );
     }
   }
 }

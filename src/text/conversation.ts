@@ -1,4 +1,5 @@
 import { DataError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 import type {
   ContentPart,
   Conversation,
@@ -48,11 +49,11 @@ const PARTS: Readonly<Record<MediaPart["type"], PartKeys>> = {
   },
 };
 /** Part types as chat servers spell them, which the Qwen utilities take too. */
-const TYPE_ALIASES: Readonly<Record<string, string>> = {
-  image_url: "image",
-  audio_url: "audio",
-  video_url: "video",
-};
+const TYPE_ALIASES: ReadonlyMap<string, string> = new Map([
+  ["image_url", "image"],
+  ["audio_url", "audio"],
+  ["video_url", "video"],
+]);
 const KINDS: Readonly<Record<ValueKind, [what: string, fits: (value: unknown) => boolean]>> = {
   count: ["a whole number of at least 1", (v) => Number.isSafeInteger(v) && (v as number) >= 1],
   rate: ["a number above 0", (v) => Number.isFinite(v) && (v as number) > 0],
@@ -75,7 +76,7 @@ const ROLES = ["system", "user", "assistant"];
  */
 export function parseConversation(value: unknown, name: string): Conversation {
   const at = new Place(name, "messages");
-  if (!Array.isArray(value)) throw at.error(`is ${show(value)}`, "Give a list of messages.");
+  if (!Array.isArray(value)) throw at.error(`is ${quoted(value)}`, "Give a list of messages.");
   if (value.length === 0) throw at.error("is empty", "Give at least one message.");
   return value.map((message, i) => parseMessage(message, at.index(i)));
 }
@@ -95,7 +96,7 @@ function parseMessage(value: unknown, at: Place): Message {
 
 function parsePart(value: unknown, at: Place): ContentPart {
   const { type: spelled, ...others } = entriesOf(value, at);
-  const type = TYPE_ALIASES[String(spelled)] ?? spelled;
+  const type = typeof spelled === "string" ? (TYPE_ALIASES.get(spelled) ?? spelled) : spelled;
   if (type === "text") {
     const { text, ...rest } = others;
     refuseOthers(rest, at, "A part of type text has no key but text.");
@@ -186,16 +187,11 @@ function entriesOf(value: unknown, at: Place): Values {
 }
 
 function refuseOthers(values: Values, at: Place, hint: string): void {
-  for (const key of Object.keys(values)) throw at.error(`has an unknown key "${key}"`, hint);
+  for (const key of Object.keys(values)) throw at.error(`has an unknown key ${quoted(key)}`, hint);
 }
 
 function describe(value: unknown): string {
-  return value === undefined ? "is missing" : `is ${show(value)}`;
-}
-
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
+  return value === undefined ? "is missing" : `is ${quoted(value)}`;
 }
 
 /** Where in a row something stands, for messages. */

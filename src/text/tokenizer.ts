@@ -1,6 +1,8 @@
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { CheckpointError } from "../core/errors.ts";
+import { shown } from "../core/quoted.ts";
 import { normaliseNfc } from "./nfc.ts";
+import { checkTokenizerFile, type TokenizerFile } from "./tokenizer-file.ts";
 
 /** What a decoder may leave out. */
 export interface DecodeOptions {
@@ -46,15 +48,11 @@ export class Tokenizer {
    */
   static fromJson(tokenizerText: string, configText = "{}", name = "tokenizer.json"): Tokenizer {
     try {
-      const file = JSON.parse(tokenizerText) as TokenizerFile;
-      const kinds = [file.model?.type ?? "BPE", file.decoder?.type];
-      if (kinds.join() !== "BPE,ByteLevel") {
-        throw new Error(`it is ${kinds.join(" with decoder ")}, not BPE with decoder ByteLevel`);
-      }
+      const file = checkTokenizerFile(JSON.parse(tokenizerText));
       return new Tokenizer(file, JSON.parse(configText) as object);
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new CheckpointError("bad-tokenizer", `${name} cannot be used: ${reason}.`, {
+      throw new CheckpointError("bad-tokenizer", `${name} cannot be used: ${shown(reason)}.`, {
         hint: "Fetch the tokenizer of the checkpoint again.",
         cause,
       });
@@ -138,13 +136,6 @@ export class Tokenizer {
       hint: "Check that tokenizer.json belongs to this model.",
     });
   }
-}
-
-interface TokenizerFile {
-  normalizer?: { type?: string } | null;
-  model?: { type?: string };
-  decoder?: { type?: string } | null;
-  added_tokens: { id: number; content: string; special: boolean }[];
 }
 
 /**
