@@ -7,17 +7,22 @@
  * then resampled.
  */
 import { AudioSampleSink, type AudioSample, type Input, type InputAudioTrack } from "mediabunny";
-import { DataError } from "../core/errors.ts";
-import { openFolder } from "#media";
+import { AubadeError, DataError } from "../core/errors.ts";
+import { openFolder, openForeign } from "#media";
+import { cutOff } from "./container/damage.ts";
 import { preSkipOf, readSoundFacts, type SoundFacts } from "./container/facts.ts";
+import { type ForeignSound, orForeign } from "./foreign.ts";
 import { audioFileOf } from "./frame-folder.ts";
-import { requireDecoder, withMedia } from "./open.ts";
+import { corrupt, requireDecoder, withMedia } from "./open.ts";
 import { checkSampleRate, resample } from "./resample.ts";
 import { type AudioClip, type DecodeOptions, type MediaSource, sourceName } from "./types.ts";
 import { watch, watched } from "./watchdog.ts";
 
 /** The rate in Hz that all audio towers are trained at. */
 export const MODEL_SAMPLE_RATE = 16000;
+
+/** Seconds by which the length that FFmpeg states may be off: a packet of sound or two. */
+const STATED_SLACK_S = 0.2;
 
 /** How to decode audio. */
 export interface DecodeAudioOptions extends DecodeOptions {
@@ -41,16 +46,55 @@ export async function decodeAudio(
   const file = sourceName(source);
   const folder = await openFolder(source);
   if (folder) return decodeAudio(await audioFileOf(folder), options);
+  const { mono, sourceRate } = await orForeign(
+    () => decodeKnown(source, options),
+    () => watch(openForeign(source), { file, what: "reading its header" }),
+    ({ sound }) => {
+      if (!sound) throw noSound(file);
+      return options.track ? null : decodeForeign(sound, file);
+    },
+  );
+  const samples = resample(mono, sourceRate, MODEL_SAMPLE_RATE);
+  const durationS = mono.length / sourceRate;
+  return { file, samples, sampleRate: MODEL_SAMPLE_RATE, durationS, sourceRate };
+}
+
+/** Sound as it was decoded. */
+interface Mono {
+  mono: Float32Array;
+  sourceRate: number;
+}
+
+function decodeKnown(source: MediaSource, options: DecodeAudioOptions): Promise<Mono> {
+  const file = sourceName(source);
   return withMedia(source, options, async (input, bytes) => {
     const track = await chooseTrack(input, file, options);
     await requireDecoder(track, file);
-    checkSampleRate(await track.getSampleRate(), file);
-    const checking = { file, what: "checking that it is whole", ...options };
+    const checking = { file, what: "checking that it is whole" };
     const facts = await watch(readSoundFacts(input, track, bytes, file), checking);
-    const { mono, sourceRate } = await decodeMono(track, facts, file, options);
-    const samples = resample(mono, sourceRate, MODEL_SAMPLE_RATE);
-    const durationS = mono.length / sourceRate;
-    return { file, samples, sampleRate: MODEL_SAMPLE_RATE, durationS, sourceRate };
+    const preSkip = await preSkipOf(track);
+    return decodeMono(new AudioSampleSink(track).samples(), { ...facts, preSkip }, file);
+  });
+}
+
+async function decodeForeign({ samples, statedS }: ForeignSound, file: string): Promise<Mono> {
+  const shown = { fromS: -Infinity, endS: Infinity };
+  const facts = { skip: 0, keep: Infinity, discardS: 0, shown, preSkip: 0 };
+  try {
+    const decoded = await decodeMono(samples(), facts, file);
+    const thereS = decoded.mono.length / decoded.sourceRate;
+    if (thereS + STATED_SLACK_S < statedS) {
+      throw cutOff(file, `${statedS.toFixed(2)} s of sound`, `${thereS.toFixed(2)} s are there`);
+    }
+    return decoded;
+  } catch (cause) {
+    throw cause instanceof AubadeError ? cause : corrupt(file, cause);
+  }
+}
+
+function noSound(file: string): DataError {
+  return new DataError("media-no-audio-track", `${file} has no audio track that is known here.`, {
+    hint: "Turn audio off for this row (use_audio_in_video: false), or leave it out.",
   });
 }
 
@@ -62,9 +106,7 @@ async function chooseTrack(
   const tracks = await input.getAudioTracks();
   const first = tracks[0];
   if (!first) {
-    throw new DataError("media-no-audio-track", `${file} has no audio track.`, {
-      hint: "Turn audio off for this row (use_audio_in_video: false), or leave it out.",
-    });
+    throw noSound(file);
   }
   if (track !== undefined) {
     const chosen = tracks[track];
@@ -85,22 +127,19 @@ async function chooseTrack(
 }
 
 async function decodeMono(
-  track: InputAudioTrack,
-  facts: SoundFacts,
+  samples: AsyncIterable<AudioSample>,
+  facts: SoundFacts & { preSkip: number },
   file: string,
-  options: DecodeAudioOptions,
-): Promise<{ mono: Float32Array; sourceRate: number }> {
-  const preSkip = await preSkipOf(track);
+): Promise<Mono> {
   const parts: Float32Array[] = [];
   // The rate of what is decoded: AAC with SBR has twice the one that its container states.
   let sourceRate = 0;
-  const samples = new AudioSampleSink(track).samples();
-  for await (const sample of watched(samples, { file, what: "decoding audio", ...options })) {
+  for await (const sample of watched(samples, { file, what: "decoding audio" })) {
     try {
       sourceRate ||= sample.sampleRate;
       if (sample.sampleRate !== sourceRate) throw rateChange(file, sourceRate, sample);
       // FFmpeg and browsers drop the pre-skip of Opus from the first piece, but not from its time.
-      const early = parts.length === 0 && sample.timestamp < 0 ? preSkip : 0;
+      const early = parts.length === 0 && sample.timestamp < 0 ? facts.preSkip : 0;
       parts.push(shownMono(sample, sample.timestamp + early / sourceRate, facts));
     } finally {
       sample.close();

@@ -4,24 +4,22 @@
  * A frame is coded pixels, turned as the file asks; non-square pixels are not stretched. decord and
  * torchvision, the readers behind the reference preparation, ignore the pixel aspect ratio too.
  * Frames count as decoded, in presentation order, whatever their spacing (variable frame rate);
- * in MP4 and MOV those that begin outside of the edit list are not part of the clip. Colour tags are those of the
- * container or of the stream's parameter sets: Chromium fills in BT.709 where a file says nothing.
+ * in MP4 and MOV those that begin outside of the edit list are not part of the clip. Colour tags are
+ * those of the container or of the stream's parameter sets: Chromium fills in BT.709 where a file
+ * says nothing. What mediabunny does not know is read by FFmpeg alone, in Node only.
  */
-import {
-  type InputVideoTrack,
-  type VideoSample,
-  VideoSampleResource,
-  VideoSampleSink,
-} from "mediabunny";
-import { DataError } from "../core/errors.ts";
+import { type VideoSample, VideoSampleResource, VideoSampleSink } from "mediabunny";
+import { AubadeError, DataError } from "../core/errors.ts";
 import { type ColourTags, type RawPicture, toRgb } from "./colour.ts";
-import { openFolder } from "#media";
+import { openFolder, openForeign } from "#media";
 import { emptyVideo, makeClip } from "./clip.ts";
+import { cutOff } from "./container/damage.ts";
 import { readFacts, type TrackFacts } from "./container/facts.ts";
 import { scanPackets } from "./container/packets.ts";
+import { type ForeignPictures, orForeign } from "./foreign.ts";
 import { decodeVideoFolder } from "./frame-folder.ts";
 import { averageFrameRate, type FrameTime } from "./frame-rate.ts";
-import { requireDecoder, withMedia } from "./open.ts";
+import { corrupt, ONLY_IN_NODE, requireDecoder, withMedia } from "./open.ts";
 import { type Orientation, orientRgb } from "./orient.ts";
 import {
   type DecodeOptions,
@@ -40,6 +38,9 @@ export interface DecodeVideoOptions extends DecodeOptions {
   transform?: (frame: Frame, chosenFrames: number) => Frame | Promise<Frame>;
 }
 
+/** A frame choice, made here or by another thread. */
+type Chooser = (...info: Parameters<FrameChoice>) => number[] | Promise<number[]>;
+
 /**
  * Decodes the frames that `choose` selects.
  *
@@ -52,18 +53,38 @@ export interface DecodeVideoOptions extends DecodeOptions {
  */
 export async function decodeVideo(
   source: MediaSource,
-  choose: (...info: Parameters<FrameChoice>) => number[] | Promise<number[]>,
+  choose: Chooser,
   options: DecodeVideoOptions = {},
 ): Promise<VideoClip> {
   const folder = await openFolder(source);
   if (folder) return decodeVideoFolder(folder, choose, options);
   const file = sourceName(source);
+  return orForeign(
+    () => decodeKnown(source, choose, options),
+    () => watch(openForeign(source), { file, what: "reading its header" }),
+    ({ pictures }) => {
+      if (!pictures) throw noPictures(file);
+      return decodeForeign(pictures, file, choose, options);
+    },
+  );
+}
+
+function decodeKnown(
+  source: MediaSource,
+  choose: Chooser,
+  options: DecodeVideoOptions,
+): Promise<VideoClip> {
+  const file = sourceName(source);
   return withMedia(source, options, async (input, bytes) => {
     const [track, ...others] = await input.getVideoTracks();
     if (!track) {
-      throw new DataError("media-no-video-track", `${file} has no video track.`, {
-        hint: "Use it as audio, or give a file that has pictures.",
-      });
+      throw new DataError(
+        "media-no-video-track",
+        `${file} has no video track that is known here.`,
+        {
+          hint: `Use it as audio, or give a file that has pictures. ${ONLY_IN_NODE}`,
+        },
+      );
     }
     if (others.length > 0) {
       options.onWarning?.({
@@ -73,28 +94,77 @@ export async function decodeVideo(
       });
     }
     await requireDecoder(track, file);
-    const checking = { file, what: "checking that it is whole", ...options };
+    const checking = { file, what: "checking that it is whole" };
     const facts = await watch(readFacts(input, track, bytes, file), checking);
-    return decodeTrack(track, facts, file, choose, options);
+    const packets = await watch(scanPackets(track, file), { file, what: "counting its frames" });
+    const sink = new VideoSampleSink(track, { hardwareAcceleration: "prefer-software" });
+    const space = await track.getColorSpace();
+    const stream: PictureStream = {
+      file,
+      facts,
+      packets,
+      tags: { matrix: space.matrix ?? null, fullRange: space.fullRange ?? null },
+      orientation: { rotation: await track.getRotation(), flip: await track.getFlip() },
+      samples: () => sink.samples(),
+    };
+    return decodeStream(stream, choose, options);
   });
 }
 
-async function decodeTrack(
-  track: InputVideoTrack,
-  facts: TrackFacts,
+async function decodeForeign(
+  pictures: ForeignPictures,
   file: string,
-  choose: (...info: Parameters<FrameChoice>) => number[] | Promise<number[]>,
+  choose: Chooser,
   options: DecodeVideoOptions,
 ): Promise<VideoClip> {
-  const counting = { file, what: "counting its frames", ...options };
-  const packets = await watch(scanPackets(track, file), counting);
+  const packets = await watch(pictures.times(), { file, what: "counting its frames" });
+  if (packets.length + 1 < pictures.statedFrames) {
+    throw cutOff(file, `${pictures.statedFrames} pictures`, `${packets.length} of them are there`);
+  }
+  const { frameRate, orientation, samples } = pictures;
+  const statedRate = frameRate > 0 ? frameRate : null;
+  const facts: TrackFacts = {
+    clock: { resolution: 1000, statedRate, exact: false },
+    shown: { fromS: -Infinity, endS: Infinity },
+  };
+  const stream = { file, facts, packets, tags: null, orientation, samples };
+  try {
+    return await decodeStream(stream, choose, options);
+  } catch (cause) {
+    throw cause instanceof AubadeError ? cause : corrupt(file, cause);
+  }
+}
+
+function noPictures(file: string, more = ""): DataError {
+  return new DataError("media-no-video-track", `${file} has no video track that is known here.`, {
+    hint: `Use it as audio, or give a file that has pictures. ${more}`.trimEnd(),
+  });
+}
+
+/** Where pictures come from. */
+interface PictureStream {
+  file: string;
+  facts: TrackFacts;
+  packets: FrameTime[];
+  /** What the container says of colours; null where only the pictures themselves say something. */
+  tags: ColourTags | null;
+  orientation: Orientation;
+  samples: () => AsyncIterable<VideoSample>;
+}
+
+async function decodeStream(
+  stream: PictureStream,
+  choose: Chooser,
+  options: DecodeVideoOptions,
+): Promise<VideoClip> {
+  const { file, facts, packets } = stream;
   let info = infoOf(packets, facts);
   // The packets say how many frames to expect. Where the decoder gives another number (fields,
   // leading pictures of an open group), that number counts and the choice is made again.
   for (let attempt = 0; attempt < 2; attempt++) {
     if (info.totalFrames === 0) throw emptyVideo(file);
     const indices = await choose(info);
-    const decoded = await decodeChosen(track, facts, file, indices, options);
+    const decoded = await decodeChosen(stream, indices, options);
     if (decoded.times.length === info.totalFrames)
       return makeClip(file, info, indices, decoded.frames);
     info = infoOf(decoded.times, facts);
@@ -119,28 +189,19 @@ function isShown({ timestamp }: FrameTime, { clock, shown }: TrackFacts): boolea
 }
 
 async function decodeChosen(
-  track: InputVideoTrack,
-  facts: TrackFacts,
-  file: string,
+  { file, facts, tags, orientation, samples }: PictureStream,
   indices: number[],
   options: DecodeVideoOptions,
 ): Promise<{ times: FrameTime[]; frames: Map<number, Frame> }> {
   const wanted = new Set(indices);
-  const tags = await readTags(track);
-  const orientation = { rotation: await track.getRotation(), flip: await track.getFlip() };
-  const sink = new VideoSampleSink(track, { hardwareAcceleration: "prefer-software" });
   const frames = new Map<number, Frame>();
   const times: FrameTime[] = [];
-  for await (const sample of watched(sink.samples(), {
-    file,
-    what: "decoding video",
-    ...options,
-  })) {
+  for await (const sample of watched(samples(), { file, what: "decoding video" })) {
     try {
       if (!isShown(sample, facts)) continue;
       const index = times.push({ timestamp: sample.timestamp, duration: sample.duration }) - 1;
       if (!wanted.has(index)) continue;
-      const frame = await readFrame(sample, tags, orientation, file);
+      const frame = await readFrame(sample, tags ?? tagsOf(sample), orientation, file);
       frames.set(index, (await options.transform?.(frame, indices.length)) ?? frame);
     } finally {
       sample.close();
@@ -149,9 +210,8 @@ async function decodeChosen(
   return { times, frames };
 }
 
-async function readTags(track: InputVideoTrack): Promise<ColourTags> {
-  const space = await track.getColorSpace();
-  return { matrix: space.matrix ?? null, fullRange: space.fullRange ?? null };
+function tagsOf({ colorSpace: { matrix, fullRange } }: VideoSample): ColourTags {
+  return { matrix: matrix ?? null, fullRange: fullRange ?? null };
 }
 
 async function readFrame(

@@ -6,9 +6,13 @@ import type { Stats } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { BlobSource, BufferSource, FilePathSource, type Source } from "mediabunny";
+import type * as NodeAv from "node-av";
 import { DataError } from "../core/errors.ts";
+import { emptyFile } from "./container/damage.ts";
+import { openWithFfmpeg } from "./ffmpeg-demuxer.ts";
+import type { ForeignMedium } from "./foreign.ts";
 import { checkPictureBytes } from "./limits.ts";
 import { dataAddressBytes, isDataAddress } from "./data-address.ts";
 import { registerServerDecoders } from "./server-decoders.ts";
@@ -18,13 +22,10 @@ import { decodeWithSharp } from "./sharp-decoder.ts";
 import type { MediaSource } from "./types.ts";
 import { fetchBytes, urlSource } from "./url-source.ts";
 
-/** FFmpeg's AV_LOG_QUIET. */
-const LOG_QUIET = -8;
-
 /**
  * Opens the bytes of a medium.
  *
- * @throws {DataError} `media-missing` when the path names nothing.
+ * @throws {DataError} `media-missing` when the path names nothing, `media-empty-file`.
  */
 export async function openSource(source: MediaSource): Promise<Source> {
   if (typeof source !== "string") {
@@ -42,6 +43,7 @@ export async function openSource(source: MediaSource): Promise<Source> {
     });
   }
   checkIsFile(found, source);
+  if (found.size === 0) throw emptyFile(source);
   return new FilePathSource(path);
 }
 
@@ -109,6 +111,19 @@ export function prepareDecoders(): Promise<void> {
   return registerServerDecoders(quietFfmpeg);
 }
 
+/** Opens a medium that mediabunny does not know; null when FFmpeg, or its package, is no help. */
+export async function openForeign(source: MediaSource): Promise<ForeignMedium | null> {
+  try {
+    await prepareDecoders();
+  } catch {
+    return null;
+  }
+  const server = await import("@mediabunny/server");
+  const isPath = typeof source === "string" && !/^https?:/i.test(source) && !isDataAddress(source);
+  const input = isPath ? localPath(source) : Buffer.from(await readBytes(source));
+  return openWithFfmpeg({ av: await loadNodeAv(), server }, input);
+}
+
 function localPath(source: string): string {
   return source.startsWith("file:") ? fileURLToPath(source) : source;
 }
@@ -143,8 +158,14 @@ async function statOrThrow(path: string) {
 }
 
 /** Damage is reported as an error of ours; FFmpeg's own lines on stderr say it a second time. */
-function quietFfmpeg(): void {
+async function quietFfmpeg(): Promise<void> {
+  const { Log, AV_LOG_QUIET } = await loadNodeAv();
+  Log.setLevel(AV_LOG_QUIET);
+}
+
+/** FFmpeg's own interface: the very module that @mediabunny/server imports. */
+async function loadNodeAv(): Promise<typeof NodeAv> {
   const server = createRequire(import.meta.url).resolve("@mediabunny/server");
-  const { Log } = createRequire(server)("node-av") as { Log: { setLevel(level: number): void } };
-  Log.setLevel(LOG_QUIET);
+  const { href } = pathToFileURL(createRequire(server).resolve("node-av"));
+  return (await import(href)) as typeof NodeAv;
 }

@@ -2,14 +2,20 @@ import { ALL_FORMATS, Input, type InputTrack } from "mediabunny";
 import { openSource, prepareDecoders } from "#media";
 import { AubadeError, DataError } from "../core/errors.ts";
 import { MediaBytes } from "./container/bytes.ts";
+import { emptyFile } from "./container/damage.ts";
 import { sourceName, type DecodeOptions, type MediaSource } from "./types.ts";
 import { watch } from "./watchdog.ts";
+
+/** What a page cannot read, for hints. */
+export const ONLY_IN_NODE =
+  "AVI, FLV, MPEG-PS, AIFF, and codecs such as MPEG-4 part 2, MPEG-2, Theora, ALAC and Speex are " +
+  "read in Node only, with the package @mediabunny/server.";
 
 /**
  * Opens a media file, hands it and its bytes (null from a server that does not state their number)
  * to `use`, and closes it whatever happens.
  *
- * @throws {DataError} `media-missing`, `media-unreadable` (no known container, or a damaged one),
+ * @throws {DataError} `media-missing`, `media-empty-file`, `media-unreadable` (no known container, or a damaged one),
  *   `media-corrupt` (decoding fails), `media-stalled`, or what `use` throws.
  */
 export async function withMedia<T>(
@@ -18,6 +24,7 @@ export async function withMedia<T>(
   use: (input: Input, bytes: MediaBytes | null) => Promise<T>,
 ): Promise<T> {
   const file = sourceName(source);
+  if (typeof source !== "string" && sizeOf(source.data) === 0) throw emptyFile(file);
   const opened = await openSource(source);
   const input = new Input({ formats: ALL_FORMATS, source: opened });
   try {
@@ -25,13 +32,14 @@ export async function withMedia<T>(
     return await use(input, await MediaBytes.of(opened));
   } catch (cause) {
     if (cause instanceof AubadeError) throw cause;
-    throw new DataError("media-corrupt", `${file} cannot be decoded: ${messageOf(cause)}.`, {
-      hint: "The file is damaged or incomplete; fetch it again or leave the row out.",
-      cause,
-    });
+    throw corrupt(file, cause);
   } finally {
     input.dispose();
   }
+}
+
+function sizeOf(data: Uint8Array | Blob): number {
+  return data instanceof Uint8Array ? data.byteLength : data.size;
 }
 
 async function readHeader(input: Input, file: string): Promise<void> {
@@ -41,13 +49,16 @@ async function readHeader(input: Input, file: string): Promise<void> {
     tracks = (await input.getTracks()).length;
   } catch (cause) {
     throw new DataError("media-unreadable", `${file} cannot be read: ${messageOf(cause)}.`, {
-      hint: "aubade reads MP4, MOV, WebM, Matroska, WAV, FLAC, MP3, Ogg, ADTS and MPEG-TS.",
+      hint:
+        "aubade reads MP4, MOV, WebM, Matroska, WAV, FLAC, MP3, Ogg, ADTS and MPEG-TS. " +
+        ONLY_IN_NODE,
       cause,
     });
   }
   if (tracks > 0) return;
-  throw new DataError("media-unreadable", `${file} holds neither sound nor pictures.`, {
-    hint: "It may have been cut off while it was written; fetch it again.",
+  const what = "neither sound nor pictures that are known here";
+  throw new DataError("media-unreadable", `${file} holds ${what}.`, {
+    hint: `It may have been cut off while it was written; fetch it again. ${ONLY_IN_NODE}`,
   });
 }
 
@@ -62,10 +73,20 @@ export async function requireDecoder(track: InputTrack, file: string): Promise<v
   if (codec !== null && (await track.canDecode())) return;
   const name = codec ?? String(await track.getInternalCodecId());
   throw new DataError("media-decoder-missing", `${file}: no decoder here for ${name}.`, {
-    hint: "Re-encode the clip, for example as H.264 with AAC.",
+    hint: `Re-encode the clip, for example as H.264 with AAC. ${ONLY_IN_NODE}`,
+  });
+}
+
+/** The error of a file that breaks off or goes wrong while it is decoded. */
+export function corrupt(file: string, cause: unknown): DataError {
+  return new DataError("media-corrupt", `${file} cannot be decoded: ${messageOf(cause)}.`, {
+    hint: "The file is damaged or incomplete; fetch it again or leave the row out.",
+    cause,
   });
 }
 
 function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message.replace(/\.$/, "") : String(cause);
+  const message = cause instanceof Error ? cause.message.replace(/\.$/, "") : String(cause);
+  // What mediabunny takes for granted does not hold in this file.
+  return /^assertion failed/i.test(message) ? "its structure is damaged or incomplete" : message;
 }

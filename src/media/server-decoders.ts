@@ -18,7 +18,7 @@ let registered: Promise<void> | undefined;
  * @param quiet - Lowers FFmpeg's log level, called after it is loaded.
  * @throws {DataError} `media-decoder-missing` when @mediabunny/server is not installed.
  */
-export function registerServerDecoders(quiet: () => void): Promise<void> {
+export function registerServerDecoders(quiet: () => Promise<void>): Promise<void> {
   registered ??= load(quiet).catch((error: unknown) => {
     registered = undefined;
     throw error;
@@ -26,7 +26,7 @@ export function registerServerDecoders(quiet: () => void): Promise<void> {
   return registered;
 }
 
-async function load(quiet: () => void): Promise<void> {
+async function load(quiet: () => Promise<void>): Promise<void> {
   let server: typeof import("@mediabunny/server");
   try {
     server = await import("@mediabunny/server");
@@ -43,7 +43,7 @@ async function load(quiet: () => void): Promise<void> {
   server.registerMediabunnyServer({ hardwareContext: null });
   guard(CustomVideoDecoder.prototype);
   guard(CustomAudioDecoder.prototype);
-  quiet();
+  await quiet();
 }
 
 type Call = (...args: unknown[]) => unknown;

@@ -1,6 +1,7 @@
 /* The media platform in a browser: URLs and blobs; WebCodecs decodes. */
 import { BlobSource, BufferSource, type Source } from "mediabunny";
 import { dataAddressBytes, isDataAddress } from "./data-address.ts";
+import type { ForeignMedium } from "./foreign.ts";
 import type { MediaFolder } from "./frame-folder.ts";
 import { withoutExif } from "./jpeg.ts";
 import type { PictureFormat, Pixels } from "./pixels.ts";
@@ -74,4 +75,9 @@ export function openFolder(_source: MediaSource): Promise<MediaFolder | null> {
 /** WebCodecs needs no preparation. */
 export function prepareDecoders(): Promise<void> {
   return Promise.resolve();
+}
+
+/** A page has WebCodecs only: always null. */
+export function openForeign(_source: MediaSource): Promise<ForeignMedium | null> {
+  return Promise.resolve(null);
 }

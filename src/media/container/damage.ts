@@ -13,3 +13,10 @@ export function holed(file: string, where: string): DataError {
     hint: "Fetch it again or leave the row out.",
   });
 }
+
+/** The error of a file without bytes. */
+export function emptyFile(file: string): DataError {
+  return new DataError("media-empty-file", `${file} is empty: it has 0 bytes.`, {
+    hint: "Fetch it again or leave the row out.",
+  });
+}

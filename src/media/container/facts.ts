@@ -14,11 +14,12 @@ import {
   OggInputFormat,
   WaveInputFormat,
 } from "mediabunny";
+import { DataError } from "../../core/errors.ts";
 import { rateOfNanoseconds, type TrackClock } from "../frame-rate.ts";
 import type { MediaBytes } from "./bytes.ts";
 import { countFrames, readMp3, type SoundSpan } from "./frames.ts";
 import { readMatroska } from "./matroska.ts";
-import { readMp4 } from "./mp4.ts";
+import { type Mp4Track, readMp4 } from "./mp4.ts";
 import { type OggStream, readOgg } from "./ogg.ts";
 import { scanPackets } from "./packets.ts";
 import { checkWav } from "./wav.ts";
@@ -36,7 +37,7 @@ const OPUS_CLOCK = 48000;
 /**
  * Reads the facts of a track and checks that the file is whole.
  *
- * @throws {DataError} `media-cut-off`, `media-holed`.
+ * @throws {DataError} `media-cut-off`, `media-holed`, `media-edit-list`.
  */
 export async function readFacts(
   input: Input,
@@ -54,7 +55,7 @@ export async function readFacts(
     facts.clock.exact = true;
     facts.shown.fromS = 0;
     if (!bytes) return facts;
-    const { endS, samples, ticks } = await readMp4(bytes, track.id);
+    const { endS, samples, ticks } = await readOneEdit(bytes, track.id, file);
     facts.shown.endS = endS;
     if (ticks > 0) facts.clock.statedRate = (samples * resolution) / ticks;
   }
@@ -63,6 +64,16 @@ export async function readFacts(
     if (defaultDurationNs > 0) facts.clock.statedRate = rateOfNanoseconds(defaultDurationNs);
   }
   return facts;
+}
+
+async function readOneEdit(bytes: MediaBytes, trackId: number, file: string): Promise<Mp4Track> {
+  const facts = await readMp4(bytes, trackId);
+  if (facts.edits === 1) return facts;
+  throw new DataError(
+    "media-edit-list",
+    `${file} is put together of ${facts.edits} cuts of a longer recording, which cannot be read here.`,
+    { hint: "Re-encode the clip; in Node the package @mediabunny/server reads it." },
+  );
 }
 
 /** Which samples of a decoded track are its sound. */
@@ -76,7 +87,7 @@ export interface SoundFacts extends SoundSpan {
 /**
  * Reads which samples of a track are its sound, and checks that the file is whole.
  *
- * @throws {DataError} `media-cut-off`, `media-holed`.
+ * @throws {DataError} `media-cut-off`, `media-holed`, `media-edit-list`.
  */
 export async function readSoundFacts(
   input: Input,
@@ -89,8 +100,9 @@ export async function readSoundFacts(
   const whole = { skip: 0, keep: Infinity, discardS: 0, shown: { fromS: 0, endS: Infinity } };
   if (!bytes) return whole;
   if (format instanceof IsobmffInputFormat) {
+    const { endS } = await readOneEdit(bytes, track.id, file);
     await scanPackets(track, file);
-    return { ...whole, shown: { fromS: 0, endS: (await readMp4(bytes, track.id)).endS } };
+    return { ...whole, shown: { fromS: 0, endS } };
   }
   if (format instanceof MatroskaInputFormat) {
     const { discardNs = 0 } = (await readMatroska(bytes, file)).get(track.id) ?? {};
