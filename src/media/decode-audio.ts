@@ -70,6 +70,7 @@ function decodeKnown(source: MediaSource, options: DecodeAudioOptions): Promise<
   return withMedia(source, options, async (input, bytes) => {
     const track = await chooseTrack(input, file, options);
     await requireDecoder(track, file);
+    checkSampleRate(await track.getSampleRate(), file);
     const checking = { file, what: "checking that it is whole" };
     const facts = await watch(readSoundFacts(input, track, bytes, file), checking);
     const preSkip = await preSkipOf(track);
@@ -136,7 +137,10 @@ async function decodeMono(
   let sourceRate = 0;
   for await (const sample of watched(samples, { file, what: "decoding audio" })) {
     try {
-      sourceRate ||= sample.sampleRate;
+      if (sourceRate === 0) {
+        sourceRate = sample.sampleRate;
+        checkSampleRate(sourceRate, file);
+      }
       if (sample.sampleRate !== sourceRate) throw rateChange(file, sourceRate, sample);
       // FFmpeg and browsers drop the pre-skip of Opus from the first piece, but not from its time.
       const early = parts.length === 0 && sample.timestamp < 0 ? facts.preSkip : 0;

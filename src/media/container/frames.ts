@@ -4,6 +4,7 @@
  */
 import { EncodedPacketSink, type InputTrack } from "mediabunny";
 import { fourLetters, type MediaBytes } from "./bytes.ts";
+import { beat } from "../progress.ts";
 import { cutOff, holed } from "./damage.ts";
 
 /** Which decoded samples of an MP3 are its sound. */
@@ -50,6 +51,7 @@ export async function countFrames(
   for await (const { data, duration } of new EncodedPacketSink(track).packets()) {
     if (run.frames === 0) at = run.start = await findBytes(bytes, data);
     else if (!startsWith(data, await bytes.read(at, 4))) throw hole();
+    beat();
     at += data.length;
     run.frameS = duration;
     run.frames++;

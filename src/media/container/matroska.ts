@@ -5,6 +5,7 @@
  * next element that it knows where one is damaged, and so passes over seconds of a clip in silence.
  */
 import type { MediaBytes } from "./bytes.ts";
+import { beat } from "../progress.ts";
 import { cutOff, holed } from "./damage.ts";
 
 /** What a track of a Matroska file states. */
@@ -65,6 +66,7 @@ export async function readMatroska(
   // Where the entry of a track or the group of a block ends whose children are being read.
   let innerEnd = 0;
   for (let at = 0; at < Math.min(segmentEnd, bytes.size);) {
+    beat();
     const head = readHead(await bytes.view(at, HEAD_BYTES));
     const inner = at < innerEnd;
     if (!head || (!inner && !KNOWN.has(head.id))) {

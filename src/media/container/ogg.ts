@@ -3,6 +3,7 @@
  * mediabunny looks for the next page where one is damaged and reads no checksums.
  */
 import { fourLetters, type MediaBytes } from "./bytes.ts";
+import { beat } from "../progress.ts";
 import { cutOff, holed } from "./damage.ts";
 
 const HEADER_BYTES = 27;
@@ -27,6 +28,7 @@ export async function readOgg(bytes: MediaBytes, file: string): Promise<Map<numb
   /** The number of the page that follows, by stream; -1 after the last one. */
   const next = new Map<number, number>();
   for (let at = 0; at < bytes.size;) {
+    beat();
     const head = await bytes.view(at, HEADER_BYTES + 255);
     if (head.byteLength < HEADER_BYTES) break;
     if (fourLetters(head, 0) !== "OggS") throw holed(file, `no page of Ogg begins at byte ${at}`);

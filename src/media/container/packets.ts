@@ -1,5 +1,6 @@
 import { type EncodedPacket, EncodedPacketSink, type InputTrack } from "mediabunny";
 import type { FrameTime } from "../frame-rate.ts";
+import { beat } from "../progress.ts";
 import { cutOff } from "./damage.ts";
 
 /**
@@ -12,6 +13,7 @@ export async function scanPackets(track: InputTrack, file: string): Promise<Fram
   const sink = new EncodedPacketSink(track);
   const packets: EncodedPacket[] = [];
   for await (const packet of sink.packets(undefined, undefined, { metadataOnly: true })) {
+    beat();
     packets.push(packet);
   }
   const there = (index: number) => isThere(sink, packets, index);
