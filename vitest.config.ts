@@ -1,10 +1,11 @@
 import { defineConfig } from "vitest/config";
 
-/** Tests that need an adapter run once per tier; the tier reaches them through `inject("tier")`. */
-const gpu = (tier: string) => ({
+/** Tests that need an adapter; the tier reaches them through `inject("tier")`. */
+const gpu = (tier: "t0" | "t1", include: string[], exclude: string[] = []) => ({
   test: {
     name: `gpu-${tier}`,
-    include: ["test/**/*.gpu.test.ts"],
+    include,
+    exclude,
     provide: { tier },
     testTimeout: 120_000,
     hookTimeout: 60_000,
@@ -26,8 +27,19 @@ export default defineConfig({
         },
       },
       { test: { name: "shaders", include: ["test/**/*.shaders.test.ts"], testTimeout: 120_000 } },
-      gpu("t0"),
-      gpu("t1"),
+      gpu("t0", ["test/**/*.gpu.test.ts"]),
+      // A tier changes kernels and which of them are chosen: T1 repeats what computes with them, the
+      // kernels alone and in whole models, not commands, runs and folders.
+      gpu(
+        "t1",
+        [
+          "test/{kernels,graph,laws}/**/*.gpu.test.ts",
+          "test/families/goldens.gpu.test.ts",
+          "test/rollout/greedy.gpu.test.ts",
+          "test/gpu/device.gpu.test.ts",
+        ],
+        ["test/laws/{faults,killed,resume}.gpu.test.ts"],
+      ),
       {
         test: {
           name: "browser",

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { blocksOf, Clone, DOCUMENTS } from "./helpers/documents.ts";
 
 /** Programs that no test starts: servers, other programs, what needs the network. */
-const BY_HAND = /^(git clone|npm run demo|AUBADE_DEMO_MODEL=|tensorboard|pip|python|hf) /;
+const BY_HAND =
+  /^(git clone|npm (ci|test|run [\w:]+)|AUBADE_DEMO_MODEL=|tensorboard|pip|python|hf) /;
 
 describe("the documents", () => {
   let clone: Clone;

@@ -27,7 +27,7 @@ describe.skipIf(!haveBrowser())("the demo page", () => {
     );
     process.env["AUBADE_DEMO_MODEL"] = checkpoint;
     await build({
-      configFile: join(ROOT, "demo/vite.config.ts"),
+      configFile: join(ROOT, "vite.config.ts"),
       logLevel: "error",
       build: { outDir: join(work, "site"), emptyOutDir: true },
     });

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { loadConfig, resolvedYaml } from "../../src/config/load.ts";
 import { editDistance, nearest } from "../../src/core/nearest.ts";
@@ -147,7 +148,11 @@ describe("messages", () => {
     const overrides = ["data.name=jsonl", "data.path=a", "eval.name=jsonl", "eval.path=b"];
     const readText = memory({ "configs/x.yaml": yaml });
     const config = await loadConfig("configs/x.yaml", { readText, overrides });
-    expect(config.data).toMatchObject({ name: "jsonl", path: "a", over_budget: "leave_out" });
+    expect(config.data).toMatchObject({
+      name: "jsonl",
+      path: resolve("a"),
+      over_budget: "leave_out",
+    });
     expect(config.data).not.toHaveProperty("seed");
     expect(config.eval).toMatchObject({ name: "jsonl", path: "b", questions: 5 });
   });
