@@ -7,16 +7,24 @@ export {
   ShapeError,
   type ErrorDetails,
 } from "./core/errors.ts";
-export type { Listener, RunEvent } from "./core/events.ts";
-export type { RunEvents, Scores } from "./core/run-events.ts";
+export type { Listener } from "./core/events.ts";
+export type {
+  AnswerRecord,
+  CompletionRecord,
+  Evaluations,
+  HealthFinding,
+  RolloutRecord,
+  RunEvent,
+  RunEventKind,
+  RunEvents,
+  Scores,
+} from "./core/run-events.ts";
 export { loadConfig, type LoadOptions as LoadConfigOptions } from "./config/load.ts";
 export type { RunConfig, RunInput } from "./config/schema.ts";
-export type { DataRow } from "./data/dataset.ts";
+export type { DataRow, DataSet } from "./data/dataset.ts";
 export type { TinyRow } from "./data/tiny/dataset.ts";
-export type { EvalResult } from "./eval/run-interface.ts";
 export { openDevice, type Device, type DeviceOptions } from "./gpu/device.ts";
 export type { Capabilities, Tier } from "./gpu/capabilities.ts";
-export { evaluate, train, type RunHooks, type TrainHooks } from "./library.ts";
 export { loadAudio, loadVideo } from "./media/load.ts";
 export type { AudioClip, MediaSource, VideoClip } from "./media/types.ts";
 export { loadModel, type LoadOptions } from "./model/load.ts";
@@ -43,4 +51,14 @@ export {
   type GenerateRequest,
 } from "./rollout/generate.ts";
 export type { Conversation, MediaPart, MediaReference, Message } from "./text/chat-template.ts";
-export type { TrainResult } from "./run/run-interface.ts";
+export { evaluate } from "./run/evaluate.ts";
+export type {
+  BenchmarkResult,
+  EvalResult,
+  Rows,
+  RunExport,
+  RunParts,
+  TrainOptions,
+  TrainResult,
+} from "./run/options.ts";
+export { train } from "./run/train.ts";

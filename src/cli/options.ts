@@ -7,7 +7,7 @@ import { ROOT } from "./package.ts";
 import { parseCommandLine } from "./usage.ts";
 
 /** What a user typed after `node train.js` or `node eval.js`. */
-export interface RunOptions {
+export interface RunCommandOptions {
   /** Path of the configuration. */
   config: string;
   /** `a.b=c` settings laid over it. */
@@ -51,7 +51,7 @@ export function parseRunOptions(
   info: RunCommandInfo,
   argv: readonly string[],
   print: (text: string) => void,
-): RunOptions | undefined {
+): RunCommandOptions | undefined {
   const program = new Command(`node ${info.name}.js`)
     .description(info.summary)
     .argument("<config>", "YAML file, or one that aubade ships, such as configs/tiny.yaml")

@@ -1,10 +1,4 @@
-/** Something that happened during a run, for whoever watches: a kind and its plain data. */
-export interface RunEvent {
-  /** Kebab-case kind, such as `step`, `rollout`, `evaluation`, `warning`, `progress`, `health`. */
-  kind: string;
-  /** JSON-serialisable details. */
-  data: Record<string, unknown>;
-}
+import type { RunEvent, RunEventKind, RunEvents } from "./run-events.ts";
 
 /** Receives events; must not throw and must not block. */
 export type Listener = (event: RunEvent) => void;
@@ -20,7 +14,9 @@ export class Events {
   }
 
   /** Hands an event to every listener, in the order in which they were added. */
-  emit(kind: string, data: Record<string, unknown>): void {
-    for (const listener of this.#listeners) listener({ kind, data });
+  emit<Kind extends RunEventKind>(kind: Kind, data: RunEvents[Kind]): void {
+    // The type of a union's member is not followed through its key.
+    const event = { kind, data } as RunEvent;
+    for (const listener of this.#listeners) listener(event);
   }
 }

@@ -1,5 +1,3 @@
-import type { Events } from "./events.ts";
-
 /** Scores of one benchmark: means between 0 and 1 with fixed denominators. */
 export interface Scores {
   /** All questions together. */
@@ -22,18 +20,87 @@ export interface HealthFinding {
   example?: string;
 }
 
+/** What records say of a completion, its row and its rewards. */
+export interface CompletionRecord {
+  /** The media of the row, as the data set names them. */
+  media: string;
+  /** The group of rows that the row is counted under, such as `see`. */
+  kind: string;
+  question?: string | undefined;
+  /** The options of a choice, in the order of their letters. */
+  options?: readonly string[] | undefined;
+  /** The right answer. */
+  answer: string;
+  /** What else the row has, by the names of its data set. */
+  columns?: Readonly<Record<string, unknown>>;
+  /** The completion with every token kept but the end token that closed it. */
+  text: string;
+  /** Whether an end token closed it within the limit. */
+  finished: boolean;
+  /** Weighted sum of the rewards; null when none applies or one failed, absent without rewards. */
+  reward?: number | null;
+  /** Each reward by name before its weight; null where it does not apply or failed. */
+  rewards?: Readonly<Record<string, number | null>>;
+  /** Why rewards failed, by name. */
+  reward_errors?: Readonly<Record<string, string>>;
+}
+
+/** A completion of a training step: a line of rollouts.jsonl. */
+export interface RolloutRecord extends CompletionRecord {
+  step: number;
+  /** Id of the row. */
+  sample: string;
+  /** Which draw of the row the group is. */
+  draw: number;
+  /** Place of the completion in its group. */
+  completion: number;
+  /** Whether it holds the right answer, by the reader of answers; null where its row has none. */
+  correct: boolean | null;
+  /** Whether no answer could be read in it. */
+  unparsed: boolean;
+  /** Whether a rule of the run's health takes it out of the loss. */
+  masked: boolean;
+  advantage: number;
+  /** Greatest probability that banned tokens held of one of its tokens. */
+  banned_mass: number;
+  /** Token ids, the end token included. */
+  ids: readonly number[];
+  /** Log-probability of every token under the policy, in nats. */
+  log_probs: readonly number[];
+}
+
+/** An answer to a held-out question. */
+export interface Answered extends CompletionRecord {
+  /** Name of the benchmark. */
+  benchmark: string;
+  step: number;
+  when: "before" | "during" | "after";
+  control: "muted" | "blank" | null;
+  /** Id of the row. */
+  sample: string;
+  /** Whether it has the full score. */
+  correct: boolean;
+  /** What the benchmark's scorer gives for it, 0 to 1. */
+  score: number;
+}
+
+/** A line of answers.jsonl; what else the scorer measures, such as `format`, stands by its name. */
+export type AnswerRecord = Answered & { readonly [measure: string]: unknown };
+
 /** What a run reports, by kind of event: the contract between the trainer and its watchers. */
 export interface RunEvents {
+  /** The run folder is ready; the run goes on from the step of a checkpoint, or starts at 0. */
+  folder: { folder: string; step: number };
   /** The rows to train on are read: how many, and the digest by which a resumed run knows them. */
   data: { rows: number; digest: string };
   /** The run is about to take its first step. */
   start: { step: number; totalSteps: number };
   /** An optimizer step is done; metrics under the names of `observe/metrics.ts`. */
   step: { step: number; totalSteps: number; metrics: Record<string, number> };
-  /** A completion is rewarded: one record for rollouts.jsonl. */
-  rollout: Record<string, unknown>;
+  /** A completion of a step is rewarded: one record for rollouts.jsonl. */
+  rollout: RolloutRecord;
   /** A question of an evaluation is answered: one record for answers.jsonl. */
-  answer: Record<string, unknown>;
+  answer: AnswerRecord;
   /** A benchmark is asked: intact, or under a control. */
   evaluation: {
     /** Name of the benchmark. */
@@ -104,9 +171,19 @@ export interface RunEvents {
 /** A kind of event that a run reports. */
 export type RunEventKind = keyof RunEvents;
 
+/** Something that happened during a run: its `kind` tells the type of its `data`. */
+export type RunEvent = {
+  [Kind in RunEventKind]: { readonly kind: Kind; readonly data: RunEvents[Kind] };
+}[RunEventKind];
+
+/** Takes events and hands them on: `Events`. */
+export interface EventSink {
+  emit<Kind extends RunEventKind>(kind: Kind, data: RunEvents[Kind]): void;
+}
+
 /** Reports one event of a run, its data checked by type. */
 export function report<Kind extends RunEventKind>(
-  events: Events,
+  events: EventSink,
   kind: Kind,
   data: RunEvents[Kind],
 ): void {
@@ -115,7 +192,7 @@ export function report<Kind extends RunEventKind>(
 
 /** Does a stretch of a step's work and reports how long the host was at it, waits included. */
 export async function reportSpan<T>(
-  events: Events,
+  events: EventSink,
   name: string,
   step: number,
   work: () => T | Promise<T>,

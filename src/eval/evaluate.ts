@@ -1,6 +1,5 @@
 import type { Events } from "../core/events.ts";
 import { report, type RunEvents, type Scores } from "../core/run-events.ts";
-import { otherColumns } from "../data/forms/forms.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
 import type { DataRow, Scorer, Verdict } from "../data/dataset.ts";
 import type { Processor } from "../model/processor.ts";
@@ -8,14 +7,17 @@ import type { Sample } from "../prompt/sample.ts";
 import type { Completion, Score } from "../reward/reward.ts";
 import type { RewardScorer } from "../reward/scorer.ts";
 import { summarise } from "../reward/summarise.ts";
-import type { GeneratedCompletion, Generator, SamplingOptions } from "../rollout/generator.ts";
+import { completionRecord } from "../rollout/records.ts";
+import { asCompletion } from "../rollout/roll-out.ts";
+import type { RolloutSource } from "../rollout/source.ts";
+import type { SamplingOptions } from "../rollout/types.ts";
 
 /** Questions that are answered together. */
 const BATCH = 32;
 
 /** What an evaluation works with. */
 export interface Evaluation {
-  generator: Generator;
+  generator: RolloutSource;
   processor: Processor;
   loader: SampleLoader;
   rows: readonly DataRow[];
@@ -41,37 +43,6 @@ export interface EvaluationResult {
   failed: number;
   /** Means and deviations of the run's rewards, under the names of metrics. */
   rewards: Record<string, number>;
-}
-
-/**
- * The completion as rewards see it: text with every token kept but the end token that closed it.
- */
-export function asCompletion(
-  processor: Processor,
-  generated: GeneratedCompletion,
-  place: { index: number; draw: number },
-): Completion {
-  const { ids, finished } = generated;
-  const said = finished ? ids.slice(0, -1) : ids;
-  const text = processor.tokenizer.decode(said, { skipSpecial: false });
-  return { text, ids, finished, ...place };
-}
-
-/** What the records of runs say of a completion, its row and what its rewards made of it. */
-export function completionRecord(
-  { mediaNames: media, kind, question, options, answer, columns }: DataRow,
-  { text, finished }: Completion,
-  score: Score | undefined,
-): Record<string, unknown> {
-  const others = otherColumns(columns);
-  return {
-    ...{ media, kind, question, options, answer },
-    ...(others && { columns: others }),
-    ...{ text, finished },
-    ...(score && {
-      ...{ reward: score.total, rewards: score.components, reward_errors: score.failures },
-    }),
-  };
 }
 
 /**

@@ -9,13 +9,9 @@ import type { Processor } from "../model/processor.ts";
 import { checkGold } from "../reward/answer/gold.ts";
 import { RewardScorer } from "../reward/scorer.ts";
 import type { AsyncReward, WeightedReward } from "../reward/reward.ts";
-import {
-  DEFAULT_SAMPLING,
-  Generator,
-  type SamplingOptions,
-  tokenFacts,
-} from "../rollout/generator.ts";
+import { Generator, tokenFacts } from "../rollout/generator.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
+import { DEFAULT_SAMPLING, type SamplingOptions } from "../rollout/types.ts";
 import { evaluate, type EvaluationResult } from "./evaluate.ts";
 import { type BenchmarkConfig, benchmarksOf, type EvalConfig } from "./schema.ts";
 import { ANSWERS, namedScorer } from "./scorer.ts";
@@ -112,6 +108,11 @@ export class HeldOut {
   for(model: Model): HeldOut {
     this.#generator.destroy();
     return new HeldOut(model, this.#processor, this.#settings, this.#options, this.#benchmarks);
+  }
+
+  /** Frees what generation holds on the device. */
+  destroy(): void {
+    this.#generator.destroy();
   }
 
   /** How many questions each benchmark asks, by name. */

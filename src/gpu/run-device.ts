@@ -11,8 +11,13 @@ import type { DeviceConfig } from "./schema.ts";
  */
 export async function openRunDevice({ tier }: DeviceConfig, events: Events): Promise<Device> {
   const device = await openDevice(tier === "auto" ? {} : { tier: tier.toLowerCase() as Tier });
-  const { adapter, software, tier: used } = device.capabilities;
-  const kind = software ? "software" : "GPU";
-  report(events, "device", { adapter, kind, tier: used.toUpperCase() });
+  reportDevice(device, events);
   return device;
+}
+
+/** Reports what a device is. */
+export function reportDevice({ capabilities }: Device, events: Events): void {
+  const { adapter, software, tier } = capabilities;
+  const kind = software ? "software" : "GPU";
+  report(events, "device", { adapter, kind, tier: tier.toUpperCase() });
 }

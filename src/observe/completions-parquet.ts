@@ -43,7 +43,7 @@ export function completionsParquet(step: number, rows: readonly CompletionView[]
       ),
       real(
         "advantage",
-        rows.map(({ advantage }) => advantage ?? null),
+        rows.map(({ advantage }) => advantage),
       ),
     ],
     createdBy: "aubade",

@@ -1,6 +1,7 @@
 import { degenerationOf, type Degeneration } from "../core/degenerate.ts";
+import type { RolloutRecord } from "../core/run-events.ts";
 
-/** One rewarded completion, as its `rollout` event tells it; what an event lacks is undefined. */
+/** One rewarded completion, as its `rollout` event tells it. */
 export interface CompletionView {
   step: number;
   /** Names the group together with `draw`. */
@@ -8,8 +9,8 @@ export interface CompletionView {
   draw: number;
   completion: number;
   /** What the row asks for, such as `see`, `hear` or `both`. */
-  kind: string | undefined;
-  /** The prompt as it was rendered; the question with its options where that is not told. */
+  kind: string;
+  /** The question with its options. */
   prompt: string;
   text: string;
   finished: boolean;
@@ -19,63 +20,37 @@ export interface CompletionView {
   rewards: Readonly<Record<string, number | null>>;
   /** Rewards that failed, by name, and why. */
   rewardErrors: Readonly<Record<string, string>>;
-  advantage: number | undefined;
-  correct: boolean | undefined;
+  advantage: number;
+  /** Null where the row has no answer. */
+  correct: boolean | null;
   /** Greatest probability that banned tokens held of one of its tokens. */
-  bannedMass: number | undefined;
+  bannedMass: number;
   /** Whether a rule took it out of the loss. */
-  masked: boolean | undefined;
+  masked: boolean;
   /** Log-probability of the whole completion, in nats. */
-  logProb: number | undefined;
+  logProb: number;
   degeneration: Degeneration | undefined;
 }
 
-function numberOf(value: unknown): number | undefined {
-  return typeof value === "number" && !Number.isNaN(value) ? value : undefined;
+function promptOf({ question = "", options = [] }: RolloutRecord): string {
+  const letters = options.map((choice, i) => `${String.fromCharCode(65 + i)}. ${choice}`);
+  return [question, ...letters].join("\n");
 }
 
-function textOf(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
-
-function promptOf({ prompt, question, options }: Record<string, unknown>): string {
-  if (typeof prompt === "string") return prompt;
-  const choices = Array.isArray(options) ? options.map((option) => textOf(option)) : [];
-  const letters = choices.map((choice, i) => `${String.fromCharCode(65 + i)}. ${choice}`);
-  return [textOf(question), ...letters].join("\n");
-}
-
-function correctOf({ correct, rewards }: Record<string, unknown>): boolean | undefined {
-  if (typeof correct === "boolean") return correct;
-  const parts = (rewards ?? {}) as Record<string, unknown>;
-  const score = numberOf(parts["correct"]) ?? numberOf(parts["accuracy"]);
-  return score === undefined ? undefined : score === 1;
-}
-
-/** Reads a `rollout` event. */
-export function completionView(data: Readonly<Record<string, unknown>>): CompletionView {
-  const ids = Array.isArray(data["ids"]) ? (data["ids"] as number[]) : [];
-  const logProbs = data["log_probs"];
-  const text = textOf(data["text"]);
-  const finished = data["finished"] !== false;
+/** Returns what a `rollout` event tells, with what follows from it. */
+export function completionView(record: RolloutRecord): CompletionView {
+  const { step, sample, draw, completion, kind, text, finished, ids } = record;
   return {
-    step: numberOf(data["step"]) ?? 0,
-    sample: textOf(data["sample"]),
-    draw: numberOf(data["draw"]) ?? 0,
-    completion: numberOf(data["completion"]) ?? 0,
-    kind: typeof data["kind"] === "string" ? data["kind"] : undefined,
-    prompt: promptOf(data),
-    ...{ text, finished },
-    reward: numberOf(data["reward"]) ?? NaN,
-    rewards: (data["rewards"] ?? {}) as Record<string, number | null>,
-    rewardErrors: (data["reward_errors"] ?? {}) as Record<string, string>,
-    advantage: numberOf(data["advantage"]),
-    correct: correctOf(data),
-    bannedMass: numberOf(data["banned_mass"]),
-    masked: typeof data["masked"] === "boolean" ? data["masked"] : undefined,
-    logProb: Array.isArray(logProbs)
-      ? (logProbs as number[]).reduce((sum, value) => sum + value, 0)
-      : undefined,
+    ...{ step, sample, draw, completion, kind, text, finished },
+    prompt: promptOf(record),
+    reward: record.reward ?? NaN,
+    rewards: record.rewards ?? {},
+    rewardErrors: record.reward_errors ?? {},
+    advantage: record.advantage,
+    correct: record.correct,
+    bannedMass: record.banned_mass,
+    masked: record.masked,
+    logProb: record.log_probs.reduce((sum, value) => sum + value, 0),
     degeneration: degenerationOf(text, finished ? ids.slice(0, -1) : ids),
   };
 }
@@ -98,12 +73,8 @@ export function groupState(
 ): "mixed" | "all wrong" | "all right" | "level" {
   const rewards = group.map(({ reward }) => reward).filter((reward) => !Number.isNaN(reward));
   if (rewards.some((reward) => reward !== rewards[0])) return "mixed";
-  if (group.every(({ correct }) => correct === true)) return "all right";
-  return group.every(({ correct }) => correct === false) ? "all wrong" : "level";
-}
-
-function known(values: readonly (number | undefined)[]): number[] {
-  return values.filter((value) => value !== undefined);
+  if (group.every(({ correct }) => correct)) return "all right";
+  return group.every(({ correct }) => !correct) ? "all wrong" : "level";
 }
 
 function share(part: number, whole: number): number {
@@ -118,32 +89,25 @@ function share(part: number, whole: number): number {
 export function completionMetrics(completions: readonly CompletionView[]): Record<string, number> {
   const count = completions.length;
   if (count === 0) return {};
-  const advantages = known(completions.map(({ advantage }) => advantage));
-  const logProbs = known(completions.map(({ logProb }) => logProb));
-  const masked = known(
-    completions.map((one) => (one.masked === undefined ? undefined : Number(one.masked))),
-  );
-  const banned = known(completions.map(({ bannedMass }) => bannedMass));
+  const advantages = completions.map(({ advantage }) => advantage);
   const states = groupsOf(completions).map(groupState);
-  const judged = completions.every(({ correct }) => correct !== undefined);
   const fraction = (state: string): number =>
-    judged ? share(states.filter((one) => one === state).length, states.length) : NaN;
+    share(states.filter((one) => one === state).length, states.length);
   const mean = (values: readonly number[]): number =>
     share(
       values.reduce((sum, value) => sum + value, 0),
       values.length,
     );
-  const some = advantages.length > 0;
   const degenerate = completions.filter(({ degeneration }) => degeneration !== undefined).length;
   return {
-    "rollout/seq_log_prob": mean(logProbs),
-    "rollout/banned_mass": banned.length > 0 ? Math.max(...banned) : NaN,
+    "rollout/seq_log_prob": mean(completions.map(({ logProb }) => logProb)),
+    "rollout/banned_mass": Math.max(...completions.map(({ bannedMass }) => bannedMass)),
     "advantages/mean": mean(advantages),
-    "advantages/min": some ? Math.min(...advantages) : NaN,
-    "advantages/max": some ? Math.max(...advantages) : NaN,
+    "advantages/min": Math.min(...advantages),
+    "advantages/max": Math.max(...advantages),
     "groups/all_wrong": fraction("all wrong"),
     "groups/all_right": fraction("all right"),
     "completions/degenerate_ratio": share(degenerate, count),
-    "completions/masked_ratio": mean(masked),
+    "completions/masked_ratio": mean(completions.map(({ masked }) => Number(masked))),
   };
 }

@@ -1,5 +1,4 @@
-import type { RunEvent } from "../core/events.ts";
-import type { RunEvents, Scores } from "../core/run-events.ts";
+import type { RunEvent, RunEvents, Scores } from "../core/run-events.ts";
 
 /** Where the status line is drawn, and how. */
 export interface ConsoleTarget {
@@ -89,34 +88,42 @@ export class ConsoleLine {
   readonly listen = (event: RunEvent): void => {
     switch (event.kind) {
       case "step":
-        return this.#step(event.data as RunEvents["step"]);
+        return this.#step(event.data);
       case "progress":
-        return this.#progress(event.data as RunEvents["progress"]);
+        return this.#progress(event.data);
       case "evaluation": {
-        const data = event.data as RunEvents["evaluation"];
+        const data = event.data;
         const { benchmark, when, control, step, questions, scores } = data;
         const name = control ?? (when === "during" ? `step ${step}` : when);
         const asked = `${questions} ${questions === 1 ? "question" : "questions"} of ${benchmark}`;
         return this.print(`${name.padEnd(7)} ${scoresText(scores)} (${asked})`);
       }
       case "model":
-        return this.#model(event.data as RunEvents["model"]);
+        return this.#model(event.data);
       case "checkpoint": {
-        const { folder } = event.data as RunEvents["checkpoint"];
+        const { folder } = event.data;
         return this.print(this.#paint("2", `saved ${folder}`));
       }
       case "health":
-        return this.#health(event.data as RunEvents["health"]);
+        return this.#health(event.data);
       case "rows_over_budget":
-        return this.#leftOut(event.data as RunEvents["rows_over_budget"], "do not fit");
+        return this.#leftOut(event.data, "do not fit");
       case "rows_unreadable":
-        return this.#leftOut(event.data as RunEvents["rows_unreadable"], "cannot be read");
+        return this.#leftOut(event.data, "cannot be read");
       case "warning": {
-        const { message } = event.data as RunEvents["warning"];
+        const { message } = event.data;
         return this.print(`${this.#paint("33", "warning:")} ${message}`);
       }
       case "end":
         return this.end();
+      case "folder":
+      case "data":
+      case "device":
+      case "start":
+      case "span":
+      case "rollout":
+      case "answer":
+      // The command says what is worth knowing of these, and logs have the rest.
     }
   };
 

@@ -32,8 +32,8 @@ export interface ModelCard {
   seed: number;
   /** Resolved configuration, as YAML. */
   configYaml: string;
-  /** The command that made the run. */
-  command: string;
+  /** The command that made the run; null where a program did. */
+  command: string | null;
   /** The command that evaluates its result on the run's benchmarks; unused without any. */
   evalCommand: string;
   /** Versions by program, the device by property. */
@@ -165,6 +165,11 @@ function facts(values: Readonly<Record<string, string>>): string {
     .join(", ");
 }
 
+function madeBy({ command }: ModelCard): string {
+  if (command !== null) return `\`\`\`sh\n${command}\n\`\`\``;
+  return "By a program that called `train` with the configuration below.";
+}
+
 /** The folder of a run holds these; the card explains each. */
 const CONTENTS = `| file | holds |
 | --- | --- |
@@ -226,9 +231,7 @@ ${evaluationTables(card)}
 
 ${rewardSection(card)}${limitSection(card)}## How it was made
 
-\`\`\`sh
-${card.command}
-\`\`\`
+${madeBy(card)}
 
 Device: ${facts(card.device)}. Versions: ${facts(card.versions)}.
 

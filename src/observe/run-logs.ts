@@ -1,5 +1,4 @@
-import type { RunEvent } from "../core/events.ts";
-import type { RunEvents } from "../core/run-events.ts";
+import type { RunEvent, RunEventKind, RunEvents } from "../core/run-events.ts";
 import { withAliases } from "./aliases.ts";
 import { completionsFile, completionsParquet } from "./completions-parquet.ts";
 import { completionMetrics, type CompletionView, completionView } from "./completions.ts";
@@ -36,9 +35,13 @@ export interface LogPosition {
 }
 
 /** Events of one session only: a resumed run must leave the logs of one never stopped. */
-const NOT_LOGGED = new Set(["data", "start", "device", "progress", "checkpoint", "end"]);
+const NOT_LOGGED = new Set<RunEventKind>([
+  ...(["folder", "data", "start", "device", "progress", "checkpoint", "end"] as const),
+]);
 /** Events of every session that are the same in all of them: the first one to save logs them. */
-const LOGGED_ONCE = new Set(["model", "rows_over_budget", "rows_unreadable"]);
+const LOGGED_ONCE = new Set<RunEventKind>([
+  ...(["model", "rows_over_budget", "rows_unreadable"] as const),
+]);
 
 /** Who is told every step with its completions and with the row that ends with it. */
 export interface StepWatcher {
@@ -124,22 +127,23 @@ export class RunLogs {
   };
 
   #write(event: RunEvent): void {
-    const { kind, data } = event;
-    if (kind === "step") {
-      this.#step(data as RunEvents["step"]);
-    } else if (kind === "rollout") {
-      this.#completions.push(completionView(data));
-      const log = this.#logs.get(LOG_FILES.rollouts);
-      if (log) appendJsonLine(log, data);
-    } else if (kind === "answer") {
-      const log = this.#logs.get(LOG_FILES.answers);
-      if (log) appendJsonLine(log, data);
-    } else if (kind === "span") {
-      this.#span(data as RunEvents["span"]);
-    } else if (!NOT_LOGGED.has(kind) && !(LOGGED_ONCE.has(kind) && this.#goesOn)) {
-      if (kind === "evaluation") this.#evaluation(data as RunEvents["evaluation"]);
-      appendJsonLine(this.#logs.get(LOG_FILES.events)!, { kind, ...data });
+    if (event.kind === "step") return this.#step(event.data);
+    if (event.kind === "span") return this.#span(event.data);
+    if (event.kind === "answer") return this.#append(LOG_FILES.answers, event.data);
+    if (event.kind === "rollout") {
+      this.#completions.push(completionView(event.data));
+      return this.#append(LOG_FILES.rollouts, event.data);
     }
+    if (event.kind === "evaluation") this.#evaluation(event.data);
+    const { kind, data } = event;
+    if (NOT_LOGGED.has(kind) || (LOGGED_ONCE.has(kind) && this.#goesOn)) return;
+    this.#append(LOG_FILES.events, { kind, ...data });
+  }
+
+  /** Adds a line to a log, where it is kept. */
+  #append(name: string, line: object): void {
+    const log = this.#logs.get(name);
+    if (log) appendJsonLine(log, line);
   }
 
   /** Whether the logs go on after a checkpoint: a run that was cut off before it starts anew. */

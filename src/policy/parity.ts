@@ -1,7 +1,7 @@
 import { AubadeError } from "../core/errors.ts";
 import type { Sample } from "../prompt/sample.ts";
 import type { LossBatch } from "./loss/types.ts";
-import type { PolicyTree } from "./trees.ts";
+import type { PolicyTree } from "../rollout/types.ts";
 
 /**
  * Limits on |rollout - training log-probability| before a batch's first update: mean and max of all

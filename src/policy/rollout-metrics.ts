@@ -1,4 +1,6 @@
 import { spreadOf } from "../core/spread.ts";
+import type { Checks } from "../rollout/records.ts";
+import type { RolloutGroup } from "../rollout/types.ts";
 
 /** What is known of a step's completions once they are rewarded: one entry each, group by group. */
 export interface RewardedCompletions {
@@ -20,6 +22,29 @@ export interface RewardedCompletions {
   unparsed: readonly boolean[];
   /** Whether every completion has the asked format. */
   formatted: readonly boolean[];
+}
+
+/** Returns what is known of the completions of groups, as columns. */
+export function rewardedCompletions(
+  groups: readonly RolloutGroup[],
+  { correct, unparsed, formatted }: Checks,
+): RewardedCompletions {
+  const scores = groups.flatMap((group) => group.scores);
+  const completions = groups.flatMap((group) => group.completions);
+  const names = Object.keys(scores[0]!.components);
+  const byName = <T>(of: (name: string) => T): Record<string, T> =>
+    Object.fromEntries(names.map((name) => [name, of(name)]));
+  return {
+    ...{ correct, unparsed, formatted },
+    sizes: groups.map((group) => group.completions.length),
+    rewards: scores.map(({ total }) => total ?? NaN),
+    parts: byName((name) => scores.map(({ components }) => components[name] ?? NaN)),
+    failures: byName(
+      (name) => scores.filter(({ failures }) => Object.hasOwn(failures, name)).length,
+    ),
+    lengths: completions.map(({ ids }) => ids.length),
+    ended: completions.map(({ finished }) => finished),
+  };
 }
 
 function applying(values: ArrayLike<number>): number[] {

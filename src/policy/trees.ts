@@ -1,54 +1,47 @@
 import { ConfigError } from "../core/errors.ts";
 import { inBatches } from "../core/in-batches.ts";
 import { completionBranch, treeTokens, type Tree } from "../network/decoder/packed.ts";
-import type { Sample } from "../prompt/sample.ts";
-import type { GeneratedCompletion } from "../rollout/generator.ts";
+import type { PolicyCompletion, PolicyTree, RolloutGroup } from "../rollout/types.ts";
 import type { LossBatch, LossCompletion } from "./loss/types.ts";
 
-/** One completion with everything that a loss needs of it. */
-export interface PolicyCompletion {
-  ids: readonly number[];
-  /** Log-probabilities that the policy gave at rollout. */
-  old: readonly number[];
-  /** Log-probabilities under the distribution that was sampled from. */
-  sampling: readonly number[];
-  /** Log-probabilities under the reference policy; empty without one. */
-  reference: number[];
-  /** Entropies of the policy before the update; empty unless the loss chooses by them. */
-  entropy: number[];
-  advantage: number;
-  truncated: boolean;
-  /** Whether a rule of the run's health takes it out of the loss. */
-  masked: boolean;
+/** What is known of the completions of a step, one entry each, group by group. */
+export interface KnownOfCompletions {
+  /** Log-probabilities under the reference policy; none when left out. */
+  reference?: readonly (readonly number[])[] | undefined;
+  /** 0 for all when left out. */
+  advantages?: ArrayLike<number>;
+  /** Which completions a rule of the run's health takes out of the loss; none when left out. */
+  masked?: readonly boolean[];
 }
 
-/** The completions of one prompt, or a part of them, as a tree to be trained on. */
-export interface PolicyTree {
-  sample: Sample;
-  group: number;
-  completions: PolicyCompletion[];
-}
-
-/** The completions of a group as a tree, before their advantages are known. */
-export function policyTree(
-  sample: Sample,
-  group: number,
-  completions: readonly GeneratedCompletion[],
-): PolicyTree {
-  return {
+/** Returns rolled-out groups as trees to be trained on. */
+export function policyTrees(
+  groups: readonly Pick<RolloutGroup, "sample" | "completions">[],
+  { reference, advantages, masked }: KnownOfCompletions = {},
+): PolicyTree[] {
+  let at = 0;
+  return groups.map(({ sample, completions }) => ({
     sample,
-    group,
-    completions: completions.map(({ ids, logProbs, samplingLogProbs, finished }) => ({
-      ...{ ids, old: logProbs, sampling: samplingLogProbs, reference: [], entropy: [] },
-      advantage: 0,
-      truncated: !finished,
-      masked: false,
-    })),
-  };
+    completions: completions.map(({ ids, logProbs, samplingLogProbs, finished }) => {
+      const index = at++;
+      return {
+        ...{ ids, old: logProbs, sampling: samplingLogProbs },
+        reference: reference?.[index] ?? [],
+        advantage: advantages?.[index] ?? 0,
+        truncated: !finished,
+        masked: masked?.[index] ?? false,
+      };
+    }),
+  }));
 }
+
+/** A prompt with completions of which only the tokens matter. */
+export type TokenTree = Pick<PolicyTree, "sample"> & {
+  readonly completions: readonly Pick<PolicyCompletion, "ids">[];
+};
 
 /** The packed form of a tree: the prompt, and its completions as branches. */
-export function packedTree({ sample, completions }: PolicyTree): Tree {
+export function packedTree({ sample, completions }: TokenTree): Tree {
   return { prompt: sample, branches: completions.map(({ ids }) => completionBranch(ids)) };
 }
 
@@ -58,10 +51,10 @@ export function packedTree({ sample, completions }: PolicyTree): Tree {
  *
  * @throws {ConfigError} `completion-over-budget` when a prompt with one completion does not fit.
  */
-export function cutTrees(trees: readonly PolicyTree[], budget: number): PolicyTree[][] {
-  const tokensOf = (tree: PolicyTree) => treeTokens(packedTree(tree));
-  const passes: PolicyTree[][] = [];
-  const fitting: PolicyTree[] = [];
+export function cutTrees<T extends TokenTree>(trees: readonly T[], budget: number): T[][] {
+  const tokensOf = (tree: T) => treeTokens(packedTree(tree));
+  const passes: T[][] = [];
+  const fitting: T[] = [];
   const flush = () => passes.push(...inBatches(fitting.splice(0), tokensOf, budget));
   for (const tree of trees) {
     if (tokensOf(tree) <= budget) {
@@ -75,8 +68,8 @@ export function cutTrees(trees: readonly PolicyTree[], budget: number): PolicyTr
   return passes;
 }
 
-function splitTree(tree: PolicyTree, budget: number): PolicyTree[] {
-  const parts: PolicyTree[] = [];
+function splitTree<T extends TokenTree>(tree: T, budget: number): T[] {
+  const parts: T[] = [];
   for (const completion of tree.completions) {
     const last = parts.at(-1);
     const grown = last && { ...last, completions: [...last.completions, completion] };
@@ -108,15 +101,14 @@ export function lossBatch(
   pass: { logp: ArrayLike<number>; entropy?: ArrayLike<number> },
   corrected: boolean,
 ): LossBatch {
-  const completions: LossCompletion[] = [];
-  const list = trees.flatMap(({ group, completions: own }) => own.map((one) => ({ group, one })));
+  const list = trees.flatMap(({ completions }) => completions);
   let start = 0;
-  for (const { group, one } of list) {
-    const { advantage, truncated, masked, ids } = one;
-    completions.push({ start, length: ids.length, advantage, group, truncated, masked });
-    start += ids.length;
-  }
-  const column = (name: "old" | "sampling" | "reference") => list.flatMap(({ one }) => one[name]);
+  const completions = list.map(({ advantage, truncated, masked, ids: { length } }) => {
+    const completion: LossCompletion = { start, length, advantage, truncated, masked };
+    start += length;
+    return completion;
+  });
+  const column = (name: "old" | "sampling" | "reference") => list.flatMap((one) => one[name]);
   const reference = column("reference");
   return {
     completions,

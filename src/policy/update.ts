@@ -1,14 +1,17 @@
 import { assert } from "../core/errors.ts";
 import type { Graph, Tensor } from "../graph/graph.ts";
-import { hostStep } from "../graph/ops/host.ts";
 import type { GrowingPlan } from "../graph/growing-plan.ts";
-import { storedFeatures, type Features } from "../network/decoder/packed-decoder.ts";
-import { mergeFeeds, type Feed } from "../network/feed.ts";
+import { hostStep } from "../graph/ops/host.ts";
 import type { Model } from "../model/model.ts";
-import type { Weights } from "../network/scope.ts";
-import { checkLedger, type Sample } from "../prompt/sample.ts";
+import { storedFeatures, type Features } from "../network/decoder/packed-decoder.ts";
+import type { FeatureOffset } from "../network/decoder/packed.ts";
+import { mergeFeeds, type Feed } from "../network/feed.ts";
 import { ADAPTER_SCALAR } from "../network/layers.ts";
-import type { Generator } from "../rollout/generator.ts";
+import type { Weights } from "../network/scope.ts";
+import { checkLedger } from "../prompt/sample.ts";
+import type { HeldFeatures } from "../rollout/features.ts";
+import type { RolloutSource } from "../rollout/source.ts";
+import type { PolicyTree } from "../rollout/types.ts";
 import { columnsOf, gradientRows, LOG_PROB_COLUMNS } from "./loss/host-loss.ts";
 import { combineResults } from "./loss/metrics.ts";
 import { policyLoss } from "./loss/policy-loss.ts";
@@ -17,17 +20,48 @@ import { stepTotals } from "./loss/totals.ts";
 import type { LossResult } from "./loss/types.ts";
 import { Parity } from "./parity.ts";
 import { scoringPass, trainingPass } from "./pass.ts";
-import { cutTrees, lossBatch, packedTree, type PolicyTree } from "./trees.ts";
+import type { Reference } from "./reference.ts";
+import { cutTrees, lossBatch, packedTree, type TokenTree } from "./trees.ts";
+
+/*
+ * From trees to gradients. A tree is a prompt and its completions as branches, packed so that the
+ * prompt is computed once; as many trees as fit go through the model together, one pass after the
+ * other:
+ *
+ *   1  sums over the whole step (tokens, completions), which the normalisers of the loss divide by
+ *   2  gradients to zero
+ *   3  per pass: forward on the GPU to the log-probability of every completion token; a pause, in
+ *      which the host computes the loss and its derivative by each log-probability in float64;
+ *      backward on the GPU from there, adding to the gradients in a fixed order
+ *
+ * The sums of 1 make the result independent of how trees are cut into passes, where TRL averages per
+ * micro-batch. The host computes the loss since it is thousands of numbers, not billions: every loss
+ * is then a page of plain float64, and whole completions are in sight, which sequence-level ratios
+ * need.
+ *
+ * Towers that do not train give the same features at rollout and in training, so the pass reads those
+ * that the rollout left on the device, where its source has them for all samples; else it runs the
+ * towers itself. The reference policy is scored by forward passes alone.
+ *
+ * Before the first update the log-probabilities here must be those of the rollout: `Parity` collects
+ * the differences as the passes go by. The paper (Shao et al. 2024) has one policy for both and so no
+ * such question; two engines that differ by rounding make every step silently off-policy.
+ *
+ * Sources: Shao et al. 2024 (GRPO), arXiv 2402.03300; TRL 1.16 `GRPOTrainer._compute_loss`.
+ */
 
 /** What an updater works with. */
 export interface PolicySetup {
   model: Model;
-  generator: Generator;
-  gradientCheckpointing: boolean;
-  /** Most tokens of a packed pass. */
-  tokensPerPass: number;
-  /** Divides the logits, as at rollout. */
-  temperature: number;
+  /** What generated the completions, if it leaves media features on the device. */
+  rollouts?: Pick<RolloutSource, "features"> | undefined;
+  /** Whether decoder layers are computed again in backward instead of kept. Default false. */
+  gradientCheckpointing?: boolean;
+  /** Maximum tokens of a packed pass. Default 8192. */
+  tokensPerPass?: number;
+  /** Divides the logits, as at rollout. Default 1. */
+  temperature?: number;
+  /** Maximum tokens of a completion, which `dr_grpo` divides by. */
   maxCompletionLength: number;
 }
 
@@ -39,28 +73,49 @@ export interface Accumulated {
   tokens: number;
 }
 
+/** What a model makes of the tokens of a completion: an entry per token, in nats. */
+interface TokenScores {
+  logProbs: number[];
+  entropies: number[];
+}
+
 /** Runs packed trees through the model: log-probabilities, and gradients of a policy loss. */
 export class PolicyUpdater {
-  readonly #setup: PolicySetup;
+  readonly #model: Model;
+  readonly #rollouts: PolicySetup["rollouts"];
+  readonly #gradientCheckpointing: boolean;
+  readonly #tokensPerPass: number;
+  readonly #scalars: Readonly<Record<string, number>>;
+  readonly #maxCompletionLength: number;
   #whole: GrowingPlan | undefined;
-  #overFeatures: GrowingPlan | undefined;
+  #overFeatures: { pass: GrowingPlan; features: HeldFeatures } | undefined;
   readonly #scoring = new Map<Weights, GrowingPlan>();
-  #planned: unknown;
 
   constructor(setup: PolicySetup) {
-    this.#setup = setup;
+    this.#model = setup.model;
+    this.#rollouts = setup.rollouts;
+    this.#gradientCheckpointing = setup.gradientCheckpointing ?? false;
+    this.#tokensPerPass = setup.tokensPerPass ?? 8192;
+    this.#scalars = { inverseTemperature: 1 / (setup.temperature ?? 1) };
+    this.#maxCompletionLength = setup.maxCompletionLength;
   }
 
-  /** Fills in the log-probabilities of all completions under a reference policy. */
-  async scoreReference(reference: Weights, trees: readonly PolicyTree[]): Promise<void> {
-    await this.#score(reference, trees, 0, (completion, logp) => (completion.reference = logp));
+  /** Returns the log-probabilities of every completion's tokens under the policy as it is now. */
+  async logProbs(trees: readonly TokenTree[]): Promise<number[][]> {
+    return (await this.#score(this.#model.weights, trees, 1)).map(({ logProbs }) => logProbs);
   }
 
-  /** Fills in the entropies of all completions under the policy as it is now. */
-  async scoreEntropies(trees: readonly PolicyTree[]): Promise<void> {
-    await this.#score(this.#setup.model.weights, trees, 1, (completion, _logp, entropy) => {
-      completion.entropy = entropy;
-    });
+  /** Returns the log-probabilities of every completion's tokens under a reference policy. */
+  async referenceLogProbs(
+    reference: Pick<Reference, "weights">,
+    trees: readonly TokenTree[],
+  ): Promise<number[][]> {
+    return (await this.#score(reference.weights, trees, 0)).map(({ logProbs }) => logProbs);
+  }
+
+  /** Returns the entropies at every completion's tokens under the policy as it is now. */
+  async entropies(trees: readonly TokenTree[]): Promise<number[][]> {
+    return (await this.#score(this.#model.weights, trees, 1)).map(({ entropies }) => entropies);
   }
 
   /**
@@ -68,45 +123,40 @@ export class PolicyUpdater {
    * when nothing can be told of what they were sampled from.
    */
   async addParity(parity: Parity, trees: readonly PolicyTree[]): Promise<void> {
-    const logp: number[] = [];
-    await this.#score(this.#setup.model.weights, trees, 1, (_completion, own) => logp.push(...own));
+    const logp = (await this.logProbs(trees)).flat();
     const old = trees.flatMap(({ completions }) => completions.flatMap((one) => one.old));
     parity.add(trees, { logp, old });
   }
 
   async #score(
     weights: Weights,
-    trees: readonly PolicyTree[],
+    trees: readonly TokenTree[],
     adapter: number,
-    take: (
-      completion: PolicyTree["completions"][number],
-      logp: number[],
-      entropy: number[],
-    ) => void,
-  ): Promise<void> {
-    const { model } = this.#setup;
+  ): Promise<TokenScores[]> {
+    const model = this.#model;
     let pass = this.#scoring.get(weights);
     if (pass === undefined) {
       this.#scoring.set(weights, (pass = scoringPass(model, "scoring", weights)));
     }
-    for (const part of cutTrees(trees, this.#setup.tokensPerPass)) {
+    const scores: TokenScores[] = [];
+    for (const part of cutTrees(trees, this.#tokensPerPass)) {
       for (const { sample } of part) checkLedger(sample, model.config);
       const feed = mergeFeeds(
         model.mediaFeed(part.map(({ sample }) => sample)),
         model.treeFeed(part.map(packedTree)),
-        { inputs: {}, sizes: {}, scalars: { ...this.#scalars(), [ADAPTER_SCALAR]: adapter } },
+        { inputs: {}, sizes: {}, scalars: { ...this.#scalars, [ADAPTER_SCALAR]: adapter } },
       );
       const plan = await pass.run(feed);
       const out = await plan.read("logProbs", feed.sizes["lossRows"]);
       let row = 0;
-      for (const completion of part.flatMap(({ completions }) => completions)) {
-        const { length } = completion.ids;
+      for (const { ids } of part.flatMap(({ completions }) => completions)) {
         const column = (index: number) =>
-          Array.from({ length }, (_, t) => out[(row + t) * LOG_PROB_COLUMNS + index]!);
-        take(completion, column(0), column(2));
-        row += length;
+          Array.from(ids, (_, t) => out[(row + t) * LOG_PROB_COLUMNS + index]!);
+        scores.push({ logProbs: column(0), entropies: column(2) });
+        row += ids.length;
       }
     }
+    return scores;
   }
 
   /**
@@ -115,38 +165,28 @@ export class PolicyUpdater {
    * The loss is computed on the host in float64 between the forward and the backward launches of a
    * pass; its normalisers are sums over the whole step, so that the passes change nothing.
    *
-   * @param batch the samples whose features the generator holds, in their order; without it, and
-   *   where a tower trains, media are encoded in the pass.
+   * @param entropies those of every completion, by which `top_entropy_quantile` chooses tokens.
+   * @throws {RangeError} when the settings need entropies, or the trees' reference, and it is missing.
    */
   async accumulate(
     trees: readonly PolicyTree[],
-    batch: readonly Sample[] | undefined,
     settings: LossSettings,
+    entropies?: readonly (readonly number[])[],
   ): Promise<Accumulated> {
-    const { model, tokensPerPass, maxCompletionLength } = this.#setup;
-    const inside = model.towersTrain || batch === undefined;
-    const pass = inside ? this.#passWithTowers() : this.#passOverFeatures();
-    const entropy = trees.flatMap(({ completions }) => completions.flatMap((c) => c.entropy));
-    const chosen = entropy.length > 0 ? { entropy } : {};
+    const model = this.#model;
+    const chosen = entropies && { entropy: entropies.flat() };
     const corrected = settings.importance_sampling_mode !== null;
-    const totals = stepTotals(
-      [lossBatch(trees, { logp: [], ...chosen }, corrected)],
-      settings,
-      maxCompletionLength,
-    );
+    const whole = lossBatch(trees, { logp: [], ...chosen }, corrected);
+    const totals = stepTotals([whole], settings, this.#maxCompletionLength);
     model.device.submit((encoder) => model.weights.clearGradients(encoder));
-    const offsets = featureOffsets(batch ?? []);
+    const features = this.#heldFor(trees);
+    const pass = features === undefined ? this.#passWithTowers() : this.#passOver(features);
     const results: LossResult[] = [];
     const parity = new Parity();
     let tokens = 0;
-    for (const part of cutTrees(trees, tokensPerPass)) {
+    for (const part of cutTrees(trees, this.#tokensPerPass)) {
       for (const { sample } of part) checkLedger(sample, model.config);
-      const list = part.map(packedTree);
-      const feeds: Feed[] = [{ inputs: {}, sizes: {}, scalars: this.#scalars() }];
-      if (inside) feeds.push(model.mediaFeed(part.map(({ sample }) => sample)));
-      const held = part.map(({ sample }) => offsets.get(sample)!);
-      feeds.push(model.treeFeed(list, inside ? undefined : held));
-      const feed = mergeFeeds(...feeds);
+      const feed = this.#feed(part, features);
       const loss = (rows: Float32Array): Float32Array => {
         const seen = lossBatch(part, columnsOf(rows), corrected);
         const result = policyLoss(seen, settings, totals);
@@ -162,47 +202,50 @@ export class PolicyUpdater {
 
   /** Frees all plans. */
   destroy(): void {
-    for (const pass of [this.#whole, this.#overFeatures, ...this.#scoring.values()])
-      pass?.destroy();
+    const passes = [this.#whole, this.#overFeatures?.pass, ...this.#scoring.values()];
+    for (const pass of passes) pass?.destroy();
     this.#scoring.clear();
     this.#whole = this.#overFeatures = undefined;
   }
 
-  #scalars(): Record<string, number> {
-    return { inverseTemperature: 1 / this.#setup.temperature };
+  /** The features of all samples on the device; undefined where the pass must run the towers. */
+  #heldFor(trees: readonly PolicyTree[]): HeldFeatures | undefined {
+    const features = this.#rollouts?.features;
+    if (features === undefined || this.#model.towersTrain) return undefined;
+    return features.offsetsOf(trees.map(({ sample }) => sample)) && features;
+  }
+
+  #feed(part: readonly PolicyTree[], features: HeldFeatures | undefined): Feed {
+    const model = this.#model;
+    const samples = part.map(({ sample }) => sample);
+    const list = part.map(packedTree);
+    const scalars: Feed = { inputs: {}, sizes: {}, scalars: this.#scalars };
+    if (features === undefined) {
+      return mergeFeeds(scalars, model.mediaFeed(samples), model.treeFeed(list));
+    }
+    const offsets: FeatureOffset[] | undefined = features.offsetsOf(samples);
+    assert(offsets !== undefined, "a rollout's features change while its step is trained");
+    return mergeFeeds(scalars, model.treeFeed(list, offsets));
   }
 
   #passWithTowers(): GrowingPlan {
     return (this.#whole ??= this.#trace());
   }
 
-  /** The training pass over the generator's features; traced anew when its buffers were replaced. */
-  #passOverFeatures(): GrowingPlan {
-    const { model, generator } = this.#setup;
-    const { buffers } = generator;
-    assert(buffers !== undefined, "a batch is trained after its rollout, which makes its features");
-    if (this.#overFeatures !== undefined && this.#planned === buffers) return this.#overFeatures;
-    this.#overFeatures?.destroy();
-    this.#planned = buffers;
-    this.#overFeatures = this.#trace((graph) => storedFeatures(graph, model.config, buffers));
-    return this.#overFeatures;
+  /** The training pass over features on the device; traced anew for other storages. */
+  #passOver(features: HeldFeatures): GrowingPlan {
+    if (this.#overFeatures?.features !== features) {
+      this.#overFeatures?.pass.destroy();
+      const { config } = this.#model;
+      const pass = this.#trace((graph) => storedFeatures(graph, config, features.storages));
+      this.#overFeatures = { pass, features };
+    }
+    return this.#overFeatures.pass;
   }
 
   #trace(features?: (graph: Graph) => Features): GrowingPlan {
-    const { model, gradientCheckpointing } = this.#setup;
+    const gradientCheckpointing = this.#gradientCheckpointing;
     const loss = (graph: Graph, out: Tensor) => ({ gradient: hostStep(graph, "loss", out, 2) });
-    return trainingPass(model, "grpo", loss, { features, gradientCheckpointing });
+    return trainingPass(this.#model, "grpo", loss, { features, gradientCheckpointing });
   }
-}
-
-/** Where the features of every sample begin in the generator's storages. */
-function featureOffsets(batch: readonly Sample[]): Map<Sample, { vision: number; audio: number }> {
-  const offsets = new Map<Sample, { vision: number; audio: number }>();
-  const next = { vision: 0, audio: 0 };
-  for (const sample of batch) {
-    offsets.set(sample, { ...next });
-    next.vision += sample.visionRows.length;
-    next.audio += sample.audioRows.length;
-  }
-  return offsets;
 }

@@ -3,13 +3,8 @@ import { loadMedium, type LoadedMedium } from "../prompt/media.ts";
 import type { Model } from "../model/model.ts";
 import type { Processor, ProcessOptions } from "../model/processor.ts";
 import { mediaParts, type Conversation } from "../text/chat-template.ts";
-import {
-  DEFAULT_SAMPLING,
-  Generator,
-  tokenFacts,
-  type GeneratedCompletion,
-  type SamplingOptions,
-} from "./generator.ts";
+import { Generator, tokenFacts } from "./generator.ts";
+import { DEFAULT_SAMPLING, type Rollout, type SamplingOptions } from "./types.ts";
 
 /** What is asked. */
 export interface GenerateRequest {
@@ -40,7 +35,7 @@ export interface GenerateOptions extends Partial<SamplingOptions> {
 }
 
 /** One answer. */
-export interface Answer extends GeneratedCompletion {
+export interface Answer extends Rollout {
   /** The text without special tokens. */
   text: string;
 }

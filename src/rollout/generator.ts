@@ -15,6 +15,7 @@ import type { Processor } from "../model/processor.ts";
 import { packedFeed, packTrees } from "../network/decoder/packed.ts";
 import { checkLedger, type Sample } from "../prompt/sample.ts";
 import { mropeTable } from "../network/rotary.ts";
+import { HeldFeatures } from "./features.ts";
 import {
   batchSizes,
   checkCompletions,
@@ -22,6 +23,8 @@ import {
   requestBatches,
   requestTables,
 } from "./request-tables.ts";
+import type { RolloutSource } from "./source.ts";
+import type { GenerationRequest, GenerationWatch, Rollout, SamplingOptions } from "./types.ts";
 
 /** Facts of a tokenizer that generation needs. */
 export interface TokenFacts {
@@ -41,64 +44,6 @@ export function tokenFacts(processor: Processor): TokenFacts {
   return { eosIds, padId, placeholderIds: banned, vocabSize: tokenizer.vocabSize };
 }
 
-/** How completions are chosen, under the names of transformers' `GenerationConfig`. */
-export interface SamplingOptions {
-  /** 0 is greedy. */
-  temperature: number;
-  topK: number;
-  topP: number;
-  minP: number;
-  repetitionPenalty: number;
-  /** Most tokens of a completion, its end token included. */
-  maxNewTokens: number;
-  seed: number;
-}
-
-/** Plain sampling at temperature 1. */
-export const DEFAULT_SAMPLING: SamplingOptions = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  maxNewTokens: 256,
-  seed: 0,
-};
-
-/** A prompt with the identity of its random numbers: a group is (sample, draw). */
-export interface GenerationRequest {
-  sample: Sample;
-  /** Completions of this prompt: a group. */
-  generations: number;
-  /** Which draw of the sample this is; two draws differ. */
-  draw: number;
-}
-
-/** Who looks at completions while they are generated; each look reads them back from the GPU. */
-export interface GenerationWatch {
-  /** Decode steps between two looks. */
-  every?: number;
-  /** Hears the token ids so far of every completion, in order. */
-  onTokens?: (ids: number[][]) => void;
-  /** When aborted, generation ends at the next look and gives what there is. */
-  signal?: AbortSignal;
-}
-
-/** One generated completion. */
-export interface GeneratedCompletion {
-  /** Token ids, the end token included when there is one. */
-  ids: number[];
-  /** True when an end token closed it within the limit. */
-  finished: boolean;
-  /** Per token: log-probability under softmax(logits / temperature) of the full vocabulary. */
-  logProbs: number[];
-  /** Per token: log-probability under the distribution sampled from. */
-  samplingLogProbs: number[];
-  /** Per token: entropy of the full distribution, and mass that bans removed. */
-  entropies: number[];
-  bannedMass: number[];
-}
-
 /** Decode steps between two looks at whether all completions have ended. */
 const STEPS_BETWEEN_CHECKS = 32;
 
@@ -107,14 +52,14 @@ const STEPS_BETWEEN_CHECKS = 32;
  *
  * Keeps its buffers and plans from call to call; they grow when a batch needs more.
  */
-export class Generator {
+export class Generator implements RolloutSource {
   readonly #model: Model;
   readonly #facts: TokenFacts;
   #buffers: DecodeBuffers | undefined;
   #encode: GrowingPlan | undefined;
   #prefill: GrowingPlan | undefined;
   #decode: Plan | undefined;
-  #held: readonly Sample[] = [];
+  #features: HeldFeatures | undefined;
   readonly #tokensPerBatch: number;
 
   /** @param tokensPerBatch most tokens of prompts and completions that are generated at a time. */
@@ -124,14 +69,14 @@ export class Generator {
     this.#tokensPerBatch = tokensPerBatch;
   }
 
-  /** The buffers of the last batch: its features serve the training pass. */
+  /** The buffers of the last batch. */
   get buffers(): DecodeBuffers | undefined {
     return this.#buffers;
   }
 
-  /** The samples whose features are in the buffers, in their order: those of the last batch. */
-  get held(): readonly Sample[] {
-    return this.#held;
+  /** The features of the last batch; undefined before the first. */
+  get features(): HeldFeatures | undefined {
+    return this.#features;
   }
 
   /**
@@ -159,7 +104,7 @@ export class Generator {
     requests: readonly GenerationRequest[],
     options: SamplingOptions,
     watch: GenerationWatch = {},
-  ): Promise<GeneratedCompletion[][]> {
+  ): Promise<Rollout[][]> {
     for (const { sample } of requests) checkLedger(sample, this.#model.config);
     const { maxNewTokens } = options;
     const { chunkBytes } = this.#model.device.capabilities;
@@ -167,7 +112,7 @@ export class Generator {
     for (const request of requests) checkRequest(request, maxNewTokens, limits, chunkBytes);
     const batches = requestBatches(requests, maxNewTokens, this.#tokensPerBatch, limits);
     const buffers = await this.#reserve(batchSizes(batches, maxNewTokens));
-    const groups: GeneratedCompletion[][] = [];
+    const groups: Rollout[][] = [];
     for (const batch of batches) {
       groups.push(...(await this.#generateBatch(buffers, batch, options, watch)));
     }
@@ -179,13 +124,14 @@ export class Generator {
     requests: readonly GenerationRequest[],
     options: SamplingOptions,
     watch: GenerationWatch,
-  ): Promise<GeneratedCompletion[][]> {
+  ): Promise<Rollout[][]> {
     const packed = packTrees(requests.map(({ sample }) => ({ prompt: sample, branches: [] })));
     const rows = requests.reduce((sum, { generations }) => sum + generations, 0);
     const media = this.#model.mediaFeed(requests.map(({ sample }) => sample));
     const feed = packedFeed(this.#model.config, packed);
+    this.#features!.hold([]);
     await this.#encode!.run(media);
-    this.#held = requests.map(({ sample }) => sample);
+    this.#features!.hold(requests.map(({ sample }) => sample));
     this.#upload(buffers, requests, packed.starts, options);
     const first = requests.flatMap(({ sample, generations }, i) =>
       Array<number>(generations).fill(packed.starts[i]! + sample.inputIds.length - 1),
@@ -218,7 +164,7 @@ export class Generator {
     this.#prefill?.destroy();
     this.#decode?.destroy();
     this.#buffers?.destroy();
-    this.#encode = this.#prefill = this.#decode = this.#buffers = undefined;
+    this.#encode = this.#prefill = this.#decode = this.#buffers = this.#features = undefined;
   }
 
   async #reserve(wanted: DecodeSizes): Promise<DecodeBuffers> {
@@ -258,6 +204,7 @@ export class Generator {
       buffers.destroy();
       throw error;
     }
+    this.#features = new HeldFeatures(buffers);
     this.#encode = new GrowingPlan(device, "encode", () => encodeGraph(this.#model, buffers));
     this.#prefill = new GrowingPlan(device, "prefill", () => prefillGraph(this.#model, buffers));
     return (this.#buffers = buffers);
@@ -308,7 +255,7 @@ export class Generator {
     buffers: DecodeBuffers,
     requests: readonly GenerationRequest[],
     rows: number,
-  ): Promise<GeneratedCompletion[][]> {
+  ): Promise<Rollout[][]> {
     const { capacity } = buffers.sizes;
     const done = words(await buffers.done.download(rows));
     const lengths = words(await buffers.lengths.download(rows));

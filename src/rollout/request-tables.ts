@@ -2,7 +2,7 @@ import { ConfigError, DataError } from "../core/errors.ts";
 import { inBatches } from "../core/in-batches.ts";
 import { hash32 } from "../core/random.ts";
 import type { DecodeLimits, DecodeSizes } from "../network/decoder/decode.ts";
-import type { GenerationRequest } from "./generator.ts";
+import type { GenerationRequest } from "./types.ts";
 
 /** What the decode loop is told of its rows: one row per completion, groups contiguous. */
 export interface RequestTables {

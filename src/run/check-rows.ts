@@ -1,4 +1,5 @@
 /** What rows, prompt and rewards must have in common, checked before weights are loaded. */
+import type { RunConfig } from "../config/schema.ts";
 import { ConfigError } from "../core/errors.ts";
 import type { DataRow, DataSet } from "../data/dataset.ts";
 import { type PromptName, PROMPTS } from "../data/prompts/prompts.ts";
@@ -7,7 +8,6 @@ import { REGISTRY } from "../reward/registry.ts";
 import type { AsyncReward, Completion, RewardRow, WeightedReward } from "../reward/reward.ts";
 import { OWN_REWARD, type RewardConfig } from "../reward/schema.ts";
 import type { Conversation } from "../text/chat-template.ts";
-import type { RunSettings } from "./run-interface.ts";
 
 /** Rewards that no sample completion can speak for: chance, length, a model, the row's own type. */
 const BEYOND = new Set<string>(["random", "soft-overlong", "judge", "by-type"]);
@@ -108,7 +108,7 @@ async function bestOf(
  */
 export async function checkTrainingRows(
   dataset: DataSet,
-  { data, rewards: configs }: Pick<RunSettings, "data" | "rewards">,
+  { data, rewards: configs }: Pick<RunConfig, "data" | "rewards">,
   rewards: readonly WeightedReward<DataRow, AsyncReward<DataRow>>[],
 ): Promise<void> {
   const rows = Array.from({ length: dataset.length }, (_, index) => dataset.row(index));

@@ -3,7 +3,7 @@ import { Model, type ModelLoading } from "../model/model.ts";
 import type { BaseModel } from "../model/run-model.ts";
 import { writeOutput } from "../checkpoint/output-folder.ts";
 import { saveModel } from "./checkpoint.ts";
-import type { RunExport } from "./run-interface.ts";
+import type { RunExport } from "./options.ts";
 
 /**
  * Writes the trained model into a folder, in place of what an earlier session left there, and

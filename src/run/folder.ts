@@ -26,8 +26,8 @@ export const RUN_FILES = {
 
 /** What is known of a run before its first step, for run.json: no times, no machine paths. */
 export interface RunFacts {
-  /** The command that starts the run, as the user typed it after `node`. */
-  command: string;
+  /** The command that starts the run, as the user typed it; null for one that a program starts. */
+  command: string | null;
   /** Versions by program: aubade, node, webgpu. */
   versions: Record<string, string>;
   /** Commit of the program's sources, where they are a git checkout. */

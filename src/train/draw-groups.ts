@@ -1,7 +1,7 @@
 import { spreadOf } from "../core/spread.ts";
-import type { DataRow } from "../data/dataset.ts";
-import type { Sample } from "../prompt/sample.ts";
-import { rollOut, type RolloutGroup, type RolloutSetup } from "./rollout-batch.ts";
+import { rollOut, type RolloutSetup } from "../rollout/roll-out.ts";
+import type { RolloutGroup } from "../rollout/types.ts";
+import type { LeftOut, RowSource } from "./row-feed.ts";
 
 /** The groups of a step, and what it took to get them. */
 export interface DrawnGroups {
@@ -11,14 +11,16 @@ export interface DrawnGroups {
   draws: number;
   /** Sampled tokens of all batches, those of groups that were dropped too. */
   sampled: number;
-  /** Samples whose features the generator holds, if those of all groups; undefined otherwise. */
-  held: readonly Sample[] | undefined;
+  /** Place of the run behind the rows that were used. */
+  end: number;
+  /** Rows between that were left out. */
+  leftOut: LeftOut;
 }
 
 /** What a step asks for. */
 export interface DrawOptions {
-  /** Gives the next rows of the run. */
-  next: (count: number) => readonly DataRow[] | Promise<readonly DataRow[]>;
+  /** Place of the run from which its rows come. */
+  place: number;
   /** Groups that a step has. */
   wanted: number;
   /** Number of the step. */
@@ -27,6 +29,9 @@ export interface DrawOptions {
   draw: number;
   /** Whether every reward teaches by itself (`gdpo`), so that equal sums may still do. */
   byComponent: boolean;
+  /** `rollout.over_sampling` and `rollout.max_batches_per_step`. */
+  over: number;
+  limit: number;
 }
 
 /**
@@ -37,19 +42,21 @@ export interface DrawOptions {
  */
 export async function drawGroups(
   setup: RolloutSetup,
-  { next, wanted, step, draw, byComponent }: DrawOptions,
+  feed: Pick<RowSource, "from">,
+  { place, wanted, step, draw, byComponent, over, limit }: DrawOptions,
 ): Promise<DrawnGroups> {
-  const { over_sampling: over, max_batches_per_step: limit } = setup.rollout;
   const useful: RolloutGroup[] = [];
   const level: RolloutGroup[] = [];
-  const drawn: Omit<DrawnGroups, "groups"> = { batches: 0, draws: 0, sampled: 0, held: undefined };
+  const leftOut = { over_budget: 0, unreadable: 0 };
+  const drawn = { batches: 0, draws: 0, sampled: 0, end: place, leftOut };
   while (drawn.batches < limit && useful.length < wanted) {
-    const rows = await next(rowsToAsk(wanted - useful.length, over));
-    const groups = await rollOut(setup, rows, { draw: draw + drawn.draws, step });
+    const fed = await feed.from(drawn.end, rowsToAsk(wanted - useful.length, over));
+    drawn.end = fed.end;
+    leftOut.over_budget += fed.leftOut.over_budget;
+    leftOut.unreadable += fed.leftOut.unreadable;
+    const groups = await rollOut(setup, fed.rows, { draw: draw + drawn.draws, step });
     drawn.batches++;
     drawn.draws = 1 + Math.max(...groups.map((group) => group.draw)) - draw;
-    const { held } = setup.generator;
-    drawn.held = drawn.batches === 1 && held.length === rows.length ? held : undefined;
     for (const group of groups) {
       drawn.sampled += group.completions.reduce((sum, { ids }) => sum + ids.length, 0);
       (isLevel(group, byComponent) ? level : useful).push(group);
@@ -60,7 +67,7 @@ export async function drawGroups(
   return { ...drawn, groups: [...useful, ...level].slice(0, wanted) };
 }
 
-/** Rows to ask for where so many groups are wanted. */
+/** Returns how many rows to ask for where so many groups are wanted. */
 export function rowsToAsk(wanted: number, overSampling: number): number {
   // 10 x 1.1 is 11.000000000000002, which asks for 11 rows.
   return Math.ceil(wanted * overSampling - 1e-9);

@@ -6,7 +6,7 @@ import { inRow } from "../data/row-error.ts";
 import type { RowOrder } from "../data/row-order.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import type { Processor } from "../model/processor.ts";
-import type { RunSettings } from "../run/run-interface.ts";
+import type { TaskSettings } from "./task.ts";
 
 /** Rows that are decoded at a time. */
 const AT_A_TIME = 4;
@@ -21,13 +21,13 @@ export type Misfit = { kind: "over_budget" | "unreadable"; error: AubadeError };
 /** The settings and the processor that rows are measured with. */
 export interface RowMeasure {
   processor: Processor;
-  settings: RunSettings;
+  settings: TaskSettings;
 }
 
 /** What the rows of a GRPO run are checked with. */
 export interface RowCheck {
   measure: RowBudget;
-  settings: RunSettings;
+  settings: TaskSettings;
   dataset: DataSet;
   order: RowOrder;
   events: Events;
@@ -42,7 +42,7 @@ export interface RowCheck {
 export class RowBudget {
   /** Loads rows that fit. */
   readonly loader: SampleLoader;
-  readonly #settings: RunSettings;
+  readonly #settings: TaskSettings;
   readonly #context: number;
   /** The pass that would hold every row measured so far, and the completion that would fit all. */
   #pass = 0;
@@ -177,7 +177,7 @@ export async function checkRows(
 }
 
 /** Says whether a row of this kind ends the run. */
-export function isRefused({ kind }: Misfit, { data }: RunSettings): boolean {
+export function isRefused({ kind }: Misfit, { data }: Pick<TaskSettings, "data">): boolean {
   return data[kind] !== "leave_out";
 }
 

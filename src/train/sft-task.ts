@@ -4,21 +4,20 @@ import { openDataset } from "../data/tiny/open.ts";
 import type { Model } from "../model/model.ts";
 import type { Processor } from "../model/processor.ts";
 import type { AdamW } from "./optimizer.ts";
-import type { RunSettings } from "../run/run-interface.ts";
 import { SftTrainer } from "./sft.ts";
-import type { Cursor, TrainingTask } from "./task.ts";
+import type { Cursor, StepResult, TaskSettings, TrainingTask } from "./task.ts";
 
 /** Supervised training as a task of the training loop: stages in turn, a fresh optimizer each. */
 export class SftTask implements TrainingTask {
   readonly totalSteps: number;
   readonly #trainer: SftTrainer;
-  readonly #settings: RunSettings;
+  readonly #settings: TaskSettings;
 
   /** Makes all clips, from which every step draws with replacement. */
   static async create(
     model: Model,
     processor: Processor,
-    settings: RunSettings,
+    settings: TaskSettings,
     events: Events,
   ): Promise<SftTask> {
     const { data, train } = settings;
@@ -40,7 +39,7 @@ export class SftTask implements TrainingTask {
     return new SftTask(settings, trainer);
   }
 
-  private constructor(settings: RunSettings, trainer: SftTrainer) {
+  private constructor(settings: TaskSettings, trainer: SftTrainer) {
     this.#settings = settings;
     this.#trainer = trainer;
     this.totalSteps = settings.sft.stages.reduce((sum, { steps }) => sum + steps, 0);
@@ -51,25 +50,33 @@ export class SftTask implements TrainingTask {
     return this.#trainer.optimizer;
   }
 
-  /** One supervised step; the cursor's stage moves on when a stage's steps are done. */
-  async step(cursor: Cursor): Promise<{ metrics: Record<string, number>; tokens: number }> {
+  /** Does one supervised step; the stage moves on when its steps are done. */
+  async step(cursor: Cursor): Promise<StepResult> {
     const { stages } = this.#settings.sft;
     const stage = stages[cursor.stage]!;
     const before = stages.slice(0, cursor.stage).reduce((sum, { steps }) => sum + steps, 0);
     const done = await this.#trainer.step(stage, cursor.step - before, cursor.draw);
-    cursor.step++;
-    cursor.draw++;
-    cursor.samplesConsumed += stage.clips_per_step;
-    if (cursor.step - before === stage.steps && cursor.stage < stages.length - 1) {
-      // Now, not with the next step: a checkpoint between the two holds the next stage's optimizer.
-      cursor.stage++;
-      await this.#trainer.startStage();
-    }
+    const step = cursor.step + 1;
+    const over = step - before === stage.steps && cursor.stage < stages.length - 1;
+    // Now, not with the next step: a checkpoint between the two holds the next stage's optimizer.
+    if (over) await this.#trainer.startStage();
     const { loss, gradNorm, learningRate, tokens, parts } = done;
     const metrics: Record<string, number> = {
       ...{ loss, grad_norm: gradNorm, learning_rate: learningRate },
     };
     for (const [part, value] of Object.entries(parts)) metrics[`sft/${part}`] = value;
-    return { tokens, metrics };
+    return {
+      ...{ tokens, metrics },
+      cursor: {
+        ...{ ...cursor, step, draw: cursor.draw + 1 },
+        stage: over ? cursor.stage + 1 : cursor.stage,
+        samplesConsumed: cursor.samplesConsumed + stage.clips_per_step,
+      },
+    };
+  }
+
+  /** Frees optimizer and plans; a second time does nothing. */
+  destroy(): void {
+    this.#trainer.destroy();
   }
 }

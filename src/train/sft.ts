@@ -48,6 +48,7 @@ export class SftTrainer {
   readonly #loader: SampleLoader;
   readonly #pass: GrowingPlan;
   #optimizer: AdamW;
+  #destroyed = false;
 
   /** Traces the pass and makes the optimizer of the first stage. */
   static async create(setup: SftSetup): Promise<SftTrainer> {
@@ -76,6 +77,14 @@ export class SftTrainer {
   async startStage(): Promise<void> {
     this.#optimizer.destroy();
     this.#optimizer = await newOptimizer(this.#setup);
+  }
+
+  /** Frees optimizer and plan; a second time does nothing. */
+  destroy(): void {
+    if (this.#destroyed) return;
+    this.#destroyed = true;
+    this.#pass.destroy();
+    this.#optimizer.destroy();
   }
 
   /**

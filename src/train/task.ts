@@ -1,19 +1,42 @@
+import type { MaskRules } from "../core/degenerate.ts";
+import type { DataConfig } from "../data/schema.ts";
 import type { EntropyControl } from "../policy/loss/entropy-control.ts";
-import type { AdamW } from "./optimizer.ts";
 import type { Reference } from "../policy/reference.ts";
+import type { RolloutConfig } from "../rollout/schema.ts";
+import type { AdamW } from "./optimizer.ts";
+import type { SftConfig, TrainConfig } from "./schema.ts";
 
 /** Where a run stands, as far as its task decides it. */
 export interface Cursor {
   /** Optimizer steps done, over all stages. */
-  step: number;
+  readonly step: number;
   /** Stage of supervised training that the next step belongs to; 0 in GRPO. */
-  stage: number;
+  readonly stage: number;
   /** Batches drawn so far: the draw counter of random keys. */
-  draw: number;
+  readonly draw: number;
   /** Samples consumed so far. */
-  samplesConsumed: number;
+  readonly samplesConsumed: number;
   /** The adaptive entropy bonus; null before its first update, and where there is none. */
-  entropyControl: EntropyControl | null;
+  readonly entropyControl: EntropyControl | null;
+}
+
+/** What a step did. */
+export interface StepResult {
+  /** Where the run stands after it. */
+  cursor: Cursor;
+  metrics: Record<string, number>;
+  /** Tokens that went through training passes, prompts included. */
+  tokens: number;
+}
+
+/** The sections of a checked configuration that tasks read. */
+export interface TaskSettings {
+  data: DataConfig;
+  rollout: RolloutConfig;
+  train: TrainConfig;
+  sft: SftConfig;
+  /** Rules of the run's health that take completions out of the loss. */
+  health: MaskRules;
 }
 
 /** A kind of training: what one step does and where the run then stands. */
@@ -24,6 +47,8 @@ export interface TrainingTask {
   readonly optimizer: AdamW;
   /** The reference policy where it moves, so that a checkpoint must hold it. */
   readonly reference?: Reference | undefined;
-  /** Does the step at the cursor and moves the cursor on. */
-  step(cursor: Cursor): Promise<{ metrics: Record<string, number>; tokens: number }>;
+  /** Does the step at the cursor; a step that raises leaves the run where it was. */
+  step(cursor: Cursor): Promise<StepResult>;
+  /** Frees what the task holds on the device; a second time does nothing. */
+  destroy(): void;
 }

@@ -20,10 +20,12 @@ import { loadModel } from "../../src/model/load.ts";
 import { completionBranch } from "../../src/network/decoder/packed.ts";
 import { Processor } from "../../src/model/processor.ts";
 import { defineReward } from "../../src/reward/reward.ts";
-import { Generator, tokenFacts, type GeneratedCompletion } from "../../src/rollout/generator.ts";
+import { Generator, tokenFacts } from "../../src/rollout/generator.ts";
+import type { Rollout } from "../../src/rollout/types.ts";
+import type { RolloutSource } from "../../src/rollout/source.ts";
 import type { Conversation } from "../../src/text/chat-template.ts";
 import { AdamW } from "../../src/train/optimizer.ts";
-import { GrpoTrainer } from "../../src/train/grpo.ts";
+import { GrpoTask } from "../../src/train/grpo.ts";
 
 /** Seed of the clips that the training steps use. */
 export const CLIP_SEED = 3;
@@ -171,8 +173,8 @@ const idReward = defineReward(
 export async function grpoStep(
   folder: string,
   clips: string,
-  rollout?: GeneratedCompletion[][],
-): Promise<{ rollout: GeneratedCompletion[][]; metrics: Record<string, number> }> {
+  rollout?: Rollout[][],
+): Promise<{ rollout: Rollout[][]; metrics: Record<string, number> }> {
   const device = await openDevice({ tier: "t0" });
   const config = runSchema.parse({
     model: { path: folder },
@@ -185,33 +187,35 @@ export async function grpoStep(
   const model = await loadModel(device, folder, { train: config.train });
   const processor = await Processor.load(folder);
   const generator = new Generator(model, tokenFacts(processor));
-  let used: GeneratedCompletion[][] = [];
-  const given: Pick<Generator, "generate" | "held"> = {
-    generate: async (...args: Parameters<Generator["generate"]>) =>
-      (used = rollout ?? unequal(await generator.generate(...args))),
-    held: [],
+  let used: Rollout[][] = [];
+  const source: RolloutSource = {
+    generate: async (...args) => (used = rollout ?? unequal(await generator.generate(...args))),
+    destroy: () => generator.destroy(),
   };
-  const trainer = new GrpoTrainer({
-    ...{ model, processor, totalSteps: 1 },
+  const data = new TinyDataset({ split: "train", clips: 2, folder: clips, seed: CLIP_SEED });
+  const task = new GrpoTask({
+    ...{ model, processor, source },
     loader: new SampleLoader(processor),
-    generator: given as Generator,
     optimizer: await AdamW.create(device, model.weights.trained, config.train),
     rewards: [{ reward: idReward, weight: 1 }],
-    ...{ train: config.train, rollout: config.rollout, events: new Events() },
-  });
-  const data = new TinyDataset({ split: "train", clips: 2, folder: clips, seed: CLIP_SEED });
-  const { metrics } = await trainer.step(
-    (count) => [0, 1].slice(0, count).map((i) => data.row(i)),
-    {
-      ...{ step: 1, draw: 0, rate: 1e-3 },
+    ...{ train: config.train, totalSteps: 2, rollout: config.rollout, events: new Events() },
+    feed: {
+      from: (_place, count) => ({
+        ...{ rows: [0, 1].slice(0, count).map((i) => data.row(i)), end: count },
+        leftOut: { over_budget: 0, unreadable: 0 },
+      }),
+      ahead: () => [],
     },
-  );
+    learningRate: () => 1e-3,
+  });
+  const start = { step: 0, stage: 0, draw: 0, samplesConsumed: 0, entropyControl: null };
+  const { metrics } = await task.step(start);
   device.close();
   return { rollout: used, metrics };
 }
 
 /** Cuts completions to different lengths, so that the loss is not 0 by symmetry. */
-function unequal(groups: GeneratedCompletion[][]): GeneratedCompletion[][] {
+function unequal(groups: Rollout[][]): Rollout[][] {
   return groups.map((group) =>
     group.map((completion, i) => {
       const length = Math.max(2, completion.ids.length - 2 * i);
@@ -245,7 +249,7 @@ export async function trainOnce(folder: string, clips: string) {
     rewards: [{ reward: idReward, weight: 1 }],
     onEvent: ({ kind, data }) => {
       kinds.push(kind);
-      if (kind === "step") Object.assign(metrics, data["metrics"]);
+      if (kind === "step") Object.assign(metrics, data.metrics);
     },
     onTrained: (model) => {
       trained = model.weights.trained.length;

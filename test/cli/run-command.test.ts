@@ -11,7 +11,7 @@ let folder = "";
 // A copy of the launcher with commands of our own, which need no adapter: they ask for help.
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "aubade-launch-"));
-  for (const part of ["cli", "core", "gpu"]) {
+  for (const part of ["cli", "core", "gpu", "io", "run"]) {
     cpSync(join(ROOT, "src", part), join(folder, "src", part), { recursive: true });
   }
   for (const file of ["package.json", "train.js"])

@@ -1,9 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
-import { trainCommand } from "../../src/cli/commands/train.ts";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { defineReward } from "../../src/reward/reward.ts";
 import { train } from "../../src/run/train.ts";
-import { TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
+import { TinyWorkplace } from "../helpers/tiny-run.ts";
 
 type Row = Record<string, number>;
 interface Answer {
@@ -33,7 +32,6 @@ describe("a run's evaluations", () => {
       eval: { questions: QUESTIONS, controls: ["muted"] },
       train: { max_steps: 2, eval_steps: 1 },
     });
-    await writeConfig(place.path("run.yaml"), config);
     const length = defineReward("length", ({ ids }) => ids.length);
     // Fails for some answers and does not apply to others.
     const moody = defineReward("moody", (_completion, row) => {
@@ -44,10 +42,7 @@ describe("a run's evaluations", () => {
       { reward: length, weight: 0.1 },
       { reward: moody, weight: 1 },
     ];
-    vi.spyOn(process.stdout, "write").mockReturnValue(true);
-    const args = [place.path("run.yaml"), `output.run_dir=${place.path("run")}`];
-    expect(await trainCommand(args, (run, all) => train(run, { ...all, rewards }))).toBe(0);
-    vi.restoreAllMocks();
+    await train(config, { runFolder: place.path("run"), rewards });
     const read = async <T>(name: string) =>
       (await readFile(place.path("run", name), "utf8"))
         .trimEnd()

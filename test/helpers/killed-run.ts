@@ -1,6 +1,6 @@
 /**
- * The `train` command in a process that kills itself at a chosen moment, for kills.ts:
- * `node --import tsx killed-run.ts JOURNAL COUNT PATTERN CONFIG [key=value ...]`.
+ * A run in a process that kills itself at a chosen moment, for kills.ts:
+ * `node --import tsx killed-run.ts JOURNAL COUNT PATTERN CONFIG [key=value ...] [--resume]`.
  *
  * Every file operation below the journal's folder, every submit to the GPU and every event of the
  * run is a line of the journal before it happens. The process dies at the COUNT-th line that matches
@@ -10,7 +10,8 @@ import fs from "node:fs";
 import promises, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { dirname, relative } from "node:path";
-import { trainCommand } from "../../src/cli/commands/train.ts";
+import { pathToFileURL } from "node:url";
+import { loadConfig } from "../../src/config/load.ts";
 import { Device } from "../../src/gpu/device.ts";
 import { train } from "../../src/run/train.ts";
 
@@ -130,12 +131,19 @@ syncBuiltinESMExports();
 
 watch(Device.prototype, "submitEncoder", () => "submit");
 
-process.exitCode = await trainCommand(argv, (config, options) => {
-  options.events.listen(({ kind, data }) => {
+const [config = "", ...words] = argv;
+const overrides = words.filter((word) => !word.startsWith("--"));
+const settings = await loadConfig(config, {
+  readText: (path) => promises.readFile(path, "utf8"),
+  overrides,
+});
+await train(settings, {
+  runFolder: settings.output.run_dir!,
+  resume: words.includes("--resume"),
+  configUrl: pathToFileURL(config).href,
+  onEvent({ kind, data }) {
     if (kind === "progress") return;
     if (kind === "checkpoint") saving = "";
-    const step = data["step"] as number | undefined;
-    happens(step === undefined ? `event ${kind}` : `event ${kind} ${step}`);
-  });
-  return train(config, options);
+    happens("step" in data ? `event ${kind} ${data.step}` : `event ${kind}`);
+  },
 });

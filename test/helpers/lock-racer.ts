@@ -3,7 +3,7 @@
  * where nobody else was inside.
  */
 import { rm, writeFile } from "node:fs/promises";
-import { withLock } from "../../src/cli/lock.ts";
+import { withLock } from "../../src/io/lock/node.ts";
 
 const path = process.argv[2]!;
 const inside = `${path.replace(/driver\.lock$/, "")}inside`;

@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runSchema, type RunConfig } from "../../src/config/schema.ts";
-import { Events } from "../../src/core/events.ts";
+import { Events, type Listener } from "../../src/core/events.ts";
+import { ConsoleLine } from "../../src/observe/console-line.ts";
 import { writeSafetensors } from "../../src/checkpoint/safetensors-writer.ts";
 import { parseModelConfig } from "../../src/families/registry.ts";
 import { initialWeights } from "../../src/checkpoint/init.ts";
@@ -103,15 +104,24 @@ export async function writeConfig(path: string, config: RunConfig): Promise<void
   await writeFile(path, JSON.stringify(config));
 }
 
+/** What a run says on a console that is no terminal. */
+export function plainConsole(write: (text: string) => void): Listener {
+  const target = { write, live: false, color: false, columns: () => 80, now: () => 0 };
+  return new ConsoleLine(target).listen;
+}
+
 /** Events of a run, and a list that records those of some kinds. */
 export function recorded(...kinds: string[]): {
   events: Events;
+  /** The same for a run, which has events of its own. */
+  onEvent: Listener;
   list: { kind: string; data: Record<string, unknown> }[];
 } {
   const events = new Events();
   const list: { kind: string; data: Record<string, unknown> }[] = [];
-  events.listen(({ kind, data }) => {
-    if (kinds.includes(kind)) list.push({ kind, data: data as Record<string, unknown> });
-  });
-  return { events, list };
+  const onEvent: Listener = ({ kind, data }) => {
+    if (kinds.includes(kind)) list.push({ kind, data: { ...data } });
+  };
+  events.listen(onEvent);
+  return { events, onEvent, list };
 }

@@ -1,30 +1,13 @@
 import fs, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  inject,
-  it,
-  vi,
-} from "vitest";
-import { trainCommand } from "../../src/cli/commands/train.ts";
-import type { Device } from "../../src/gpu/device.ts";
+import { afterAll, afterEach, beforeAll, describe, expect, inject, it } from "vitest";
+import type { Tier } from "../../src/gpu/capabilities.ts";
+import { openDevice } from "../../src/gpu/device.ts";
 import { findCheckpoint } from "../../src/run/checkpoint-folder.ts";
+import type { TrainOptions } from "../../src/run/options.ts";
 import { train } from "../../src/run/train.ts";
 import { runFiles } from "../helpers/run-files.ts";
-import { TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
-
-const opened = vi.hoisted((): { device?: Device } => ({}));
-vi.mock("../../src/gpu/run-device.ts", async (original) => {
-  const actual = await original<typeof import("../../src/gpu/run-device.ts")>();
-  const openRunDevice: typeof actual.openRunDevice = async (...args) =>
-    (opened.device = await actual.openRunDevice(...args));
-  return { openRunDevice };
-});
+import { TinyWorkplace } from "../helpers/tiny-run.ts";
 
 const STEPS = 5;
 
@@ -33,50 +16,44 @@ describe("a run that breaks goes on from its last checkpoint as if nothing had b
   const { open } = fs;
   let want: Map<string, unknown>;
   beforeAll(async () => {
-    vi.spyOn(process.stdout, "write").mockReturnValue(true);
     await place.make();
     await run("whole");
     want = await runFiles(place.path("whole"), STEPS);
   });
   afterAll(() => place.remove());
-  beforeEach(() => {
-    vi.spyOn(process.stdout, "write").mockReturnValue(true);
-  });
   afterEach(() => {
     fs.open = open;
     syncBuiltinESMExports();
-    vi.restoreAllMocks();
   });
 
-  /** The `train` command; `fault` is called at every completion of a step. */
-  async function run(name: string, fault?: (step: number) => void, ...more: string[]) {
-    const file = place.path("faults.yaml");
+  /** A run; `fault` is called at every completion of a step. */
+  async function run(name: string, fault?: (step: number) => void, parts: TrainOptions = {}) {
     const tier = inject("tier").toUpperCase();
-    await writeConfig(file, place.config({ train: { max_steps: STEPS }, device: { tier } }));
-    return trainCommand(
-      [file, `output.run_dir=${place.path(name)}`, ...more],
-      (config, options) => {
-        options.events.listen(({ kind, data }) => {
-          if (kind === "rollout") fault?.(data["step"] as number);
-        });
-        return train(config, options);
+    const config = place.config({ train: { max_steps: STEPS }, device: { tier } });
+    await train(config, {
+      runFolder: place.path(name),
+      onEvent({ kind, data }) {
+        if (kind === "rollout") fault?.(data.step);
       },
-    );
+      ...parts,
+    });
   }
 
   async function expectWholeAgain(name: string): Promise<void> {
     expect((await findCheckpoint(place.path(name))).step).toBe(2);
     const names = await fs.readdir(place.path(name));
     expect(names.filter((entry) => entry.endsWith(".tmp"))).toEqual([]);
-    expect(await run(name, undefined, "--resume")).toBe(0);
+    await run(name, undefined, { resume: true });
     const got = await runFiles(place.path(name), STEPS);
     for (const [file, content] of want) expect(got.get(file), file).toEqual(content);
   }
 
   it("the device is lost in step 3", async () => {
-    const lost = run("lost", (step) => {
-      if (step === 3) opened.device!.raw.destroy();
-    });
+    const device = await openDevice({ tier: inject("tier") as Tier });
+    const lose = (step: number) => {
+      if (step === 3) device.raw.destroy();
+    };
+    const lost = run("lost", lose, { device });
     await expect(lost).rejects.toMatchObject({ name: "DeviceError", code: "device-lost" });
     await expect(lost).rejects.toThrow(/--resume/);
     await expectWholeAgain("lost");

@@ -1,11 +1,11 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
-import { trainCommand } from "../../src/cli/commands/train.ts";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import type { RunConfig } from "../../src/config/schema.ts";
+import type { RunEvent } from "../../src/core/run-events.ts";
 import { train } from "../../src/run/train.ts";
 import { logRows, runFiles } from "../helpers/run-files.ts";
-import { TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
+import { TinyWorkplace } from "../helpers/tiny-run.ts";
 
 /** A stage of supervised training on two clips. */
 const stage = { learning_rate: 1e-3, clips_per_step: 2 };
@@ -71,22 +71,15 @@ describe("law 9: a run that was stopped and resumed equals one that was not", ()
   const place = new TinyWorkplace();
   beforeAll(() => place.make());
   afterAll(() => place.remove());
-  beforeEach(() => {
-    vi.spyOn(process.stdout, "write").mockReturnValue(true);
-    return () => vi.restoreAllMocks();
-  });
 
-  /** The `train` command itself, stopped as by Ctrl-C after a step. */
-  async function run(config: RunConfig, folder: string, stopAt?: Moment, ...more: string[]) {
-    const file = `${folder}.yaml`;
-    await writeConfig(file, config);
-    const code = await trainCommand([file, `output.run_dir=${folder}`, ...more], (run, options) => {
-      options.events.listen(({ kind, data }) => {
-        if (kind === stopAt?.[0] && data["step"] === stopAt[1]) process.emit("SIGINT");
-      });
-      return train(run, options);
-    });
-    expect(code).toBe(0);
+  /** A run, stopped at a moment as by Ctrl-C. */
+  async function run(config: RunConfig, runFolder: string, stopAt?: Moment, resume = false) {
+    const interrupt = new AbortController();
+    const onEvent = ({ kind, data }: RunEvent) => {
+      if (kind !== "step" && kind !== "evaluation") return;
+      if (kind === stopAt?.[0] && data.step === stopAt[1]) interrupt.abort();
+    };
+    await train(config, { runFolder, resume, onEvent, signal: interrupt.signal });
   }
 
   it.each(Object.entries(RUNS))("%s", async (name, { steps, stops, change }) => {
@@ -95,10 +88,8 @@ describe("law 9: a run that was stopped and resumed equals one that was not", ()
     const id = name.replaceAll(/\W+/g, "-");
     const [whole, parts] = [place.path(`${id}-whole`), place.path(`${id}-parts`)];
     await run(config, whole);
-    let resume: string[] = [];
-    for (const stop of [...stops, undefined]) {
-      await run(config, parts, stop, ...resume);
-      resume = ["--resume"];
+    for (const [i, stop] of [...stops, undefined].entries()) {
+      await run(config, parts, stop, i > 0);
       if (stop !== undefined) expect(await readdir(parts)).not.toContain("model");
     }
     const [want, got] = [await runFiles(whole, steps), await runFiles(parts, steps)];

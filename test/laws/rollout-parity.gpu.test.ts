@@ -4,15 +4,16 @@ import type { Device } from "../../src/gpu/device.ts";
 import { Model } from "../../src/model/model.ts";
 import type { Sample } from "../../src/prompt/sample.ts";
 import type { Training } from "../../src/checkpoint/weights.ts";
+import { Generator } from "../../src/rollout/generator.ts";
 import {
   DEFAULT_SAMPLING,
-  Generator,
-  type GeneratedCompletion,
+  type PolicyTree,
+  type Rollout,
   type SamplingOptions,
-} from "../../src/rollout/generator.ts";
+} from "../../src/rollout/types.ts";
 import { LOSS_DEFAULTS } from "../../src/policy/loss/settings.ts";
 import type { Parity } from "../../src/policy/parity.ts";
-import { policyTree, type PolicyTree } from "../../src/policy/trees.ts";
+import { policyTrees } from "../../src/policy/trees.ts";
 import { PolicyUpdater } from "../../src/policy/update.ts";
 import { AS_GPU, useDevice } from "../helpers/device.ts";
 import { loadGoldenModel } from "../helpers/golden.ts";
@@ -70,23 +71,30 @@ class Bench {
     samples: readonly Sample[],
     generations: number,
     draw: number,
-  ): Promise<{ trees: PolicyTree[]; completions: GeneratedCompletion[] }> {
+  ): Promise<{ trees: PolicyTree[]; completions: Rollout[] }> {
     const requests = samples.map((sample) => ({ sample, generations, draw }));
     const groups = await this.generator.generate(requests, SAMPLING);
     const random = new Random(3, "data", draw);
-    const trees = samples.map((sample, i) => policyTree(sample, i, groups[i]!));
-    for (const completion of trees.flatMap(({ completions }) => completions)) {
-      completion.advantage = random.normal();
-    }
-    return { trees, completions: groups.flat() };
+    const completions = groups.flat();
+    const trees = policyTrees(
+      samples.map((sample, i) => ({ sample, completions: groups[i]! })),
+      { advantages: completions.map(() => random.normal()) },
+    );
+    return { trees, completions };
   }
 
-  updater(tokensPerPass = 1 << 16): PolicyUpdater {
-    const { model, generator } = this;
+  /** @param rollouts null where the pass is to run the towers itself. */
+  updater(tokensPerPass = 1 << 16, rollouts: Generator | null = this.generator): PolicyUpdater {
+    const { model } = this;
     const { temperature, maxNewTokens: maxCompletionLength } = SAMPLING;
     const updater = new PolicyUpdater({
-      ...{ model, generator, tokensPerPass, temperature, maxCompletionLength },
-      gradientCheckpointing: false,
+      ...{
+        model,
+        rollouts: rollouts ?? undefined,
+        tokensPerPass,
+        temperature,
+        maxCompletionLength,
+      },
     });
     this.#updaters.push(updater);
     return updater;
@@ -103,9 +111,8 @@ class Bench {
 async function measure(
   updater: PolicyUpdater,
   trees: readonly PolicyTree[],
-  batch: readonly Sample[] | undefined,
 ): Promise<{ mean: number; max: number; parity: Parity }> {
-  const { parity } = await updater.accumulate(trees, batch, LOSS_DEFAULTS);
+  const { parity } = await updater.accumulate(trees, LOSS_DEFAULTS);
   const metrics = parity.metrics();
   const [mean, max] = (["mean", "max"] as const).map(
     (name) => metrics[`sampling/sampling_logp_difference/${name}`]!,
@@ -150,18 +157,14 @@ function broken(sample: Sample): [what: string, sample: Sample][] {
 }
 
 /** The largest difference between what the rollout reported and what a scoring pass gave. */
-function scoredApart({ completions }: PolicyTree): number {
-  return Math.max(
-    ...completions.flatMap(({ old, reference }) =>
-      old.map((value, i) => Math.abs(value - reference[i]!)),
-    ),
+function scoredApart(trees: readonly PolicyTree[], scored: readonly number[][]): number[] {
+  const completions = trees.flatMap((tree) => tree.completions);
+  const apart = completions.map(({ old }, at) =>
+    Math.max(...old.map((value, i) => Math.abs(value - scored[at]![i]!))),
   );
+  let at = 0;
+  return trees.map((tree) => Math.max(...apart.slice(at, (at += tree.completions.length))));
 }
-
-const copyOf = ({ completions, ...rest }: PolicyTree): PolicyTree => ({
-  ...rest,
-  completions: completions.map((completion) => ({ ...completion })),
-});
 
 const MODELS = Object.keys(PROMPTS) as TinyModel[];
 
@@ -178,7 +181,7 @@ describe.each([
       let updater: PolicyUpdater;
       let samples: Sample[];
       let trees: PolicyTree[];
-      let completions: GeneratedCompletion[];
+      let completions: Rollout[];
       beforeAll(async () => {
         bench = await Bench.open(device(), name, towersTrain ? EVERYTHING : DECODER);
         const { config } = bench.model;
@@ -198,22 +201,21 @@ describe.each([
       });
 
       it("all prompts in one pass, and groups split over passes", async () => {
-        expectEqual(await measure(updater, trees, samples));
-        expectEqual(await measure(updater, trees.toReversed(), undefined));
+        expectEqual(await measure(updater, trees));
+        expectEqual(await measure(updater, trees.toReversed()));
+        expectEqual(await measure(bench.updater(undefined, null), trees.toReversed()));
         const longest = Math.max(...samples.map(({ inputIds }) => inputIds.length));
-        expectEqual(await measure(bench.updater(longest + 20), trees, samples));
+        expectEqual(await measure(bench.updater(longest + 20), trees));
       });
 
       it.each(names.map((prompt, i) => [prompt, i] as const))("%s alone", async (_prompt, i) => {
-        expectEqual(await measure(updater, [trees[i]!], samples));
+        expectEqual(await measure(updater, [trees[i]!]));
       });
 
       it("log-probabilities and entropies of a pass without gradients", async () => {
-        const scored = trees.map(copyOf);
-        await updater.scoreReference(bench.model.weights, scored);
-        await updater.scoreEntropies(scored);
-        for (const tree of scored) expect(scoredApart(tree)).toBeLessThan(LIMITS.max);
-        const entropies = scored.flatMap((tree) => tree.completions.flatMap((c) => c.entropy));
+        const scored = await updater.logProbs(trees);
+        expect(Math.max(...scoredApart(trees, scored))).toBeLessThan(LIMITS.max);
+        const entropies = (await updater.entropies(trees)).flat();
         const reported = completions.flatMap((completion) => completion.entropies);
         expect(entropies).toHaveLength(reported.length);
         let worst = 0;
@@ -227,7 +229,7 @@ describe.each([
           samples.slice(0, 1),
         ].entries()) {
           const later = await bench.rollOut(chosen, 3, 10 + draw);
-          expectEqual(await measure(updater, later.trees, chosen));
+          expectEqual(await measure(updater, later.trees));
         }
       });
 
@@ -235,20 +237,22 @@ describe.each([
         const list = trees.flatMap((tree, i) =>
           broken(tree.sample).map(([what, sample]) => ({
             what: `${names[i]}: ${what}`,
-            tree: { ...copyOf(tree), sample },
+            tree: { ...tree, sample },
           })),
         );
         const wrong = list.map(({ tree }) => tree);
-        await bench.updater(2048).scoreReference(bench.model.weights, wrong);
+        const scored = await bench.updater(2048).logProbs(wrong);
+        const apart = scoredApart(wrong, scored);
         // The least is 1.8e-4: columns of a picture one position too far.
-        for (const { what, tree } of list) {
-          expect(scoredApart(tree), what).toBeGreaterThan(3 * LIMITS.max);
+        for (const [i, { what }] of list.entries()) {
+          expect(apart[i], what).toBeGreaterThan(3 * LIMITS.max);
         }
-        const { parity } = await measure(updater, [wrong[0]!], undefined);
+        const { parity } = await measure(updater, [wrong[0]!]);
         expect(() => parity.check()).toThrow(/rollout and training disagree/);
         // The order of the batch says whose features are whose, where the pass does not make them.
         await bench.rollOut(samples, 4, 2);
-        const { max } = await measure(updater, trees, samples.toReversed());
+        bench.generator.features!.hold(samples.toReversed());
+        const { max } = await measure(updater, trees);
         expect(max > 100 * LIMITS.max).toBe(!towersTrain);
       });
     });
@@ -260,12 +264,12 @@ describe.each([
       const samples = await Promise.all(prompts.map((prompt) => openPrompt(name, prompt, config)));
       const { trees } = await bench.rollOut(samples, 3, 5);
       const updater = bench.updater();
-      expectEqual(await measure(updater, trees, samples));
+      expectEqual(await measure(updater, trees));
       const longest = Math.max(...samples.map(({ inputIds }) => inputIds.length));
-      expectEqual(await measure(bench.updater(longest + 20), trees, samples));
+      expectEqual(await measure(bench.updater(longest + 20), trees));
       // The reference is the policy without its adapters: another one.
-      await updater.scoreReference(bench.model.weights, trees);
-      for (const tree of trees) expect(scoredApart(tree)).toBeGreaterThan(1000 * LIMITS.max);
+      const scored = await updater.referenceLogProbs(bench.model, trees);
+      expect(Math.min(...scoredApart(trees, scored))).toBeGreaterThan(1000 * LIMITS.max);
       bench.close();
     });
   });

@@ -5,8 +5,9 @@
  * after every EVERY-th one also what is on the heap after a full collection, as `heap`.
  */
 import { openSync, writeSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import v8 from "node:v8";
-import { trainCommand } from "../../src/cli/commands/train.ts";
+import { loadConfig } from "../../src/config/load.ts";
 import { Device } from "../../src/gpu/device.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { Storage } from "../../src/graph/storage.ts";
@@ -103,10 +104,16 @@ function heapCounts(): Counts {
 }
 
 const lines = openSync(out, "w");
-process.exitCode = await trainCommand(argv, (config, options) => {
-  let since = performance.now();
-  let used = process.cpuUsage();
-  options.events.listen(({ kind, data }) => {
+const [config = "", ...overrides] = argv;
+const settings = await loadConfig(config, {
+  readText: (path) => readFile(path, "utf8"),
+  overrides,
+});
+let since = performance.now();
+let used = process.cpuUsage();
+await train(settings, {
+  runFolder: settings.output.run_dir!,
+  onEvent({ kind, data }) {
     if (kind !== "step") return;
     const ms = performance.now() - since;
     const { user, system } = process.cpuUsage(used);
@@ -115,11 +122,10 @@ process.exitCode = await trainCommand(argv, (config, options) => {
     const { buffers, bufferBytes, bindGroups, pipelines } = device!.counters;
     const gpu = { buffers, bufferBytes, bindGroups, pipelines, ...alive };
     // The first look makes objects of its own.
-    if (data["step"] === 1) heapCounts();
-    const due = Number(data["step"]) % Number(every) === 0;
+    if (data.step === 1) heapCounts();
+    const due = data.step % Number(every) === 0;
     writeSync(lines, `${JSON.stringify({ ...times, gpu, ...(due && { heap: heapCounts() }) })}\n`);
     since = performance.now();
     used = process.cpuUsage();
-  });
-  return train(config, options);
+  },
 });

@@ -5,9 +5,10 @@ import type { FamilyModel } from "../../src/families/family.ts";
 import { loadModel } from "../../src/model/load.ts";
 import { Model } from "../../src/model/model.ts";
 import { sealOf } from "../../src/prompt/sample.ts";
-import { DEFAULT_SAMPLING, Generator } from "../../src/rollout/generator.ts";
+import { Generator } from "../../src/rollout/generator.ts";
+import { DEFAULT_SAMPLING } from "../../src/rollout/types.ts";
 import { PolicyUpdater } from "../../src/policy/update.ts";
-import { policyTree } from "../../src/policy/trees.ts";
+import { policyTrees } from "../../src/policy/trees.ts";
 import { withWideCheckpoint } from "../helpers/wide-checkpoint.ts";
 
 const PROMPT = 48;
@@ -68,13 +69,12 @@ async function apart(model: Model): Promise<{ mean: number; max: number }> {
   const sampling = { ...DEFAULT_SAMPLING, maxNewTokens: 12, seed: 3 };
   const [group] = await generator.generate([{ sample, generations: 4, draw: 0 }], sampling);
   const updater = new PolicyUpdater({
-    ...{ model, generator, tokensPerPass: 4096, temperature: 1, maxCompletionLength: 12 },
-    gradientCheckpointing: false,
+    ...{ model, rollouts: generator, tokensPerPass: 4096, maxCompletionLength: 12 },
   });
-  const tree = policyTree(sample, 0, group!);
-  await updater.scoreReference(model.weights, [tree]);
-  const differences = tree.completions.flatMap(({ old, reference }) =>
-    old.map((value, i) => Math.abs(value - reference[i]!)),
+  const trees = policyTrees([{ sample, completions: group! }]);
+  const scored = await updater.logProbs(trees);
+  const differences = group!.flatMap(({ logProbs }, at) =>
+    logProbs.map((value, i) => Math.abs(value - scored[at]![i]!)),
   );
   updater.destroy();
   generator.destroy();

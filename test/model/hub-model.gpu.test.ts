@@ -7,7 +7,7 @@ import type { RunEvents } from "../../src/core/run-events.ts";
 import type { HubOptions } from "../../src/io/hub/options.ts";
 import { loadModel } from "../../src/model/load.ts";
 import { Processor } from "../../src/model/processor.ts";
-import { evaluateRun } from "../../src/eval/run.ts";
+import { evaluate } from "../../src/run/evaluate.ts";
 import { train } from "../../src/run/train.ts";
 import { useDevice } from "../helpers/device.ts";
 import { type HubServer, startHub } from "../helpers/hub-server.ts";
@@ -68,7 +68,7 @@ describe("a model that is named as on the Hub", () => {
   });
 
   it("trains: the run reports the download and what was loaded; adapters name the Hub's model", async () => {
-    const { events, list } = recorded("progress", "model");
+    const { onEvent, list } = recorded("progress", "model");
     const config = place.config({
       model: { path: NAME, revision: COMMIT, storage: "f16s" },
       train: { lora: { r: 2 }, max_steps: 1, save_steps: 1 },
@@ -76,8 +76,7 @@ describe("a model that is named as on the Hub", () => {
       device: { tier: inject("tier").toUpperCase() },
     });
     const runFolder = place.path("run");
-    const { signal: stop } = new AbortController();
-    await train(config, { events, stop, runFolder });
+    await train(config, { onEvent, runFolder });
     const seen = (what: string) =>
       list
         .map(({ data }) => data as RunEvents["progress"])
@@ -112,14 +111,13 @@ describe("a model that is named as on the Hub", () => {
   });
 
   it("is evaluated", async () => {
-    const { events, list } = recorded("model");
-    const { signal: stop } = new AbortController();
+    const { onEvent, list } = recorded("model");
     const config = place.config({
       model: { path: NAME },
       eval: { questions: 2 },
       device: { tier: inject("tier").toUpperCase() },
     });
-    const { benchmarks } = await evaluateRun(config, { events, stop });
+    const { benchmarks } = await evaluate(config, { onEvent });
     expect(benchmarks["tiny"]!.questions).toBe(2);
     expect(list).toHaveLength(1);
   });

@@ -7,11 +7,13 @@ import { CheckpointError } from "../../src/core/errors.ts";
 import { Events } from "../../src/core/events.ts";
 import { report, reportSpan } from "../../src/core/run-events.ts";
 import { appendJsonLine, type LogFile } from "../../src/observe/log-file.ts";
+import { completionMetrics, completionView } from "../../src/observe/completions.ts";
 import { METRICS, metricInfo, MetricMeter } from "../../src/observe/metrics.ts";
 import { logsIn, openLogFile } from "../../src/observe/node.ts";
 import { LOG_FILES, type LogPosition, RunLogs } from "../../src/observe/run-logs.ts";
 import { rolloutMetrics } from "../../src/policy/rollout-metrics.ts";
 import { memoryLog } from "../helpers/memory-log.ts";
+import { rolloutRecord } from "../helpers/rollout-record.ts";
 
 const encoder = new TextEncoder();
 const text = (log: { content(): Uint8Array }): string => new TextDecoder().decode(log.content());
@@ -84,7 +86,7 @@ describe("run logs", () => {
     return { events, logs };
   }
   function step(events: Events, number: number): void {
-    report(events, "rollout", { step: number, text: "B" });
+    report(events, "rollout", rolloutRecord({ step: number }));
     const metrics = { reward: number, learning_rate: number / 10 };
     report(events, "step", { step: number, totalSteps: 5, metrics });
   }
@@ -132,14 +134,15 @@ describe("run logs", () => {
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line) as unknown);
+    const derived = completionMetrics([completionView(rolloutRecord())]);
     expect(rows).toEqual([
       {
         ...{ step: 0, "eval/own/overall": 0.5, "eval/own/format": 1, "eval/own/failed": 1 },
         ...{ "eval/own/reward": 0.25, "eval/own/rewards/format/mean": 1 },
       },
-      { step: 2, "completions/degenerate_ratio": 0, reward: 1.5, learning_rate: 0.2 },
-      { step: 4, "completions/degenerate_ratio": 0, reward: 3.5, learning_rate: 0.4 },
-      { step: 5, "completions/degenerate_ratio": 0, reward: 5, learning_rate: 0.5 },
+      { step: 2, ...derived, reward: 1.5, learning_rate: 0.2 },
+      { step: 4, ...derived, reward: 3.5, learning_rate: 0.4 },
+      { step: 5, ...derived, reward: 5, learning_rate: 0.5 },
     ]);
   });
 

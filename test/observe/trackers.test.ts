@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { checkResumable } from "../../src/config/compare.ts";
 import { runSchema } from "../../src/config/schema.ts";
 import { Events } from "../../src/core/events.ts";
-import { report } from "../../src/core/run-events.ts";
+import { report, type RolloutRecord } from "../../src/core/run-events.ts";
 import { METRIC_ALIASES, withAliases } from "../../src/observe/aliases.ts";
 import { completionsFile, completionsParquet } from "../../src/observe/completions-parquet.ts";
 import { completionMetrics, completionView } from "../../src/observe/completions.ts";
@@ -15,6 +15,7 @@ import { filesIn, logsIn } from "../../src/observe/node.ts";
 import { type LogPosition, RunLogs } from "../../src/observe/run-logs.ts";
 import { trackerCommands } from "../../src/observe/trackers.ts";
 import { memoryLog } from "../helpers/memory-log.ts";
+import { rolloutRecord } from "../helpers/rollout-record.ts";
 
 let root: string;
 beforeEach(() => {
@@ -23,8 +24,8 @@ beforeEach(() => {
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
 /** A completion's event as the trainer reports it. */
-function rollout(step: number, completion: number, change: object = {}) {
-  return {
+function rollout(step: number, completion: number, change: Partial<RolloutRecord> = {}) {
+  return rolloutRecord({
     ...{ step, sample: `row-${step}`, draw: step, completion, kind: "see" },
     ...{ question: "Which?", options: ["red", "blue"], answer: "B" },
     ...{ text: `answer ${completion} \u4e2d`, finished: true, reward: completion },
@@ -33,14 +34,11 @@ function rollout(step: number, completion: number, change: object = {}) {
     ids: [1, 2, 3],
     log_probs: [-1, -2, -0.5],
     ...change,
-  };
+  });
 }
 
 describe("completions as parquet", () => {
-  const views = [
-    rollout(10, 0),
-    rollout(10, 1, { advantage: undefined, rewards: { format: null } }),
-  ];
+  const views = [rollout(10, 0), rollout(10, 1, { rewards: { format: null } })];
   const rows = views.map((view) => completionView(view));
 
   it("have TRL's name and columns, and null where nothing was measured", async () => {
@@ -55,7 +53,7 @@ describe("completions as parquet", () => {
       },
       {
         ...{ step: 10n, prompt, completion: "answer 1 \u4e2d", format: null, correct: null },
-        advantage: null,
+        advantage: 0.5,
       },
     ]);
     expect(Object.keys(read[0]!)).toEqual(
@@ -139,7 +137,7 @@ describe("metrics of completions", () => {
       "advantages/mean": 0.375,
       "advantages/max": 1,
       "completions/degenerate_ratio": 0,
-      "rollout/banned_mass": NaN,
+      "rollout/banned_mass": 0,
     });
     for (const name of Object.keys(metrics)) expect(metricInfo(name), name).toBeDefined();
     expect(completionMetrics([])).toEqual({});

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Sample } from "../../src/prompt/sample.ts";
 import { Parity } from "../../src/policy/parity.ts";
-import type { PolicyCompletion, PolicyTree } from "../../src/policy/trees.ts";
+import type { PolicyCompletion, PolicyTree } from "../../src/rollout/types.ts";
 
 /** A tree of completions of some lengths, of a row with the given numbers of feature rows. */
 function tree(row: string, lengths: number[], vision = 0, audio = 0): PolicyTree {
@@ -13,7 +13,7 @@ function tree(row: string, lengths: number[], vision = 0, audio = 0): PolicyTree
   const completions = lengths.map((length) => ({
     ids: Array.from({ length }, (_, i) => 100 + i),
   })) as unknown as PolicyCompletion[];
-  return { sample, group: 0, completions };
+  return { sample, completions };
 }
 
 /** Log-probabilities of -2 at rollout, and in training with differences at some places. */

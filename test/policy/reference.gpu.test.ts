@@ -14,7 +14,7 @@ import {
 import { AdamW } from "../../src/train/optimizer.ts";
 import { scoringPass } from "../../src/policy/pass.ts";
 import { Reference } from "../../src/policy/reference.ts";
-import { loadRunModel } from "../../src/run/setup.ts";
+import { loadTrained } from "../../src/run/parts.ts";
 import { STATE_VERSION } from "../../src/run/state.ts";
 import { completionBranch } from "../../src/network/decoder/packed.ts";
 import { mergeFeeds, type Feed } from "../../src/network/feed.ts";
@@ -35,7 +35,7 @@ describe("the reference policy of a full training", () => {
   });
   afterAll(() => place.remove());
 
-  const load = () => loadRunModel(device(), config, new Events());
+  const load = () => loadTrained(device(), config.model.path, config, new Events());
   const parameter = (model: Model, name: string) => model.weights.parameters.get(name)!;
 
   /** What a reference has under a name, wherever it keeps it. */

@@ -2,11 +2,10 @@ import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Model } from "../../src/model/model.ts";
 import type { Sample } from "../../src/prompt/sample.ts";
-import { Generator } from "../../src/rollout/generator.ts";
 import { computeAdvantages } from "../../src/policy/advantages.ts";
 import { LOSS_DEFAULTS, type LossSettings } from "../../src/policy/loss/settings.ts";
 import { AdamW, isDecayed, type AdamWSettings } from "../../src/train/optimizer.ts";
-import type { PolicyTree } from "../../src/policy/trees.ts";
+import type { PolicyCompletion, PolicyTree } from "../../src/rollout/types.ts";
 import { PolicyUpdater } from "../../src/policy/update.ts";
 import { useDevice } from "../helpers/device.ts";
 import { GoldenCase, goldenSample, loadGoldenModel, relativeL2 } from "../helpers/golden.ts";
@@ -67,10 +66,13 @@ describe("GRPO updates are those of TRL's trainer, on texts and images in one ba
         run.trained === "all" || /^(model|lm_head)\./.test(parameter);
       const { config, weights } = await loadGoldenModel(device(), "vl/tiny-a", { trains });
       const model = new Model(device(), config, weights);
-      const facts = { eosIds: [142], padId: 140, placeholderIds: [], vocabSize: 160 };
       const updater = new PolicyUpdater({
-        ...{ model, generator: new Generator(model, facts), gradientCheckpointing: false },
-        ...{ tokensPerPass, temperature: run.config.temperature, maxCompletionLength: LIMIT },
+        ...{
+          model,
+          tokensPerPass,
+          temperature: run.config.temperature,
+          maxCompletionLength: LIMIT,
+        },
       });
       const decays = run.decay === "all" ? undefined : isDecayed;
       const optimizer = await AdamW.create(device(), weights.trained, run.config, decays);
@@ -99,7 +101,7 @@ describe("GRPO updates are those of TRL's trainer, on texts and images in one ba
         const places: number[] = [];
         for (let place = 0; place < rollout; place++) {
           const prompt = prompts[generation[update]! * rollout + place]!;
-          const tree: PolicyTree = { sample: samples[prompt]!, group: place, completions: [] };
+          const own: PolicyCompletion[] = [];
           for (let k = 0; k < GROUP; k++) {
             const row = GROUP * place + k;
             if (!used.has(row)) continue;
@@ -107,8 +109,8 @@ describe("GRPO updates are those of TRL's trainer, on texts and images in one ba
             const at = (generation[update]! * batch + row) * LIMIT;
             const column = (values: ArrayLike<number>) =>
               Array.from({ length: ids.length }, (_, t) => values[at + t]!);
-            tree.completions.push({
-              ...{ ids, old: column(old), sampling: [], entropy: [] },
+            own.push({
+              ...{ ids, old: column(old), sampling: [] },
               reference: reference ? column(reference) : [],
               advantage: advantages[generation[update]! * batch + row]!,
               truncated: ids.at(-1) !== 142,
@@ -116,9 +118,9 @@ describe("GRPO updates are those of TRL's trainer, on texts and images in one ba
             });
             places.push((update * batch + row) * LIMIT);
           }
-          if (tree.completions.length > 0) trees.push(tree);
+          if (own.length > 0) trees.push({ sample: samples[prompt]!, completions: own });
         }
-        const { result, parity } = await updater.accumulate(trees, undefined, settings);
+        const { result, parity } = await updater.accumulate(trees, settings);
         const flat = trees.flatMap((tree) => tree.completions);
         if (update === 0 && !run.config.mask_truncated_completions) {
           // The first rollout is of the weights that score it.

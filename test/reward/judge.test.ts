@@ -255,7 +255,9 @@ describe("a judge", () => {
     );
     const events = new Events();
     const heard: string[] = [];
-    events.listen(({ data }) => heard.push(String(data["message"])));
+    events.listen(({ kind, data }) => {
+      if (kind === "warning") heard.push(data.message);
+    });
     const scorer = new RewardScorer([{ reward: judge(url), weight: 1 }], events);
     const completions = ["fine", "garbled", "good"].map(completion);
     const [scores] = await scorer.scoreGroups([{ row: ROW, completions }]);

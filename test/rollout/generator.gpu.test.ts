@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
 import { Model } from "../../src/model/model.ts";
 import type { Sample } from "../../src/prompt/sample.ts";
-import { DEFAULT_SAMPLING, Generator, type TokenFacts } from "../../src/rollout/generator.ts";
+import { Generator, type TokenFacts } from "../../src/rollout/generator.ts";
+import { DEFAULT_SAMPLING } from "../../src/rollout/types.ts";
 import { openPrompt } from "../helpers/modalities.ts";
 import { GoldenCase, goldenSample, loadGoldenModel } from "../helpers/golden.ts";
 
@@ -70,13 +71,14 @@ describe("generation on a golden model", () => {
     const requests = samples.map((sample) => ({ sample, generations: 3, draw: 1 }));
     const whole = new Generator(model, facts);
     const want = await whole.generate(requests, options);
-    expect(whole.held).toEqual(samples);
+    expect(whole.features!.offsetsOf(samples)).toHaveLength(samples.length);
     // Room for the largest of the three prompts with its completions, or for the two others.
     const sizes = samples.map(({ inputIds }) => inputIds.length + 3 * 8);
     const parts = new Generator(model, facts, Math.max(...sizes));
     const { counters } = device;
     const got = await parts.generate(requests, options);
-    expect(parts.held.length).toBeLessThan(3);
+    expect(parts.features!.offsetsOf(samples)).toBeUndefined();
+    expect(parts.features!.offsetsOf(samples.slice(-1))).toEqual([{ vision: 0, audio: 0 }]);
     expect(parts.buffers!.sizes.tokens).toBeLessThan(whole.buffers!.sizes.tokens);
     expect(got.map((group) => group.map(({ ids }) => ids))).toEqual(
       want.map((group) => group.map(({ ids }) => ids)),

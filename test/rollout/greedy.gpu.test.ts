@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Model } from "../../src/model/model.ts";
-import { DEFAULT_SAMPLING, Generator } from "../../src/rollout/generator.ts";
+import { Generator } from "../../src/rollout/generator.ts";
+import { DEFAULT_SAMPLING } from "../../src/rollout/types.ts";
 import { AS_GPU, useDevice } from "../helpers/device.ts";
 import { GoldenCase, goldenSample, loadGoldenModel } from "../helpers/golden.ts";
 

@@ -9,14 +9,14 @@ afterAll(() => place.remove());
 
 /** Runs four steps with a checkpoint after each; warnings, and the scores of what is kept. */
 async function run(name: string, output: object) {
-  const { events, list } = recorded("warning");
+  const { onEvent, list } = recorded("warning");
   const config = place.config({
     train: { max_steps: 4, save_steps: 1 },
     device: { tier: inject("tier").toUpperCase() },
     ...{ eval: null, output: { keep_last: 1, export_dtype: null, ...output } },
   });
   const runFolder = place.path(name);
-  await train(config, { events, stop: new AbortController().signal, runFolder });
+  await train(config, { onEvent, runFolder });
   const kept = (await readdir(runFolder)).filter((entry) => entry.startsWith("checkpoint-"));
   const scores = kept.map(async (entry) => {
     const text = await readFile(place.path(name, entry, "manifest.json"), "utf8");

@@ -5,21 +5,14 @@
  */
 import { mkdir, readdir, readFile, cp } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, vi } from "vitest";
-import { trainCommand } from "../../src/cli/commands/train.ts";
-import type { Device } from "../../src/gpu/device.ts";
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
 import { writeSafetensors } from "../../src/checkpoint/safetensors-writer.ts";
 import { parseModelConfig } from "../../src/families/registry.ts";
 import { initialWeights } from "../../src/checkpoint/init.ts";
 import { defineReward } from "../../src/reward/reward.ts";
 import { train } from "../../src/run/train.ts";
 import { useDevice } from "../helpers/device.ts";
-import { TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
-
-const opened = vi.hoisted((): { device?: Device } => ({}));
-vi.mock("../../src/gpu/run-device.ts", () => ({
-  openRunDevice: () => Promise.resolve(opened.device),
-}));
+import { plainConsole, TinyWorkplace } from "../helpers/tiny-run.ts";
 
 /** Counts a substring as AffectOmni's people_focus does: two hits earn 0.1, and no answer is asked for. */
 const keywords = defineReward("people-focus", ({ text }) =>
@@ -28,27 +21,16 @@ const keywords = defineReward("people-focus", ({ text }) =>
 
 const device = useDevice();
 const place = new TinyWorkplace();
-let close: () => void;
 let said: string;
 
 beforeAll(async () => {
-  opened.device = device();
-  close = opened.device.close.bind(opened.device);
-  opened.device.close = () => {};
   await place.make();
   await babbler("loud", 3);
   await babbler("stray", 0.9);
 });
-afterAll(async () => {
-  device().close = close;
-  await place.remove();
-});
+afterAll(() => place.remove());
 beforeEach(() => {
   said = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    said += String(text);
-    return true;
-  });
 });
 
 /**
@@ -83,10 +65,9 @@ async function babbler(name: string, pull: number): Promise<void> {
 
 let runs = 0;
 
-/** A run of the `train` command with the weights of a checkpoint. */
+/** A run with the weights of a checkpoint, and what the console says of it. */
 async function attempt(model: string, change: Record<string, object | string> = {}) {
   const name = `run-${runs++}`;
-  const file = place.path(`${name}.yaml`);
   const config = place.config({
     model: { path: place.path(model) },
     rollout: { max_completion_length: 24 },
@@ -97,12 +78,12 @@ async function attempt(model: string, change: Record<string, object | string> = 
     device: { tier: inject("tier").toUpperCase() },
     ...change,
   });
-  await writeConfig(file, config);
   const folder = place.path(name);
   let error: (Error & { code?: string }) | undefined;
-  await trainCommand([file, `output.run_dir=${folder}`], (settings, options) =>
-    train(settings, { ...options, rewards: [{ reward: keywords, weight: 1 }] }),
-  ).catch((cause: unknown) => (error = cause as Error));
+  await train(config, {
+    ...{ runFolder: folder, device: device(), rewards: [{ reward: keywords, weight: 1 }] },
+    onEvent: plainConsole((text) => (said += text)),
+  }).catch((cause: unknown) => (error = cause as Error));
   const read = (log: string) => readFile(join(folder, log), "utf8");
   const rows = async (log: string) =>
     (await read(log))

@@ -1,6 +1,5 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
-import type { Events } from "../../src/core/events.ts";
 import { train } from "../../src/run/train.ts";
 import { recorded, TinyWorkplace } from "../helpers/tiny-run.ts";
 
@@ -37,9 +36,9 @@ describe("law 2: what does not fit is named with its numbers before any step", (
       /tiny\S* takes \d+ tokens with its answers; train\.max_tokens_per_pass is 60\. Set/,
     ],
   ])("%s", async (_name, change, code, message) => {
-    const { events, list } = recorded("step", "checkpoint");
+    const { onEvent, list } = recorded("step", "checkpoint");
     const config = place.config({ ...change, device: { tier: inject("tier").toUpperCase() } });
-    const failed = train(config, { events, stop: new AbortController().signal });
+    const failed = train(config, { onEvent });
     await expect(failed).rejects.toMatchObject({ code });
     await expect(failed).rejects.toThrow(message);
     expect(list).toEqual([]);
@@ -53,7 +52,12 @@ describe("law 2: what does not fit is named with its numbers before any step", (
       prompt: [{ role: "user", content: words(count) }],
     }));
 
-    async function run(data: object, more: object[] = [], train: object = {}, runFolder?: string) {
+    async function run(
+      data: object,
+      more: object[] = [],
+      settings: object = {},
+      runFolder?: string,
+    ) {
       const path = place.path("rows.jsonl");
       await writeFile(path, [...lines, ...more].map((line) => JSON.stringify(line)).join("\n"));
       const recording = recorded("step", "rollout", "rows_over_budget", "rows_unreadable");
@@ -64,20 +68,15 @@ describe("law 2: what does not fit is named with its numbers before any step", (
         train: {
           ...{ max_tokens_per_pass: 60, max_steps: 3, prompts_per_step: 1 },
           ...{ shuffle_dataset: false },
-          ...train,
+          ...settings,
         },
       });
-      const { events, list } = recording;
-      return { done: trainOn(config, events, runFolder), list };
+      const { onEvent, list } = recording;
+      return {
+        done: train(config, { onEvent, ...(runFolder !== undefined && { runFolder }) }),
+        list,
+      };
     }
-    const trainOn = (
-      config: Parameters<typeof train>[0],
-      events: Events,
-      runFolder: string | undefined,
-    ) => {
-      const stop = new AbortController().signal;
-      return train(config, { events, stop, ...(runFolder !== undefined && { runFolder }) });
-    };
 
     it("that do not fit are all named, with their numbers and what would fit", async () => {
       const { done, list } = await run({});

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { ModelWeights } from "../../src/checkpoint/weights.ts";
-import { train } from "../../src/library.ts";
+import { train } from "../../src/run/train.ts";
 
 const golden = (path: string) => fileURLToPath(new URL(`../golden/${path}`, import.meta.url));
 const assets = (name: string) =>
@@ -84,8 +84,8 @@ describe("GRPO on a user's own rows, with every family", () => {
       },
       {
         onEvent: ({ kind, data }) => {
-          if (kind === "step") steps.push((data as { metrics: Record<string, number> }).metrics);
-          if (kind === "rollout") rollouts.push(data as Record<string, unknown>);
+          if (kind === "step") steps.push(data.metrics);
+          if (kind === "rollout") rollouts.push({ ...data });
         },
         onTrained: async ({ weights }) => {
           for (const parameter of weights.trained) {

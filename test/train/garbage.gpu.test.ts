@@ -1,38 +1,27 @@
 /**
  * The garbage of source B, put into a run in each way that could cause it: sound attached twice, a
  * prompt cut within a medium, cache state that generation does not use. Every run goes the whole way
- * of the `train` command; it must end by the named error before any weight moves.
+ * of `train`; it must end by the named error before any weight moves.
  */
 import { cp, readdir, readFile, writeFile } from "node:fs/promises";
-import {
-  afterAll,
-  afterEach,
-  beforeAll,
-  beforeEach,
-  describe,
-  expect,
-  inject,
-  it,
-  vi,
-} from "vitest";
-import { trainCommand } from "../../src/cli/commands/train.ts";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it } from "vitest";
 import type { RunConfig } from "../../src/config/schema.ts";
 import { Events } from "../../src/core/events.ts";
 import { fromBf16, toBf16 } from "../../src/core/dtype.ts";
 import { openDataset } from "../../src/data/tiny/open.ts";
-import type { Device } from "../../src/gpu/device.ts";
-import { Storage } from "../../src/graph/storage.ts";
+import type { Storage } from "../../src/graph/storage.ts";
 import type { DecodeBuffers } from "../../src/network/decoder/decode.ts";
 import type { Model } from "../../src/model/model.ts";
 import type { Sample } from "../../src/prompt/sample.ts";
-import type { SampleRow } from "../../src/data/sample-loader.ts";
-import type { Generator } from "../../src/rollout/generator.ts";
+import type { Processor } from "../../src/model/processor.ts";
+import { Generator, tokenFacts } from "../../src/rollout/generator.ts";
 import { mropeTable } from "../../src/network/rotary.ts";
+import { loadTrained } from "../../src/run/parts.ts";
 import { train } from "../../src/run/train.ts";
 import { useDevice } from "../helpers/device.ts";
 import { DAMAGES, exchangeSound } from "../helpers/damaged-samples.ts";
 import { allWeights, changedWeights } from "../helpers/grpo-trainer.ts";
-import { tinyData, TinyWorkplace, writeConfig } from "../helpers/tiny-run.ts";
+import { plainConsole, tinyData, TinyWorkplace } from "../helpers/tiny-run.ts";
 
 /** What a test puts into a run. */
 interface Faults {
@@ -40,102 +29,72 @@ interface Faults {
   loaded?: (samples: Sample[]) => void;
   /** Before the towers run. */
   asked?: (model: Model) => void;
-  /** Buffers that the decode plan is traced over. */
-  traced?: (buffers: DecodeBuffers, device: Device) => Partial<DecodeBuffers>;
+  /** Between the prefill of a batch and its first decode step. */
+  prefilled?: (buffers: DecodeBuffers) => void;
   /** After every decode step of a batch, counted from 1; the next step waits for it. */
   decoded?: (buffers: DecodeBuffers, step: number, samples: Sample[]) => void | Promise<void>;
   /** After the rollout, before the training pass. */
   rolledOut?: (samples: Sample[], buffers: DecodeBuffers) => void | Promise<void>;
 }
 
-const bench = vi.hoisted(
-  (): { device?: Device; model?: Model; before: Map<string, Float32Array>; faults: Faults } => ({
-    before: new Map<string, Float32Array>(),
-    faults: {},
-  }),
-);
+/** The generator of a run, with the faults of a test put into it. */
+class Faulty extends Generator {
+  /** Weights at the last rollout. */
+  before: Map<string, Float32Array> | undefined;
+  readonly #model: Model;
+  readonly #faults: Faults;
+  #pending: void | Promise<void> = undefined;
+  #hooked: unknown;
 
-// All runs share one device, whose pipelines are compiled once; it outlives them for a look at weights.
-vi.mock("../../src/gpu/run-device.ts", () => ({
-  openRunDevice: () => Promise.resolve(bench.device),
-}));
-
-vi.mock("../../src/data/sample-loader.ts", async (original) => {
-  const actual = await original<typeof import("../../src/data/sample-loader.ts")>();
-  class SampleLoader extends actual.SampleLoader {
-    override async loadAll(rows: readonly SampleRow[]): Promise<Sample[]> {
-      const samples = await super.loadAll(rows);
-      bench.faults.loaded?.(samples);
-      return samples;
-    }
+  constructor(model: Model, processor: Processor, faults: Faults) {
+    super(model, tokenFacts(processor));
+    this.#model = model;
+    this.#faults = faults;
   }
-  return { ...actual, SampleLoader };
-});
 
-vi.mock("../../src/network/decoder/decode.ts", async (original) => {
-  const actual = await original<typeof import("../../src/network/decoder/decode.ts")>();
-  const decodeGraph: typeof actual.decodeGraph = (model, buffers) => {
-    const { traced } = bench.faults;
-    const other: DecodeBuffers = Object.create(buffers);
-    if (traced) Object.assign(other, traced(buffers, (model as Model).device));
-    return actual.decodeGraph(model, other);
-  };
-  return { ...actual, decodeGraph };
-});
-
-vi.mock("../../src/rollout/generator.ts", async (original) => {
-  const actual = await original<typeof import("../../src/rollout/generator.ts")>();
-  class Watched extends actual.Generator {
-    readonly #model: Model;
-    #pending: void | Promise<void> = undefined;
-    #hooked: unknown;
-
-    constructor(...args: ConstructorParameters<typeof Generator>) {
-      super(...args);
-      this.#model = args[0];
-    }
-
-    override async generate(...[requests, options]: Parameters<Generator["generate"]>) {
-      const { asked, decoded, rolledOut } = bench.faults;
-      const samples = requests.map(({ sample }) => sample);
-      bench.model = this.#model;
-      bench.before = await allWeights(this.#model);
-      asked?.(this.#model);
-      let step = 0;
-      const onTokens = () => {
-        this.#hook();
-        this.#pending = decoded?.(this.buffers!, ++step, samples);
-      };
-      const groups = await super.generate(requests, options, decoded && { every: 1, onTokens });
-      await rolledOut?.(samples, this.buffers!);
-      return groups;
-    }
-
-    /** The done flags are read between two steps: what a test does is over before they are. */
-    #hook(): void {
-      const { done } = this.buffers!;
-      if (this.#hooked === done) return;
-      this.#hooked = done;
-      const download = done.download.bind(done);
-      done.download = async (...args) => {
-        await this.#pending;
-        return download(...args);
-      };
-    }
+  override async generate(...[requests, options]: Parameters<Generator["generate"]>) {
+    const { loaded, asked, prefilled, decoded, rolledOut } = this.#faults;
+    const samples = requests.map(({ sample }) => sample);
+    this.before = await allWeights(this.#model);
+    loaded?.(samples);
+    asked?.(this.#model);
+    let step = 0;
+    const onTokens = () => {
+      this.#hook();
+      this.#pending = decoded?.(this.buffers!, ++step, samples);
+    };
+    const { seed } = options;
+    // The seed is first read when a batch's prompts are in the cache.
+    const watched = Object.defineProperty({ ...options }, "seed", {
+      enumerable: true,
+      get: () => (prefilled?.(this.buffers!), seed),
+    });
+    const groups = await super.generate(requests, watched, decoded && { every: 1, onTokens });
+    await rolledOut?.(samples, this.buffers!);
+    return groups;
   }
-  return { ...actual, Generator: Watched };
-});
+
+  /** The done flags are read between two steps: what a test does is over before they are. */
+  #hook(): void {
+    const { done } = this.buffers!;
+    if (this.#hooked === done) return;
+    this.#hooked = done;
+    const download = done.download.bind(done);
+    done.download = async (...args) => {
+      await this.#pending;
+      return download(...args);
+    };
+  }
+}
 
 const device = useDevice();
 const place = new TinyWorkplace();
 /** Clips of the tiny task: pictures and sound in one file. */
 let clips: string[];
-let close: () => void;
+/** The model of the last run, which outlives it for a look at its weights. */
+let model: Model | undefined;
 
 beforeAll(async () => {
-  bench.device = device();
-  close = bench.device.close.bind(bench.device);
-  bench.device.close = () => {};
   await place.make();
   const folder = place.path("clips");
   const data = tinyData(place.config());
@@ -143,23 +102,14 @@ beforeAll(async () => {
   clips = [0, 1].map((index) => set.row(index).mediaNames);
   await cp(clips[0]!, place.path("copy.mp4"));
 });
-afterAll(async () => {
-  device().close = close;
-  await place.remove();
-});
+afterAll(() => place.remove());
 let said: string;
 beforeEach(() => {
   said = "";
-  vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-    said += String(text);
-    return true;
-  });
 });
 afterEach(() => {
-  vi.restoreAllMocks();
-  bench.model?.weights.destroy();
-  delete bench.model;
-  bench.faults = {};
+  model?.weights.destroy();
+  model = undefined;
 });
 
 let runs = 0;
@@ -183,33 +133,37 @@ const SETTINGS = {
   output: { export_dtype: null },
 };
 
-/** A run of the `train` command with faults put into it; stopped after a step, or resumed. */
+/** A run with faults put into it; stopped after a step, or resumed. */
 async function attempt(
   faults: Faults,
-  change: Record<string, object | string> = {},
+  change: Record<string, object | string | null> = {},
   { stopAfter, resume }: { stopAfter?: number; resume?: Outcome } = {},
 ): Promise<Outcome> {
-  const name = `run-${runs}`;
+  const name = `run-${runs++}`;
   const tier = inject("tier").toUpperCase();
   const config: RunConfig = place.config({ ...SETTINGS, device: { tier }, ...change });
-  const file = place.path(`${name}.yaml`);
-  await writeConfig(file, config);
-  runs++;
-  bench.faults = faults;
   const folder = resume?.folder ?? place.path(name);
+  model?.weights.destroy();
+  model = await loadTrained(device(), config.model.path, config, new Events());
+  const loaded = await allWeights(model);
+  let source: Faulty | undefined;
+  const interrupt = new AbortController();
+  const console = plainConsole((text) => (said += text));
   let error: Error = new Error("the run went through");
   try {
-    const more = resume === undefined ? [] : ["--resume"];
-    await trainCommand([file, `output.run_dir=${folder}`, ...more], (run, options) => {
-      options.events.listen(({ kind, data }) => {
-        if (kind === "step" && data["step"] === stopAfter) process.emit("SIGINT");
-      });
-      return train(run, options);
+    await train(config, {
+      ...{ device: device(), model, runFolder: folder, resume: resume !== undefined },
+      signal: interrupt.signal,
+      rollouts: (own, processor) => (source = new Faulty(own, processor, faults)),
+      onEvent(event) {
+        console(event);
+        if (event.kind === "step" && event.data.step === stopAfter) interrupt.abort();
+      },
     });
   } catch (cause) {
     error = cause as Error;
   }
-  const moved = bench.model ? changedWeights(bench.before, await allWeights(bench.model)) : [];
+  const moved = changedWeights(source?.before ?? loaded, await allWeights(model));
   const rows = async (log: string) => {
     const lines = (await readFile(`${folder}/${log}`, "utf8")).split("\n").slice(0, -1);
     return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -388,7 +342,7 @@ describe("a prompt cut, or changed otherwise, after its processor made it", () =
     const change = { train: { ...SETTINGS.train, beta: 0.1 } };
     const outcome = await attempt({ rolledOut: ([, second]) => apply(second!) }, change);
     await expectRefused(outcome, "ledger-mismatch", says);
-    expect(outcome.error.stack).toContain("scoreReference");
+    expect(outcome.error.stack).toContain("referenceLogProbs");
   });
 });
 
@@ -401,12 +355,9 @@ const cache = (buffers: DecodeBuffers, name: Cache, ...layers: number[]): Storag
     .flatMap(({ k, v }) => [k, v]);
 const wipe = (storages: Storage[]) =>
   storages.forEach((storage) => storage.upload(new Float32Array(storage.rows * storage.width)));
-const empty = (device: Device, like: Storage) =>
-  new Storage(device, "empty", like.rows, like.width, { rowsPerChunk: like.rowsPerChunk });
-
 /** A rotary table whose positions are changed. */
 const rotated = (buffers: DecodeBuffers, change: (position: number) => number) => {
-  const { rotaryAxes, ropeTheta } = bench.model!.config.text;
+  const { rotaryAxes, ropeTheta } = model!.config.text;
   const { positions } = buffers.sizes;
   const changed = Uint32Array.from({ length: 3 * positions }, (_, i) => change(i % positions));
   buffers.rotary.upload(mropeTable(changed, positions, rotaryAxes, ropeTheta));
@@ -420,16 +371,12 @@ let stale: Float32Array[] = [];
 
 const CACHE_FAULTS: readonly ({ name: string; trained?: number } & Faults)[] = [
   {
-    name: "the prompt's cache is another buffer, all zeros",
-    traced: ({ prefix }, device) => ({
-      prefix: prefix.map(({ k, v }) => ({ k: empty(device, k), v: empty(device, v) })),
-    }),
+    name: "the prompt's cache is another one, all zeros",
+    prefilled: (buffers) => wipe(cache(buffers, "prefix")),
   },
   {
     name: "so in one layer",
-    traced: ({ prefix }, device) => ({
-      prefix: prefix.map((layer, i) => (i === 2 ? { ...layer, v: empty(device, layer.v) } : layer)),
-    }),
+    prefilled: ({ prefix }) => wipe([prefix[2]!.v]),
   },
   {
     name: "the prompt's cache is wiped after the first token",

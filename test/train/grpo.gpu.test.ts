@@ -1,11 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RunConfig } from "../../src/config/schema.ts";
 import { SampleLoader, type SampleRow } from "../../src/data/sample-loader.ts";
+import type { DataRow } from "../../src/data/dataset.ts";
+import type { RowSource } from "../../src/train/row-feed.ts";
+import type { GrpoStep } from "../../src/train/grpo.ts";
 import type { Sample } from "../../src/prompt/sample.ts";
 import type { Reward } from "../../src/reward/reward.ts";
 import { Generator, tokenFacts } from "../../src/rollout/generator.ts";
 import { useDevice } from "../helpers/device.ts";
-import { allWeights, changedWeights, TrainerBench } from "../helpers/grpo-trainer.ts";
+import { allWeights, changedWeights, fed, TrainerBench } from "../helpers/grpo-trainer.ts";
 import { relativeL2 } from "../helpers/golden.ts";
 import { TinyWorkplace } from "../helpers/tiny-run.ts";
 
@@ -17,6 +20,15 @@ function listen({ setup }: TrainerBench, wanted: string): { list: Record<string,
   });
   return { list };
 }
+
+const lengthsOf = ({ groups }: GrpoStep) =>
+  groups.flatMap(({ completions }) => completions.map(({ ids }) => ids.length));
+
+/** Rows by their place. */
+const feedOf = (rows: readonly DataRow[]): RowSource => ({
+  from: (place, count) => fed(rows.slice(place, place + count), place),
+  ahead: (place, count) => rows.slice(place, place + count),
+});
 
 describe("a GRPO step", () => {
   const device = useDevice();
@@ -62,14 +74,13 @@ describe("a GRPO step", () => {
           { model, reference: reference! },
         );
         const second = await split.step(0);
-        expect(second.groups.lengths).toEqual(first.groups.lengths);
+        expect(lengthsOf(second)).toEqual(lengthsOf(first));
         expect(second.tokens).toBe(first.tokens);
         expect(Math.abs(second.metrics["loss"]! - first.metrics["loss"]!)).toBeLessThan(1e-6);
         for (const [name, gradient] of await split.gradients()) {
           const limit = name.endsWith("k_proj.bias") ? 1e-3 : 1e-6;
           expect(relativeL2(gradient, want.get(name)!), name).toBeLessThan(limit);
         }
-        reference!.destroy();
         whole.close();
       },
     );
@@ -86,17 +97,14 @@ describe("a GRPO step", () => {
   it("takes groups of the sizes that rows name", async () => {
     const bench = await TrainerBench.open(device(), configOf());
     const [first, second] = bench.rows;
-    const rows = [{ ...first!, num_generations: 5 }, second!];
-    const { groups, metrics } = await bench.trainer.step((count) => rows.slice(0, count), {
-      ...{ step: 1, draw: 0, rate: 0 },
-    });
-    expect(groups.sizes).toEqual([5, 3]);
-    // The normaliser of dapo is all tokens of the step, whatever group they are of.
-    expect(groups.lengths.length).toBe(8);
-    const again = await bench.trainer.step(() => bench.rows, { step: 1, draw: 0, rate: 0 });
+    const again = lengthsOf(await bench.step(0));
+    bench.rows = [{ ...first!, num_generations: 5 }, second!];
+    const step = await bench.step(0);
+    const { groups, metrics } = step;
+    expect(groups.map(({ completions }) => completions.length)).toEqual([5, 3]);
     // The first three completions of a row are the same ones in a larger group.
-    expect(groups.lengths.slice(0, 3)).toEqual(again.groups.lengths.slice(0, 3));
-    expect(groups.lengths.slice(5)).toEqual(again.groups.lengths.slice(3));
+    expect(lengthsOf(step).slice(0, 3)).toEqual(again.slice(0, 3));
+    expect(lengthsOf(step).slice(5)).toEqual(again.slice(3));
     expect(metrics["grad_norm"]).toBeGreaterThan(0);
     bench.close();
   });
@@ -107,11 +115,13 @@ describe("a GRPO step", () => {
     const gradients = await whole.gradients();
     const parts = await TrainerBench.open(device(), configOf(), {
       model: whole.setup.model,
-      generator: new Generator(whole.setup.model, tokenFacts(whole.setup.processor), 130),
+      source: new Generator(whole.setup.model, tokenFacts(whole.setup.processor), 130),
     });
     const got = await parts.step(0);
-    expect(parts.setup.generator.held).toHaveLength(1);
-    expect(got.groups).toEqual(want.groups);
+    const samples = got.groups.map(({ sample }) => sample);
+    expect(parts.setup.source.features!.offsetsOf(samples)).toBeUndefined();
+    const said = (step: GrpoStep) => step.groups.map(({ said, scores }) => ({ said, scores }));
+    expect(said(got)).toEqual(said(want));
     for (const [name, gradient] of await parts.gradients()) {
       const limit = name.endsWith("k_proj.bias") ? 1e-3 : 1e-5;
       expect(relativeL2(gradient, gradients.get(name)!), name).toBeLessThan(limit);
@@ -129,11 +139,14 @@ describe("a GRPO step", () => {
     }
     const { processor } = (await TrainerBench.open(device(), configOf())).setup;
     const bench = await TrainerBench.open(device(), configOf(), { loader: new Watched(processor) });
-    const upcoming = (count: number) => bench.allRows.slice(4, 4 + count);
-    await bench.trainer.step((count) => bench.rows.slice(0, count), {
-      ...{ step: 1, draw: 0, rate: 0, upcoming },
-    });
-    expect(ahead).toEqual([bench.allRows.slice(4, 6).map(({ id }) => id)]);
+    const rows = bench.allRows;
+    const feed = feedOf(rows);
+    const far = await TrainerBench.open(device(), configOf(), { ...bench.setup, feed });
+    await far.step(0, { samplesConsumed: 2 });
+    expect(ahead).toEqual([rows.slice(4, 6).map(({ id }) => id)]);
+    // Nothing comes after the last step.
+    await far.step(0, { step: far.task.totalSteps - 1 });
+    expect(ahead).toHaveLength(1);
     bench.close();
   });
 
@@ -142,15 +155,13 @@ describe("a GRPO step", () => {
     const low = { ...settings, entropy_target: 100, entropy_coef_max: 0.65, num_iterations: 2 };
     const bench = await TrainerBench.open(device(), configOf(low));
     const first = await bench.step(0);
-    const { lastEntropy, coef } = first.entropyControl!;
+    const { lastEntropy, coef } = first.cursor.entropyControl!;
     expect(coef).toBeCloseTo(0.65, 12);
     expect(lastEntropy).toBeCloseTo(first.metrics["entropy"]!, 12);
     // Only the second update has a bonus, of the coefficient that the first one left.
     const { loss, policy_loss: policy, entropy } = first.metrics;
     expect(loss! - policy!).toBeCloseTo((-0.6 * entropy!) / 2, 10);
-    const second = await bench.trainer.step((count) => bench.rows.slice(0, count), {
-      ...{ step: 2, draw: 0, rate: 0, entropyControl: first.entropyControl },
-    });
+    const second = await bench.step(0, { ...first.cursor, draw: 0 });
     expect(second.metrics["loss"]! - second.metrics["policy_loss"]!).toBeCloseTo(
       -0.65 * entropy!,
       8,
@@ -158,7 +169,7 @@ describe("a GRPO step", () => {
     bench.close();
     const high = await TrainerBench.open(device(), configOf({ ...settings, entropy_target: 0 }));
     const without = await high.step(0);
-    expect(without.entropyControl!.coef).toBeCloseTo(0.4, 12);
+    expect(without.cursor.entropyControl!.coef).toBeCloseTo(0.4, 12);
     expect(without.metrics["loss"]).toBe(without.metrics["policy_loss"]);
     high.close();
   });
@@ -167,7 +178,6 @@ describe("a GRPO step", () => {
     const config = configOf();
     const rollout = { ...config.rollout, max_batches_per_step: 3 };
     // Only rows at odd places of the run have rewards that differ.
-    let asked = 0;
     const odd: Reward = {
       name: "odd-rows",
       score: ({ index }, row) => (Number(row.id.at(-1)) % 2 === 1 ? index : 0),
@@ -176,9 +186,10 @@ describe("a GRPO step", () => {
       rollout,
       rewards: [{ reward: odd, weight: 1 }],
     });
+    const feed = feedOf(bench.allRows);
+    const dynamic = await TrainerBench.open(device(), config, { ...bench.setup, feed });
     const { list } = listen(bench, "rollout");
-    const next = (count: number) => bench.allRows.slice(asked, (asked += count));
-    const step = await bench.trainer.step(next, { step: 1, draw: 7, rate: 1e-3 });
+    const { cursor, metrics, groups } = await dynamic.step(1e-3, { draw: 7 });
     // The same by hand: each batch asks for as many rows as groups are missing.
     const teaches = bench.allRows.map(({ id }) => Number(id.at(-1)) % 2 === 1);
     const draws: number[] = [];
@@ -188,10 +199,9 @@ describe("a GRPO step", () => {
       draws.push(...rows.map(() => 7 + batch));
       useful += rows.filter(Boolean).length;
     }
-    expect([asked, step.draws]).toEqual([draws.length, draws.at(-1)! - 6]);
-    expect(step.metrics["rollout/batches"]).toBe(step.draws);
-    const flat = step.groups.rewards;
-    const level = flat.filter((_, i) => i % 3 === 0 && flat[i] === flat[i + 1]).length;
+    expect([cursor.samplesConsumed, cursor.draw]).toEqual([draws.length, draws.at(-1)! + 1]);
+    expect(metrics["rollout/batches"]).toBe(cursor.draw - 7);
+    const level = groups.filter(({ scores: [a, b] }) => a!.total === b!.total).length;
     expect(level).toBe(Math.max(0, 2 - useful));
     // Records name the draw of their own batch.
     for (const { sample, draw } of list) {
@@ -203,9 +213,9 @@ describe("a GRPO step", () => {
   it("gives a row that comes twice in a batch two draws, and the next batch another", async () => {
     const bench = await TrainerBench.open(device(), configOf());
     const { list } = listen(bench, "rollout");
-    const next = () => [bench.rows[0]!, bench.rows[0]!];
-    const step = await bench.trainer.step(next, { step: 1, draw: 4, rate: 0 });
-    expect(step.draws).toBe(2);
+    bench.rows = [bench.rows[0]!, bench.rows[0]!];
+    const { cursor } = await bench.step(0, { draw: 4 });
+    expect(cursor.draw).toBe(6);
     expect(list.map(({ draw }) => draw)).toEqual([4, 4, 4, 5, 5, 5]);
     const said = list.map(({ ids }) => String(ids));
     expect(said.slice(0, 3)).not.toEqual(said.slice(3));
@@ -252,8 +262,7 @@ describe("a GRPO step", () => {
   it("a KL term against the start is 0 at first, then not", async () => {
     const bench = await TrainerBench.open(device(), configOf({ beta: 0.1 }));
     expect((await bench.step()).metrics["kl"]).toBeLessThan(1e-12);
-    expect((await bench.step(1e-3, 1)).metrics["kl"]).toBeGreaterThan(1e-6);
-    bench.setup.reference!.destroy();
+    expect((await bench.step(1e-3, { step: 1, draw: 1 })).metrics["kl"]).toBeGreaterThan(1e-6);
     bench.close();
   });
 
@@ -275,7 +284,7 @@ describe("a GRPO step", () => {
     ]);
     expect(still.length).toBeGreaterThan(10);
     // The next rollout sees the new towers: its log-probabilities agree with training.
-    await bench.step(1e-3, 1);
+    await bench.step(1e-3, { step: 1, draw: 1 });
     bench.close();
   });
 
@@ -314,9 +323,9 @@ describe("a GRPO step", () => {
           return groups;
         }
       }
-      const generator = new Forgetting(model, tokenFacts(processor));
+      const source = new Forgetting(model, tokenFacts(processor));
       const lying = await TrainerBench.open(device(), configOf({ beta }), {
-        ...{ model, generator },
+        ...{ model, source },
         ...(bench.setup.reference && { reference: bench.setup.reference }),
       });
       const before = await allWeights(model);

@@ -8,7 +8,7 @@ import { Processor } from "../../src/model/processor.ts";
 import { restoreTrainingState, saveModel, writeTrainingState } from "../../src/run/checkpoint.ts";
 import { STATE_VERSION, type TrainerState } from "../../src/run/state.ts";
 import { scoringPass } from "../../src/policy/pass.ts";
-import { loadRunModel } from "../../src/run/setup.ts";
+import { loadTrained } from "../../src/run/parts.ts";
 import { mergeFeeds } from "../../src/network/feed.ts";
 import { completionBranch } from "../../src/network/decoder/packed.ts";
 import { useDevice } from "../helpers/device.ts";
@@ -30,7 +30,7 @@ describe("adapters in a GRPO step", () => {
 
   /** Log-probabilities of a fixed completion, adapters on or off. */
   async function logProbs({ setup, rows }: TrainerBench, of: Model, adapter: number) {
-    const sample = await setup.loader.load(rows[0]!);
+    const sample = (await setup.loader.loadAll([rows[0]!]))[0]!;
     const pass = scoringPass(of, "score");
     const feed = mergeFeeds(
       of.mediaFeed([sample]),
@@ -78,7 +78,7 @@ describe("adapters in a GRPO step", () => {
     expect(await logProbs(bench, model, 1)).toEqual(want);
     const before = await allWeights(model);
     expect((await bench.step()).metrics["kl"]).toBeLessThan(1e-12);
-    expect((await bench.step(1e-2, 1)).metrics["kl"]).toBeGreaterThan(1e-6);
+    expect((await bench.step(1e-2, { step: 1, draw: 1 })).metrics["kl"]).toBeGreaterThan(1e-6);
     const changed = changedWeights(before, await allWeights(model));
     expect(changed).toEqual(model.weights.adapterParameters.map(({ name }) => name));
     expect(await logProbs(bench, model, 0)).toEqual(want);
@@ -157,7 +157,7 @@ describe("adapters in a GRPO step", () => {
   it("a target that names no layer, or only frozen ones, is an error with the layers' names", async () => {
     const load = (train: object) => {
       const { events } = recorded();
-      return loadRunModel(device(), place.config({ train }), events);
+      return loadTrained(device(), place.model, place.config({ train }), events);
     };
     await expect(load({ lora: { target_modules: ["qproj"] } })).rejects.toMatchObject({
       code: "no-such-layer",
@@ -171,7 +171,7 @@ describe("adapters in a GRPO step", () => {
   it("frozen weights in f16s: the rollout agrees with training, and adapters train", async () => {
     const { events, list } = recorded("model");
     const config = place.config({ train: { lora }, model: { storage: "f16s" } });
-    const model = await loadRunModel(device(), config, events);
+    const model = await loadTrained(device(), config.model.path, config, events);
     const frozen = model.weights.distinct.filter(({ value }) => value.type === "f16s");
     expect(frozen.every(({ shape }) => shape.length > 1)).toBe(true);
     expect(frozen.length).toBeGreaterThan(50);
@@ -194,7 +194,7 @@ describe("adapters in a GRPO step", () => {
   it("a trained decoder on frozen towers in f16s is saved in f32 and gives the same bits back", async () => {
     const config = place.config({ model: { storage: "f16s" } });
     const { events } = recorded();
-    const model = await loadRunModel(device(), config, events);
+    const model = await loadTrained(device(), config.model.path, config, events);
     const types = new Map(model.weights.distinct.map(({ name, value }) => [name, value.type]));
     expect(types.get("visual.merger.mlp.0.weight")).toBe("f16s");
     expect(types.get("model.embed_tokens.weight")).toBe("f32");

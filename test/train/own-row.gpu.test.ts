@@ -5,7 +5,8 @@
  */
 import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, inject, it, vi } from "vitest";
-import { Events, type RunEvent } from "../../src/core/events.ts";
+import { Events } from "../../src/core/events.ts";
+import type { RolloutRecord } from "../../src/core/run-events.ts";
 import { openDataset } from "../../src/data/tiny/open.ts";
 import { Model } from "../../src/model/model.ts";
 import { defineReward } from "../../src/reward/reward.ts";
@@ -45,15 +46,7 @@ const judge = defineReward("slow-judge", async ({ ids, index }, row) => {
   return judged(ids, id);
 });
 
-interface Rollout {
-  sample: string;
-  completion: number;
-  ids: number[];
-  answer: string;
-  reward: number;
-  rewards: Record<string, number>;
-  advantage: number;
-}
+type Rollout = RolloutRecord & { reward: number; rewards: Record<string, number> };
 
 it("every completion has the rewards of its own row, and the advantage that follows", async () => {
   const rows = [
@@ -84,13 +77,10 @@ it("every completion has the rewards of its own row, and the advantage that foll
   });
   const fed = vi.spyOn(Model.prototype, "mediaFeed");
   const rollouts: Rollout[] = [];
-  const events = new Events();
-  events.listen(({ kind, data }: RunEvent) => {
-    if (kind === "rollout") rollouts.push(data as unknown as Rollout);
-  });
   await train(config, {
-    events,
-    stop: new AbortController().signal,
+    onEvent({ kind, data }) {
+      if (kind === "rollout") rollouts.push(data as Rollout);
+    },
     rewards: [
       { reward: byType, weight: 0.3 },
       { reward: judge, weight: 0.7 },

@@ -1,33 +1,27 @@
-import { evaluateRun } from "../../eval/run.ts";
 import { pathToFileURL } from "node:url";
 import { exists, readText, writeFileAtomic } from "#io";
 import { loadConfig, resolvedYaml } from "../../config/load.ts";
 import type { RunConfig } from "../../config/schema.ts";
 import { ConfigError } from "../../core/errors.ts";
-import { Events } from "../../core/events.ts";
+import type { Listener } from "../../core/events.ts";
 import { benchmarksOf } from "../../eval/schema.ts";
-import type { EvalOptions, EvalResult } from "../../eval/run-interface.ts";
 import { clockText } from "../../observe/console-line.ts";
+import { evaluate } from "../../run/evaluate.ts";
 import { listenForInterrupt } from "../interrupt.ts";
-import { parseRunOptions, type RunOptions } from "../options.ts";
+import { parseRunOptions, type RunCommandOptions } from "../options.ts";
 import { type CommandModule, inThisProcess, type WithAdapter } from "../run-command.ts";
 import { terminalLine } from "../terminal.ts";
 import { ownVersion } from "../versions.ts";
 
-/** Evaluates a checked configuration; tests have a stand-in. */
-export type EvalEngine = (config: RunConfig, options: EvalOptions) => Promise<EvalResult>;
-
 /**
- * The `eval` command: configuration, evaluation, scores.
+ * Runs the `eval` command: reads what the user typed, evaluates, prints.
  *
  * @param argv - what the user typed after `eval.js`.
- * @param engine - does the evaluation.
  * @param withAdapter - finds an adapter for it.
  * @returns the exit code: 0, or 130 after a stop by Ctrl-C, since there is no result then.
  */
 export async function evalCommand(
   argv: string[],
-  engine: EvalEngine,
   withAdapter: WithAdapter = inThisProcess,
 ): Promise<number> {
   const info = {
@@ -43,31 +37,26 @@ export async function evalCommand(
     process.stdout.write(resolvedYaml(config));
     return 0;
   }
-  return await withAdapter(() => evaluateWith(config, options, engine));
+  return await withAdapter(() => evaluateAndPrint(config, options));
 }
 
-async function evaluateWith(
-  config: RunConfig,
-  options: RunOptions,
-  engine: EvalEngine,
-): Promise<number> {
+async function evaluateAndPrint(config: RunConfig, options: RunCommandOptions): Promise<number> {
   const stream = options.json ? process.stderr : process.stdout;
   const line = terminalLine(stream);
-  const events = new Events();
-  events.listen(line.listen);
   const answers: string[] = [];
-  if (options.out !== undefined) {
-    await refuseFile(options.out);
-    events.listen(({ kind, data }) => {
-      if (kind === "answer") answers.push(`${JSON.stringify(data)}\n`);
-    });
-  }
+  if (options.out !== undefined) await refuseFile(options.out);
+  const onEvent: Listener = (event) => {
+    line.listen(event);
+    if (event.kind === "answer" && options.out !== undefined) {
+      answers.push(`${JSON.stringify(event.data)}\n`);
+    }
+  };
   const interrupt = listenForInterrupt(() => line.print("stopping; there is no result"));
   try {
     const names = benchmarksOf(config.eval).map(({ name }) => name);
     stream.write(`${config.model.path} on ${names.join(", ") || "nothing"}\n`);
     const configUrl = pathToFileURL(options.config).href;
-    const result = await engine(config, { events, stop: interrupt.stop, configUrl });
+    const result = await evaluate(config, { onEvent, signal: interrupt.stop, configUrl });
     line.end();
     if (interrupt.stop.aborted) return 130;
     for (const [name, { questions, failed }] of Object.entries(result.benchmarks)) {
@@ -98,5 +87,4 @@ async function refuseFile(path: string): Promise<void> {
 }
 
 /** The `eval` command: `node eval.js CONFIG [key=value ...]`. */
-export const main: CommandModule["main"] = (argv, withAdapter) =>
-  evalCommand(argv, evaluateRun, withAdapter);
+export const main: CommandModule["main"] = (argv, withAdapter) => evalCommand(argv, withAdapter);

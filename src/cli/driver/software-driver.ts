@@ -11,7 +11,7 @@ import { driverArchive, helpCommand, parseOsRelease } from "./distro.ts";
 import type { AptSource, Distro } from "./distro.ts";
 import { MACHINES, nodeUnder } from "./driver-node.ts";
 import type { SoftwareDriver } from "./driver-node.ts";
-import { withLock } from "../lock.ts";
+import { withLock } from "#lock";
 import { probe, runQuietly } from "./probe.ts";
 
 /** Changes whenever folders made by older code can no longer be used. */

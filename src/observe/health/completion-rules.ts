@@ -70,11 +70,11 @@ function bannedMass({ metrics, completions }: HealthContext, threshold: number) 
 function advantageOutlier({ completions }: HealthContext, threshold: number) {
   let worst: CompletionView | undefined;
   for (const one of completions) {
-    if (Math.abs(one.advantage ?? 0) > Math.abs(worst?.advantage ?? threshold)) worst = one;
+    if (Math.abs(one.advantage) > Math.abs(worst?.advantage ?? threshold)) worst = one;
   }
   if (worst === undefined) return undefined;
   return {
-    message: `One advantage is ${short(worst.advantage!)} (limit ${short(threshold)}): this completion outweighs the rest of its step. A tiny deviation divides the rewards of its group; scale_rewards: none or batch does not do so.`,
+    message: `One advantage is ${short(worst.advantage)} (limit ${short(threshold)}): this completion outweighs the rest of its step. A tiny deviation divides the rewards of its group; scale_rewards: none or batch does not do so.`,
     example: exampleOf(worst),
   };
 }

@@ -34,14 +34,11 @@ function zeroVariance({ rows, facts }: HealthContext, threshold: number): Findin
 }
 
 /** Whether rewards differ within some group, and whether the loss has a completion of such a one. */
-function lessonOf({ metrics, completions, facts }: HealthContext): "some" | "masked" | "none" {
-  if (completions.every(({ advantage }) => advantage === undefined)) {
-    return (metrics["frac_reward_zero_std"] ?? 1) < 1 ? "some" : "none";
-  }
-  const telling = completions.filter(({ advantage = 0 }) => advantage !== 0);
+function lessonOf({ completions, facts }: HealthContext): "some" | "masked" | "none" {
+  const telling = completions.filter(({ advantage }) => advantage !== 0);
   if (telling.length === 0) return "none";
   const out = ({ masked, finished }: CompletionView): boolean =>
-    masked === true || (facts.maskTruncated === true && !finished);
+    masked || (facts.maskTruncated === true && !finished);
   return telling.every(out) ? "masked" : "some";
 }
 

@@ -6,8 +6,6 @@ export interface LossCompletion {
   length: number;
   /** Advantage of all its tokens, unless the batch has `tokenAdvantage`. */
   advantage: number;
-  /** Number of its group: completions of one prompt share it. No loss reads it. */
-  group: number;
   /** Whether it ended at the length limit rather than by an end token. */
   truncated: boolean;
   /** Whether a rule of the run's health takes it out: it then has no tokens, as a truncated one. */

@@ -15,11 +15,12 @@ import { bytesSource } from "../../../src/io/byte-source.ts";
 import { Model } from "../../../src/model/model.ts";
 import { Processor } from "../../../src/model/processor.ts";
 import { LOSS_DEFAULTS } from "../../../src/policy/loss/settings.ts";
-import { policyTree } from "../../../src/policy/trees.ts";
+import { policyTrees } from "../../../src/policy/trees.ts";
 import { PolicyUpdater } from "../../../src/policy/update.ts";
 import type { LoadedMedium } from "../../../src/prompt/media.ts";
 import type { Sample } from "../../../src/prompt/sample.ts";
-import { DEFAULT_SAMPLING, Generator, tokenFacts } from "../../../src/rollout/generator.ts";
+import { Generator, tokenFacts } from "../../../src/rollout/generator.ts";
+import { DEFAULT_SAMPLING } from "../../../src/rollout/types.ts";
 import { AdamW } from "../../../src/train/optimizer.ts";
 import { useDevice } from "../../helpers/device.ts";
 import { relativeL2 } from "../../helpers/golden.ts";
@@ -118,7 +119,7 @@ describe("a made-up family in a folder of its own", () => {
 
   it("a completion's log-probabilities at rollout are those of the training pass", async () => {
     const generator = new Generator(model, tokenFacts(processor));
-    const setup = { model, generator, tokensPerPass: 1 << 16, temperature: 0.9 };
+    const setup = { model, tokensPerPass: 1 << 16, temperature: 0.9 };
     const updater = new PolicyUpdater({
       ...{ ...setup, maxCompletionLength: 12, gradientCheckpointing: true },
     });
@@ -126,14 +127,13 @@ describe("a made-up family in a folder of its own", () => {
     const options = { ...DEFAULT_SAMPLING, temperature: 0.9, maxNewTokens: 12, seed: 3 };
     const groups = await generator.generate(requests, options);
     const random = new Random(1, "data");
-    const trees = samples.map((sample, i) => policyTree(sample, i, groups[i]!));
-    for (const one of trees.flatMap(({ completions }) => completions)) {
-      one.advantage = random.normal();
-    }
-    const apart = async (batch: readonly Sample[] | undefined) =>
-      (await updater.accumulate(trees, batch, LOSS_DEFAULTS)).parity.metrics();
+    const trees = policyTrees(
+      samples.map((sample, i) => ({ sample, completions: groups[i]! })),
+      { advantages: groups.flat().map(() => random.normal()) },
+    );
+    const { parity } = await updater.accumulate(trees, LOSS_DEFAULTS);
     const difference = "sampling/sampling_logp_difference/max";
-    expect((await apart(undefined))[difference]).toBeLessThan(4e-5);
+    expect(parity.metrics()[difference]).toBeLessThan(4e-5);
 
     // The optimizer moves every part; greedy tokens and features in storages follow the new weights.
     const optimizer = await AdamW.create(device(), model.weights.trained, {

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, it } from "vitest";
 
-import { withLock } from "../../src/cli/lock.ts";
+import { withLock } from "../../src/io/lock/node.ts";
 
 let folder = "";
 let path = "";
@@ -108,7 +108,7 @@ it("of many processes that find a dead lock only one gets it, round after round"
 
 /** A process that holds the lock until it is killed. */
 async function holder(): Promise<ChildProcess> {
-  const module = JSON.stringify(new URL("../../src/cli/lock.ts", import.meta.url).href);
+  const module = JSON.stringify(new URL("../../src/io/lock/node.ts", import.meta.url).href);
   const forEver = "() => new Promise((resolve) => setTimeout(resolve, 1e9))";
   const code = `import(${module}).then(({ withLock }) => withLock(process.argv[1], ${forEver}, { staleMs: 100 }))`;
   const child = spawn(process.execPath, ["--import", "tsx", "-e", code, path]);

@@ -10,44 +10,39 @@ import { parseModelConfig } from "../families/registry.ts";
 import { type CardBenchmark, type CardEvaluation, modelCard } from "../observe/model-card.ts";
 import { parseMetricRows, rewardCurve } from "../observe/reward-curve.ts";
 import { LOG_FILES } from "../observe/run-logs.ts";
-import { REWARD_DOCS } from "../reward/schema.ts";
-import { RUN_FILES, type RunFacts } from "../run/folder.ts";
-import type { TrainResult } from "../run/run-interface.ts";
+import { RUN_FILES, type RunFacts } from "./folder.ts";
+import type { TrainResult } from "./options.ts";
 import { pythonSnippet } from "./python-snippet.ts";
 
-/** What `--json` prints at the end of a run. */
-export interface RunSummary {
-  seed: number;
-  steps: number;
-  seconds: number;
-  before: Evaluations | null;
-  after: Evaluations | null;
-  runDir: string;
-  /** Only when the configuration asks for controls. */
-  controls?: TrainResult["controls"];
-  /** Only when the run was stopped before its last step. */
-  stopped?: true;
+/** A reward as the card of a run names it. */
+export interface CardReward {
+  name: string;
+  weight: number;
+  /** What it judges, in one line. */
+  doc: string;
+}
+
+/** What the report of a run is made of. */
+export interface RunReport {
+  config: RunConfig;
+  facts: RunFacts;
+  result: TrainResult;
+  rewards: readonly CardReward[];
+  /** Told how many lines of the metrics cannot be read, and so are not in the curve. */
+  onTorn: (lines: number) => void;
 }
 
 const NO_MODEL = "# This run left no model (output.export_dtype: null).";
-
-/** The object that `--json` prints. */
-export function runSummary(config: RunConfig, result: TrainResult, runDir: string): RunSummary {
-  const { steps, before, after, controls } = result;
-  const seconds = Number(result.seconds.toFixed(2));
-  const summary: RunSummary = { seed: config.train.seed, steps, seconds, before, after, runDir };
-  if (Object.keys(controls).length > 0) summary.controls = controls;
-  if (result.stopped) summary.stopped = true;
-  return summary;
-}
 
 /** The benchmarks of a run with what was measured on them. */
 function cardBenchmarks(
   { eval: config }: RunConfig,
   { before, after, controls, questions }: TrainResult,
 ): CardBenchmark[] {
-  return benchmarksOf(config).map(({ name, settings }) => {
-    const { temperature } = settings.decoding;
+  const named = benchmarksOf(config);
+  return Object.entries(questions).map(([name, count]) => {
+    const settings = named.find((benchmark) => benchmark.name === name)?.settings;
+    const temperature = settings?.decoding.temperature ?? 0;
     const evaluations: CardEvaluation[] = [];
     const add = (label: string, of: Evaluations | null | undefined): void => {
       const scores = of?.[name];
@@ -59,7 +54,7 @@ function cardBenchmarks(
     add("after, without picture", controls.blank);
     const decoding =
       temperature === 0 ? "greedy decoding" : `sampled at temperature ${temperature}`;
-    return { name, questions: questions[name] ?? 0, decoding, evaluations };
+    return { name, questions: count, decoding, evaluations };
   });
 }
 
@@ -77,33 +72,25 @@ async function modelFacts(folder: string, { train }: RunConfig, { exported }: Tr
   return { exported, family: family.name, python };
 }
 
-/**
- * Writes the curve and the model card of a run into its folder.
- *
- * @param onTorn told how many lines of the metrics cannot be read, and so are not in the curve.
- */
+/** Writes the curve and the model card of a run into its folder. */
 export async function writeRunReport(
   folder: string,
-  config: RunConfig,
-  facts: RunFacts,
-  result: TrainResult,
-  onTorn: (lines: number) => void,
+  { config, facts, result, rewards, onTorn }: RunReport,
 ): Promise<void> {
   const name = baseName(folder);
+  const base = config.model.path;
   const file = (path: string): string => joinPath(folder, path);
   const metrics = file(LOG_FILES.metrics);
   const rows = (await exists(metrics)) ? parseMetricRows(await readText(metrics), onTorn) : [];
   const what = config.task === "grpo" ? "reward over training" : "loss over training";
   await writeFileAtomic(file(RUN_FILES.curve), rewardCurve(rows, `${name}: ${what}`));
   const { limits = [] }: RegisteredData = REGISTRY[config.data.name];
-  const used = config.task === "grpo" ? config.rewards : [];
-  const base = config.model.path;
   const card = modelCard({
     name,
     task: config.task,
     // A folder of this machine is nothing to others.
     baseModel: isHubName(base) ? base : baseName(base),
-    rewards: used.map((reward) => ({ ...reward, doc: REWARD_DOCS[reward.name] })),
+    rewards,
     benchmarks: cardBenchmarks(config, result),
     steps: result.steps,
     seconds: result.seconds,

@@ -12,8 +12,8 @@ import {
 } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileError } from "#io";
-import { CheckpointError } from "../core/errors.ts";
-import { lifeOf, ownMark, type ProcessMark } from "./process-mark.ts";
+import { CheckpointError } from "../../core/errors.ts";
+import { lifeOf, ownMark, type ProcessMark } from "./mark/node.ts";
 
 /** How the holder and the waiters of a lock behave; times in ms. */
 export interface LockOptions {
