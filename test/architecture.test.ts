@@ -13,7 +13,11 @@ const BELOW: Record<string, readonly string[]> = {
   reference: ["core"],
   io: ["core"],
   text: ["core"],
-  media: ["core"],
+  // Numbers of pictures and sound.
+  signal: ["core"],
+  // What files say of themselves.
+  container: ["core"],
+  media: ["signal", "container"],
   network: ["graph"],
   checkpoint: ["network", "io"],
   prompt: ["network", "io", "text", "media"],

@@ -1,7 +1,7 @@
 import { readText } from "#io";
 import { DataError } from "../core/errors.ts";
 import { folderOf, withMediaIn } from "../data/media-paths.ts";
-import { HOP, logMel } from "../media/log-mel.ts";
+import { HOP, logMel } from "../signal/log-mel.ts";
 import { IGNORE } from "../network/decoder/packed.ts";
 import { type LoadedMedium, planMedium } from "../prompt/media.ts";
 import type { Processor, ProcessRequest } from "../model/processor.ts";

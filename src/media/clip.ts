@@ -1,5 +1,6 @@
 import { DataError } from "../core/errors.ts";
-import type { Frame, FrameInfo, VideoClip } from "./types.ts";
+import type { FrameInfo, VideoClip } from "./types.ts";
+import type { Frame } from "../signal/frame.ts";
 
 /**
  * Builds a clip of decoded frames, checking that all have one size.

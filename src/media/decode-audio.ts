@@ -9,12 +9,12 @@
 import { AudioSampleSink, type AudioSample, type Input, type InputAudioTrack } from "mediabunny";
 import { AubadeError, DataError } from "../core/errors.ts";
 import { openFolder, openForeign } from "#media";
-import { cutOff } from "./container/damage.ts";
-import { preSkipOf, readSoundFacts, type SoundFacts } from "./container/facts.ts";
+import { cutOff } from "../container/damage.ts";
+import { preSkipOf, readSoundFacts, type SoundFacts } from "../container/facts.ts";
 import { type ForeignSound, orForeign } from "./foreign.ts";
 import { audioFileOf } from "./frame-folder.ts";
 import { corrupt, requireDecoder, withMedia } from "./open.ts";
-import { checkSampleRate, resample } from "./resample.ts";
+import { checkSampleRate, resample } from "../signal/resample.ts";
 import { type AudioClip, type DecodeOptions, type MediaSource, sourceName } from "./types.ts";
 import { watch, watched } from "./watchdog.ts";
 

@@ -8,9 +8,10 @@
  */
 import { decodePicture, readBytes } from "#media";
 import { AubadeError, DataError } from "../core/errors.ts";
-import { type PictureFormat, pixelsToRgb } from "./pixels.ts";
+import { type PictureFormat, pixelsToRgb } from "../signal/pixels.ts";
 import { decodePng } from "./png.ts";
-import { type DecodeOptions, type Frame, type MediaSource, sourceName } from "./types.ts";
+import { type DecodeOptions, type MediaSource, sourceName } from "./types.ts";
+import type { Frame } from "../signal/frame.ts";
 import { watch } from "./watchdog.ts";
 
 /**

@@ -13,23 +13,23 @@ import { AubadeError, DataError } from "../core/errors.ts";
 import { type ColourTags, type RawPicture, toRgb } from "./colour.ts";
 import { openFolder, openForeign } from "#media";
 import { emptyVideo, makeClip } from "./clip.ts";
-import { cutOff } from "./container/damage.ts";
-import { readFacts, type TrackFacts } from "./container/facts.ts";
-import { scanPackets } from "./container/packets.ts";
+import { cutOff } from "../container/damage.ts";
+import { readFacts, type TrackFacts } from "../container/facts.ts";
+import { scanPackets } from "../container/packets.ts";
 import { type ForeignPictures, orForeign } from "./foreign.ts";
 import { decodeVideoFolder } from "./frame-folder.ts";
-import { averageFrameRate, type FrameTime } from "./frame-rate.ts";
+import { averageFrameRate, type FrameTime } from "../container/frame-rate.ts";
 import { corrupt, ONLY_IN_NODE, requireDecoder, withMedia } from "./open.ts";
 import { type Orientation, orientRgb } from "./orient.ts";
 import {
   type DecodeOptions,
-  type Frame,
   type FrameChoice,
   type FrameInfo,
   type MediaSource,
   sourceName,
   type VideoClip,
 } from "./types.ts";
+import type { Frame } from "../signal/frame.ts";
 import { watch, watched } from "./watchdog.ts";
 
 /** How to decode a video. */

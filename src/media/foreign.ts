@@ -1,6 +1,6 @@
 import type { AudioSample, VideoSample } from "mediabunny";
 import { AubadeError } from "../core/errors.ts";
-import type { FrameTime } from "./frame-rate.ts";
+import type { FrameTime } from "../container/frame-rate.ts";
 import type { Orientation } from "./orient.ts";
 
 /** A medium in a container or a codec that mediabunny does not know, opened by the platform. */

@@ -5,7 +5,8 @@
 import { DataError } from "../core/errors.ts";
 import { makeClip } from "./clip.ts";
 import { decodePng } from "./png.ts";
-import type { DecodeOptions, Frame, FrameChoice, MediaSource, VideoClip } from "./types.ts";
+import type { DecodeOptions, FrameChoice, MediaSource, VideoClip } from "./types.ts";
+import type { Frame } from "../signal/frame.ts";
 import { watch } from "./watchdog.ts";
 
 /** A folder that a platform opened. */

@@ -7,12 +7,12 @@ import { qwenFrames } from "./frames.ts";
 import {
   type AudioClip,
   type DecodeOptions,
-  type Frame,
   type FrameChoice,
   type MediaSource,
   sourceName,
   type VideoClip,
 } from "./types.ts";
+import type { Frame } from "../signal/frame.ts";
 
 /** Pictures per second of a list that states none. */
 const PICTURES_FPS = 2;

@@ -1,8 +1,8 @@
 import { ALL_FORMATS, Input, type InputTrack } from "mediabunny";
 import { openSource, prepareDecoders } from "#media";
 import { AubadeError, DataError } from "../core/errors.ts";
-import { MediaBytes } from "./container/bytes.ts";
-import { emptyFile } from "./container/damage.ts";
+import { MediaBytes } from "../container/bytes.ts";
+import { emptyFile } from "../container/damage.ts";
 import { sourceName, type DecodeOptions, type MediaSource } from "./types.ts";
 import { watch } from "./watchdog.ts";
 

@@ -1,3 +1,4 @@
+import type { Frame } from "../signal/frame.ts";
 import { dataAddressName, isDataAddress } from "./data-address.ts";
 
 /**
@@ -5,16 +6,6 @@ import { dataAddressName, isDataAddress } from "./data-address.ts";
  * The name appears in messages and in the ledger.
  */
 export type MediaSource = string | { name: string; data: Uint8Array | Blob };
-
-/** One decoded picture: interleaved RGB, rotation already applied. */
-export interface Frame {
-  width: number;
-  height: number;
-  /** [height, width, 3] u8, red first. */
-  rgb: Uint8Array;
-  /** Presentation time in seconds. */
-  timestamp: number;
-}
 
 /** The chosen frames of a clip, and what the clip was before the choice. */
 export interface VideoClip {

@@ -2,7 +2,7 @@ import { UrlSource } from "mediabunny";
 import { wholeBody } from "../core/body.ts";
 import { AubadeError, DataError } from "../core/errors.ts";
 import { checkPictureBytes, MAX_WHOLE_BYTES } from "./limits.ts";
-import { beat } from "./progress.ts";
+import { beat } from "../core/progress.ts";
 
 const RETRY_DELAYS_S = [0.5, 2];
 

@@ -1,4 +1,4 @@
-import { beat, begin } from "./progress.ts";
+import { beat, begin } from "../core/progress.ts";
 
 /** Default seconds without progress before a decoder counts as hung. */
 export const DEFAULT_TIMEOUT_S = 30;

@@ -1,7 +1,7 @@
-import { logMel } from "../media/log-mel.ts";
-import { type PatchFrame, patchify } from "../media/patchify.ts";
-import { resizeFloat, resizeFrame } from "../media/resize.ts";
-import type { Frame } from "../media/types.ts";
+import { logMel } from "../signal/log-mel.ts";
+import { type PatchFrame, patchify } from "../signal/patchify.ts";
+import { resizeFloat, resizeFrame } from "../signal/resize.ts";
+import type { Frame } from "../signal/frame.ts";
 import type { ModelConfig } from "../network/config.ts";
 import type { LoadedMedium, PlannedMedium } from "./media.ts";
 import type { Preprocessing } from "./preprocessing.ts";

@@ -1,16 +1,16 @@
 import { DataError } from "../core/errors.ts";
 import { sampledFps, qwenFrames } from "../media/frames.ts";
-import { HOP } from "../media/log-mel.ts";
+import { HOP } from "../signal/log-mel.ts";
 import { loadAudio, loadImage, loadPictures, loadVideo } from "../media/load.ts";
-import { resizeFrame } from "../media/resize.ts";
+import { resizeFrame } from "../signal/resize.ts";
 import {
   type AudioClip,
   type DecodeOptions,
-  type Frame,
   type MediaSource,
   sourceName,
   type VideoClip,
 } from "../media/types.ts";
+import type { Frame } from "../signal/frame.ts";
 import type { MediaPart, VideoPart } from "../text/chat-template.ts";
 import type { ModelConfig } from "../network/config.ts";
 import type { PatchGrid } from "../network/media.ts";

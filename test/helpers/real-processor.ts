@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
-import type { AudioClip, Frame, VideoClip } from "../../src/media/types.ts";
+import type { AudioClip, VideoClip } from "../../src/media/types.ts";
+import type { Frame } from "../../src/signal/frame.ts";
 import { parseModelConfig } from "../../src/families/registry.ts";
 import { Processor } from "../../src/model/processor.ts";
 import type { PreprocessorFiles } from "../../src/prompt/preprocessing.ts";

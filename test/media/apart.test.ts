@@ -8,7 +8,7 @@ import { DataError } from "../../src/core/errors.ts";
 import { decodeVideo } from "../../src/media/decode-video.ts";
 import { qwenFrames } from "../../src/media/frames.ts";
 import { loadAudio, loadImage, loadVideo } from "../../src/media/load.ts";
-import type { Frame } from "../../src/media/types.ts";
+import type { Frame } from "../../src/signal/frame.ts";
 import { loopingMp4, smallMp4 } from "../helpers/hostile-media.ts";
 import { wavFile } from "./golden.ts";
 

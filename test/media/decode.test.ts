@@ -10,7 +10,8 @@ import { DataError } from "../../src/core/errors.ts";
 import { decodeVideo } from "../../src/media/decode-video.ts";
 import { allFrames } from "../../src/media/frames.ts";
 import { loadAudio, loadVideo } from "../../src/media/load.ts";
-import type { Frame, MediaWarning, VideoClip } from "../../src/media/types.ts";
+import type { MediaWarning, VideoClip } from "../../src/media/types.ts";
+import type { Frame } from "../../src/signal/frame.ts";
 import { startWatchdog } from "../../src/media/watchdog.ts";
 import { CLIPS, noisyPicture, wavFile } from "./golden.ts";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { inflateSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { loadAudio } from "../../src/media/load.ts";
-import { type LogMel, logMel } from "../../src/media/log-mel.ts";
+import { type LogMel, logMel } from "../../src/signal/log-mel.ts";
 import { bytesOf, CLIPS, maxDifference, REAL_CLIPS } from "./golden.ts";
 
 interface MelCase {

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { inflateSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { decodeVideo } from "../../src/media/decode-video.ts";
-import { patchify } from "../../src/media/patchify.ts";
-import { resizeFrame } from "../../src/media/resize.ts";
+import { patchify } from "../../src/signal/patchify.ts";
+import { resizeFrame } from "../../src/signal/resize.ts";
 import { smartResize } from "../../src/prompt/sizes.ts";
-import type { Frame } from "../../src/media/types.ts";
+import type { Frame } from "../../src/signal/frame.ts";
 import { bytesOf, CLIP_FRAMES, CLIPS, maxDifference, noisyPicture, REAL_CLIPS } from "./golden.ts";
 
 type Pair = [number, number];

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { loadImage } from "../../src/media/load.ts";
-import { resizeFrame } from "../../src/media/resize.ts";
+import { resizeFrame } from "../../src/signal/resize.ts";
 import { loadMedium } from "../../src/prompt/media.ts";
 import type { ContentPart, ImagePart, VideoPart } from "../../src/text/chat-template.ts";
 import { realProcessor } from "../helpers/real-processor.ts";

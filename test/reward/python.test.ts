@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readFloat, roundHundredths, splitWords, strip } from "../../src/reward/text/python.ts";
+import { readFloat, roundHundredths, splitWords, strip } from "../../src/text/python.ts";
 
 test("rounding is Python's round(x, 2)", () => {
   // python3 -c "print([round(x, 2) for x in (...)])"

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { porterStem } from "../../src/reward/text/porter.ts";
+import { porterStem } from "../../src/text/porter.ts";
 import { rougeReward, rougeScores } from "../../src/reward/rewards/rouge.ts";
 
 interface Golden {

@@ -12,8 +12,8 @@ import {
 } from "@huggingface/transformers";
 import { describe, expect, it } from "vitest";
 import { Random } from "../../src/core/random.ts";
-import { logMel } from "../../src/media/log-mel.ts";
-import { patchify } from "../../src/media/patchify.ts";
+import { logMel } from "../../src/signal/log-mel.ts";
+import { patchify } from "../../src/signal/patchify.ts";
 import { Tokenizer } from "../../src/text/tokenizer.ts";
 
 const asset = (name: string) =>

@@ -8,14 +8,9 @@
 import { MAX_THREADS, startThread } from "#apart";
 import { packError, unpackError } from "../../core/error-copy.ts";
 import { DataError } from "../../core/errors.ts";
-import { listenToProgress } from "../progress.ts";
-import {
-  type DecodeOptions,
-  type Frame,
-  type MediaSource,
-  type MediaWarning,
-  sourceName,
-} from "../types.ts";
+import { listenToProgress } from "../../core/progress.ts";
+import { type DecodeOptions, type MediaSource, type MediaWarning, sourceName } from "../types.ts";
+import type { Frame } from "../../signal/frame.ts";
 import { DEFAULT_TIMEOUT_S, startWatchdog } from "../watchdog.ts";
 import { type Job, type JobCalls, type JobResults, runJob } from "./job.ts";
 import type { KeptFrame, Question, Thread } from "./protocol.ts";

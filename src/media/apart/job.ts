@@ -1,14 +1,8 @@
 import { decodeAudio } from "../decode-audio.ts";
 import { decodeImage } from "../decode-image.ts";
 import { decodeVideo } from "../decode-video.ts";
-import type {
-  AudioClip,
-  Frame,
-  FrameChoice,
-  MediaSource,
-  MediaWarning,
-  VideoClip,
-} from "../types.ts";
+import type { AudioClip, FrameChoice, MediaSource, MediaWarning, VideoClip } from "../types.ts";
+import type { Frame } from "../../signal/frame.ts";
 
 /** One file to decode, in words that a thread can be sent. */
 export interface Job {

@@ -1,5 +1,6 @@
 import type { PackedError } from "../../core/error-copy.ts";
-import type { FrameInfo, Frame, MediaWarning } from "../types.ts";
+import type { FrameInfo, MediaWarning } from "../types.ts";
+import type { Frame } from "../../signal/frame.ts";
 import type { Job, JobResults } from "./job.ts";
 
 /** A question of a thread to its caller: which frames, or what becomes of a frame. */

@@ -1,6 +1,6 @@
 import { packError, unpackError } from "../../core/error-copy.ts";
-import { listenToProgress } from "../progress.ts";
-import type { Frame } from "../types.ts";
+import { listenToProgress } from "../../core/progress.ts";
+import type { Frame } from "../../signal/frame.ts";
 import { type Job, runJob } from "./job.ts";
 import type { Question, Tell, ToThread } from "./protocol.ts";
 

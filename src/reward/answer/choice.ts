@@ -1,6 +1,6 @@
 import { OPTION_LETTERS, unlettered } from "../../text/option-letters.ts";
 import type { RewardRow } from "../reward.ts";
-import { goldOf } from "../text/tags.ts";
+import { goldOf } from "../gold-text.ts";
 import { comparable } from "./canonical.ts";
 
 /** Options of a choice that names none: A to D at least. */

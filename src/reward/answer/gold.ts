@@ -1,8 +1,8 @@
 /** The right answer of a row, in the forms that data sets write it, checked before a run trains. */
 import { DataError } from "../../core/errors.ts";
 import type { RewardRow } from "../reward.ts";
-import { goldOf } from "../text/tags.ts";
-import { strip } from "../text/python.ts";
+import { goldOf } from "../gold-text.ts";
+import { strip } from "../../text/python.ts";
 import { choiceOf } from "./choice.ts";
 import { parseBareAnswer } from "./parse.ts";
 

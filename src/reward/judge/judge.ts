@@ -4,7 +4,8 @@ import { ConfigError, DataError } from "../../core/errors.ts";
 import { JudgeClient } from "./client.ts";
 import { JUDGE_PROMPTS, JUDGE_SCALES, judgePrompt, readJudgeReply } from "./reply.ts";
 import { type AsyncReward, defineReward, type RewardRow } from "../reward.ts";
-import { firstBlock, goldOf } from "../text/tags.ts";
+import { firstBlock } from "../../text/tags.ts";
+import { goldOf } from "../gold-text.ts";
 
 /** How a judge is reached and asked. */
 export const judgeSchema = z.strictObject({

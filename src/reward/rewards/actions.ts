@@ -1,6 +1,7 @@
-import { strip } from "../text/python.ts";
+import { strip } from "../../text/python.ts";
 import { defineReward, type Reward } from "../reward.ts";
-import { firstBlock, goldOf } from "../text/tags.ts";
+import { firstBlock } from "../../text/tags.ts";
+import { goldOf } from "../gold-text.ts";
 
 /** The actions that a text names by numbers in brackets, `\((\d+)\)`, in its order. */
 function* actionsOf(text: string): Generator<string> {

@@ -1,5 +1,6 @@
 import { defineReward, type Reward } from "../reward.ts";
-import { emptyGold, firstBlock, widestBlock } from "../text/tags.ts";
+import { firstBlock, widestBlock } from "../../text/tags.ts";
+import { emptyGold } from "../gold-text.ts";
 
 /** What changes which text is compared. */
 export interface ExactAlnumOptions {

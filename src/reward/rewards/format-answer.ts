@@ -1,6 +1,6 @@
-import { strip } from "../text/python.ts";
+import { strip } from "../../text/python.ts";
 import { defineReward, type Reward } from "../reward.ts";
-import { eachOnce } from "../text/tags.ts";
+import { eachOnce } from "../../text/tags.ts";
 
 /** What changes how strict the pattern is. */
 export interface FormatAnswerOptions {

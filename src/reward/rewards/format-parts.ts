@@ -1,5 +1,5 @@
 import { defineReward, type Reward } from "../reward.ts";
-import { firstBlock } from "../text/tags.ts";
+import { firstBlock } from "../../text/tags.ts";
 
 /**
  * Partial credit: 0.3 where `<think>.*?</think>` is found, 0.3 where `<answer>.*?</answer>` is

@@ -1,5 +1,5 @@
 import { defineReward, type Reward } from "../reward.ts";
-import { eachOnce, widestBlock } from "../text/tags.ts";
+import { eachOnce, widestBlock } from "../../text/tags.ts";
 
 /** What changes how tags are counted. */
 export interface FormatTagsOptions {

@@ -1,5 +1,5 @@
 import { lettersOf } from "../answer/choice.ts";
-import { skipSpace } from "../text/python.ts";
+import { skipSpace } from "../../text/python.ts";
 import { type Completion, defineReward, type RewardRow } from "../reward.ts";
 
 /** The parts of a well-formed completion. */

@@ -1,7 +1,8 @@
 import { DataError } from "../../core/errors.ts";
-import { LONGEST_NUMBER, readFloat, roundHundredths, strip } from "../text/python.ts";
+import { LONGEST_NUMBER, readFloat, roundHundredths, strip } from "../../text/python.ts";
 import { defineReward, type Reward, type RewardRow } from "../reward.ts";
-import { firstBlock, goldOf } from "../text/tags.ts";
+import { firstBlock } from "../../text/tags.ts";
+import { goldOf } from "../gold-text.ts";
 
 /** What changes when two numbers are equal. */
 export interface NumericOptions {

@@ -1,6 +1,7 @@
-import { splitWords } from "../text/python.ts";
+import { splitWords } from "../../text/python.ts";
 import { defineReward, type Reward } from "../reward.ts";
-import { firstBlock, goldOf } from "../text/tags.ts";
+import { firstBlock } from "../../text/tags.ts";
+import { goldOf } from "../gold-text.ts";
 
 /**
  * 1 minus the word error rate, 0 to 1: edits that turn the right words into the answer's, over the

@@ -1,6 +1,7 @@
-import { strip } from "../text/python.ts";
+import { strip } from "../../text/python.ts";
 import { defineReward, type Reward } from "../reward.ts";
-import { firstBlock, goldText } from "../text/tags.ts";
+import { firstBlock } from "../../text/tags.ts";
+import { goldText } from "../gold-text.ts";
 
 /**
  * 1 where the first `<answer>(.*?)</answer>`, dots matching line feeds, holds exactly the row's

@@ -1,7 +1,8 @@
 import { goldWords } from "../answer/gold.ts";
-import { strip } from "../text/python.ts";
+import { strip } from "../../text/python.ts";
 import { defineReward, type Reward } from "../reward.ts";
-import { firstLineBlock, goldText } from "../text/tags.ts";
+import { firstLineBlock } from "../../text/tags.ts";
+import { goldText } from "../gold-text.ts";
 
 /**
  * 1 where the answer is exactly the words of the right option, 0 otherwise. The answer is what the

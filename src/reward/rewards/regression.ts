@@ -1,6 +1,7 @@
 import { goldNumber, readPlain } from "./numeric.ts";
 import { defineReward, type Reward } from "../reward.ts";
-import { firstBlock, goldOf } from "../text/tags.ts";
+import { firstBlock } from "../../text/tags.ts";
+import { goldOf } from "../gold-text.ts";
 
 /**
  * 1 minus the relative error, 0 to 1: error = (|answer - right| + 1e-9) / (|right| + 1e-9), at most

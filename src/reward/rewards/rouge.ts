@@ -1,6 +1,7 @@
-import { porterStem } from "../text/porter.ts";
+import { porterStem } from "../../text/porter.ts";
 import { defineReward, type Reward } from "../reward.ts";
-import { firstBlock, goldOf } from "../text/tags.ts";
+import { firstBlock } from "../../text/tags.ts";
+import { goldOf } from "../gold-text.ts";
 
 /** Kinds of overlap: single words, pairs of words, the longest common subsequence, their mean. */
 export const ROUGE_KINDS = ["1", "2", "L", "mean"] as const;

@@ -1,6 +1,7 @@
-import { strip } from "../text/python.ts";
+import { strip } from "../../text/python.ts";
 import { defineReward, type Reward } from "../reward.ts";
-import { firstBlock, goldText } from "../text/tags.ts";
+import { firstBlock } from "../../text/tags.ts";
+import { goldText } from "../gold-text.ts";
 
 /** What changes which items are equal. */
 export interface SetF1Options {

@@ -1,6 +1,7 @@
 import { DataError } from "../../core/errors.ts";
 import { defineReward, type Reward } from "../reward.ts";
-import { firstBlock, goldOf } from "../text/tags.ts";
+import { firstBlock } from "../../text/tags.ts";
+import { goldOf } from "../gold-text.ts";
 
 /** A span of seconds, as `[12.5, 19]`. */
 const SPAN = /\[(\d+(?:\.\d*)?),\s*(\d+(?:\.\d*)?)\]/g;

@@ -1,5 +1,6 @@
 import { defineReward, type Reward } from "../reward.ts";
-import { firstBlock, goldOf } from "../text/tags.ts";
+import { firstBlock } from "../../text/tags.ts";
+import { goldOf } from "../gold-text.ts";
 
 /** What changes which words count. */
 export interface YesNoOptions {

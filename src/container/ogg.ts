@@ -3,7 +3,7 @@
  * mediabunny looks for the next page where one is damaged and reads no checksums.
  */
 import { fourLetters, type MediaBytes } from "./bytes.ts";
-import { beat } from "../progress.ts";
+import { beat } from "../core/progress.ts";
 import { cutOff, holed } from "./damage.ts";
 
 const HEADER_BYTES = 27;

@@ -5,7 +5,7 @@
  * next element that it knows where one is damaged, and so passes over seconds of a clip in silence.
  */
 import type { MediaBytes } from "./bytes.ts";
-import { beat } from "../progress.ts";
+import { beat } from "../core/progress.ts";
 import { cutOff, holed } from "./damage.ts";
 
 /** What a track of a Matroska file states. */

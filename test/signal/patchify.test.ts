@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { CLIP_MEAN, CLIP_STD, patchify } from "../../src/media/patchify.ts";
-import { floatsOf, golden, maxDifference, noisyPicture } from "./golden.ts";
+import { CLIP_MEAN, CLIP_STD, patchify } from "../../src/signal/patchify.ts";
+import { floatsOf, golden, maxDifference, noisyPicture } from "../media/golden.ts";
 
 test("an image gives the patches of HF's slow processor, bit for bit", () => {
   const { salt, size, grid, slow } = golden.patchify;

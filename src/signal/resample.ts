@@ -11,7 +11,7 @@
  * results differ by a few parts in a million.
  */
 import { DataError } from "../core/errors.ts";
-import { beat } from "./progress.ts";
+import { beat } from "../core/progress.ts";
 
 /** Middle of the transition band, from 0.913628 to 1, as a share of the lower Nyquist frequency. */
 const CUTOFF = 0.956814;

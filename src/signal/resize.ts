@@ -9,7 +9,7 @@
  */
 import { ShapeError } from "../core/errors.ts";
 import { roundHalfEven } from "./rounding.ts";
-import type { Frame } from "./types.ts";
+import type { Frame } from "../signal/frame.ts";
 
 /** Which of the reference's two resizers to follow: `pil` for images, `float` for video frames. */
 export type ResizeMode = "pil" | "float";

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { checkSampleRate, resample } from "../../src/media/resample.ts";
-import { CLIPS, floatsOf, golden, maxDifference } from "./golden.ts";
-import { flacMono } from "./flac.ts";
+import { checkSampleRate, resample } from "../../src/signal/resample.ts";
+import { CLIPS, floatsOf, golden, maxDifference } from "../media/golden.ts";
+import { flacMono } from "../media/flac.ts";
 
 const tone = (hz: number, rate: number, n: number) =>
   Float32Array.from({ length: n }, (_, i) => Math.sin((2 * Math.PI * hz * i) / rate));

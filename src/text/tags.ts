@@ -2,9 +2,7 @@
  * Searches for tags as the regular expressions of the sources do, in time linear in the text: the
  * same expressions in a backtracking engine take minutes on a megabyte of opening tags.
  */
-import { DataError } from "../../core/errors.ts";
-import { skipSpace, strip } from "./python.ts";
-import type { RewardRow } from "../reward.ts";
+import { skipSpace } from "./python.ts";
 
 /** What stands in the first `<tag>`, up to the nearest `</tag>`: `<tag>(.*?)</tag>`, dots match all. */
 export function firstBlock(text: string, tag: string): string | undefined {
@@ -72,32 +70,4 @@ export function findJoin(
     if (text.startsWith(opening, next)) return { start: at, end: next + opening.length };
   }
   return undefined;
-}
-
-/** The right answer of a row: what its `<answer>` block holds, or all of it; stripped. */
-export function goldOf(row: RewardRow): string {
-  return strip(firstBlock(row.answer, "answer") ?? row.answer);
-}
-
-/**
- * The right answer of a row whose answer must not be empty: an empty completion would equal it.
- *
- * @throws {DataError} `gold-empty` that names the row.
- */
-export function goldText(row: RewardRow): string {
-  const gold = goldOf(row);
-  if (gold !== "") return gold;
-  throw emptyGold(row, "nothing");
-}
-
-/** The error for a row whose answer leaves nothing to compare. */
-export function emptyGold(row: RewardRow, what: string): DataError {
-  const shown = JSON.stringify(row.answer);
-  return new DataError(
-    "gold-empty",
-    `The answer of row ${row.id} is ${shown}: ${what} to compare.`,
-    {
-      hint: "Give the row its right answer, or another reward.",
-    },
-  );
 }

@@ -4,7 +4,7 @@
  */
 import { EncodedPacketSink, type InputTrack } from "mediabunny";
 import { fourLetters, type MediaBytes } from "./bytes.ts";
-import { beat } from "../progress.ts";
+import { beat } from "../core/progress.ts";
 import { cutOff, holed } from "./damage.ts";
 
 /** Which decoded samples of an MP3 are its sound. */

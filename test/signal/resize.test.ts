@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { resizeFloat, resizeFrame, resizePil } from "../../src/media/resize.ts";
+import { resizeFloat, resizeFrame, resizePil } from "../../src/signal/resize.ts";
 import { type Size, smartResize, videoFrameSize } from "../../src/prompt/sizes.ts";
-import { bytesOf, floatsOf, golden, maxDifference, noisyPicture } from "./golden.ts";
+import { bytesOf, floatsOf, golden, maxDifference, noisyPicture } from "../media/golden.ts";
 
 /** The picture of the specification's vectors, three equal channels. */
 function grey(width: number, height: number, from = 8): Uint8Array {

@@ -1,4 +1,4 @@
-import { DataError } from "../../core/errors.ts";
+import { DataError } from "../core/errors.ts";
 
 /** The error of a file that says that it holds more than it does. */
 export function cutOff(file: string, stated: string, there: string): DataError {

@@ -1,6 +1,6 @@
 import { type EncodedPacket, EncodedPacketSink, type InputTrack } from "mediabunny";
-import type { FrameTime } from "../frame-rate.ts";
-import { beat } from "../progress.ts";
+import type { FrameTime } from "./frame-rate.ts";
+import { beat } from "../core/progress.ts";
 import { cutOff } from "./damage.ts";
 
 /**

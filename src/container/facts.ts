@@ -14,8 +14,8 @@ import {
   OggInputFormat,
   WaveInputFormat,
 } from "mediabunny";
-import { DataError } from "../../core/errors.ts";
-import { rateOfNanoseconds, type TrackClock } from "../frame-rate.ts";
+import { DataError } from "../core/errors.ts";
+import { rateOfNanoseconds, type TrackClock } from "./frame-rate.ts";
 import type { MediaBytes } from "./bytes.ts";
 import { countFrames, readMp3, type SoundSpan } from "./frames.ts";
 import { readMatroska } from "./matroska.ts";

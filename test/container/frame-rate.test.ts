@@ -1,5 +1,9 @@
 import { expect, test } from "vitest";
-import { averageFrameRate, rateOfNanoseconds, standardRate } from "../../src/media/frame-rate.ts";
+import {
+  averageFrameRate,
+  rateOfNanoseconds,
+  standardRate,
+} from "../../src/container/frame-rate.ts";
 import { qwenFrameCount } from "../../src/media/frames.ts";
 
 /** Numerator and denominator of the rates that clips have. */

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { planPowerSpectrum } from "../../src/media/fft.ts";
-import { logMel, melBank } from "../../src/media/log-mel.ts";
-import { CLIPS, floatsOf, golden, maxDifference, type Sampled } from "./golden.ts";
-import { flacMono } from "./flac.ts";
+import { planPowerSpectrum } from "../../src/signal/fft.ts";
+import { logMel, melBank } from "../../src/signal/log-mel.ts";
+import { CLIPS, floatsOf, golden, maxDifference, type Sampled } from "../media/golden.ts";
+import { flacMono } from "../media/flac.ts";
 
 const QWEN2_AUDIO = { maxSamples: 480000, frames: 3000 };
 
