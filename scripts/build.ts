@@ -62,6 +62,18 @@ export function startedPrograms(): Plugin {
   };
 }
 
+/** Leaves out the reading of TypeScript: nothing of it is left in a build. */
+export function withoutTypeScript(): Plugin {
+  return {
+    name: "without-typescript",
+    enforce: "pre",
+    load: (id) =>
+      id.endsWith("/src/core/read-typescript.js")
+        ? "export async function readTypeScript() {}"
+        : null,
+  };
+}
+
 /** Bundles the library for a platform, for Node with the command line; packages stay imports. */
 export async function bundle(platform: Platform, outDir: string): Promise<void> {
   const node = platform === "node";
@@ -74,7 +86,7 @@ export async function bundle(platform: Platform, outDir: string): Promise<void> 
     configFile: false,
     publicDir: false,
     logLevel: "warn",
-    plugins: [inlineShaders(), ...(node ? [startedPrograms()] : [])],
+    plugins: [inlineShaders(), ...(node ? [startedPrograms(), withoutTypeScript()] : [])],
     resolve: { conditions: node ? ["node"] : ["browser"] },
     build: {
       target: "es2023",

@@ -16,8 +16,11 @@ export function inRow(
   const { code, hint, message } = error;
   let what = hint === undefined ? message : message.slice(0, -(hint.length + 1));
   const named = part === undefined ? undefined : mediaName(part);
+  // What begins with the row's id is of its text, or names the medium itself.
   const absent =
-    named !== undefined && !named.split(",").some((name) => what.includes(fileName(name)));
+    named !== undefined &&
+    !what.startsWith(`${id}: `) &&
+    !named.split(",").some((name) => what.includes(fileName(name)));
   if (absent) what = `${named}: ${lower(what)}`;
   if (!what.startsWith(place)) what = `${place}: ${what}`;
   else if (!absent) return error;

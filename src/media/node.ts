@@ -131,7 +131,7 @@ function localPath(source: string): string {
 /** A device or a pipe gives bytes for ever, or none, and holds a thread of Node's until the end. */
 function checkIsFile(found: Stats, name: string): void {
   if (found.isFile()) return;
-  throw new DataError("media-unreadable", `${name} is a device or a pipe, not a file.`, {
+  throw new DataError("media-not-a-file", `${name} is a device or a pipe, not a file.`, {
     hint: "Copy what it gives into a file, and name that.",
   });
 }

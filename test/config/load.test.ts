@@ -154,7 +154,7 @@ describe("messages", () => {
       over_budget: "leave_out",
     });
     expect(config.data).not.toHaveProperty("seed");
-    expect(config.eval).toMatchObject({ name: "jsonl", path: "b", questions: 5 });
+    expect(config.eval).toMatchObject({ name: "jsonl", path: resolve("b"), questions: 5 });
   });
 
   it("what a loss or the best checkpoint needs is asked for before any work", async () => {

@@ -124,7 +124,9 @@ describe("a sound that is a part of its own and the soundtrack of a video (F1, F
     const loader = new SampleLoader(processor);
     for (const [i, id] of ["a", "b"].entries()) {
       await expect(loader.load(rows.row(i))).rejects.toThrow(
-        new RegExp(`^${id}: medium 2, audio .*00000.mp4, is also the soundtrack of medium 1`),
+        new RegExp(
+          `^rows\\.jsonl:${i + 1}: ${id}: medium 2, audio .*00000.mp4, is also the soundtrack of medium 1`,
+        ),
       );
     }
   });
@@ -205,9 +207,11 @@ describe("tokens of media and turns as text", () => {
     await writeFile(path, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
     const rows = await openJsonl(path);
     const loader = new SampleLoader(processor);
-    await expect(loader.load(rows.row(0))).rejects.toThrow(/^q: the text .* holds <\|AUDIO\|>/);
+    await expect(loader.load(rows.row(0))).rejects.toThrow(
+      /^typed\.jsonl:1: q: the text .* holds <\|AUDIO\|>/,
+    );
     await expect(loader.load(rows.row(1))).rejects.toThrow(
-      /^o: the text .* holds <\|im_(start|end)\|>/,
+      /^typed\.jsonl:2: o: the text .* holds <\|im_(start|end)\|>/,
     );
   });
 

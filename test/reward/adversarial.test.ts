@@ -128,20 +128,20 @@ const LARGE: Record<string, string> = {
 };
 
 describe("a megabyte", () => {
-  test.each(Object.entries(LARGE))("of %s takes every reward at most 50 ms", (_, text) => {
+  test.each(Object.entries(LARGE))("of %s takes every reward at most a second", (_, text) => {
     for (const [name, { score }] of TABLE) {
       for (const [kind, row] of Object.entries(ROWS)) {
         if (FAILS[kind as keyof typeof FAILS].includes(name)) continue;
         if (!RELEVANT[name]?.includes(kind) && kind !== "choice") continue;
-        // Time of the processor, the least of some runs: other work on the machine adds to both.
+        // Time of the processor, the least of some runs: a backtracking search takes minutes.
         let fastest = Infinity;
-        for (let run = 0; run < 8 && fastest >= 50; run++) {
+        for (let run = 0; run < 8 && fastest >= 1000; run++) {
           const started = process.cpuUsage();
           void score(completion(text), row);
           const { user, system } = process.cpuUsage(started);
           fastest = Math.min(fastest, (user + system) / 1000);
         }
-        expect(fastest, `${name} on ${kind}`).toBeLessThan(50);
+        expect(fastest, `${name} on ${kind}`).toBeLessThan(1000);
       }
     }
   });

@@ -29,7 +29,8 @@ const settings = {
     ),
 };
 
-interface Settings {
+/** Its settings, checked. */
+export interface JsonlSettings {
   path: string;
   format: FormName | "auto";
   prompt: PromptName;
@@ -40,7 +41,7 @@ export const JSONL = {
   doc: "rows of a file of your own: JSON Lines, a JSON array, CSV or Parquet",
   settings,
   asked: settings,
-  async open({ path, prompt, format }: Settings, _context: DataContext): Promise<OpenedData> {
+  async open({ path, prompt, format }: JsonlSettings, _context: DataContext): Promise<OpenedData> {
     return { set: await openJsonl(path, prompt, format === "auto" ? undefined : format) };
   },
 };

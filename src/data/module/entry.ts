@@ -18,7 +18,8 @@ const settings = {
     .describe("Options that the module is given."),
 };
 
-interface Settings {
+/** Its settings, checked. */
+export interface ModuleSettings {
   module: string;
   options: Record<string, unknown>;
 }
@@ -43,7 +44,7 @@ export const MODULE = {
   doc: "a data set of your own, which a module exports (docs/data.md)",
   settings,
   asked: settings,
-  async open({ module, options }: Settings, context: DataContext): Promise<OpenedData> {
+  async open({ module, options }: ModuleSettings, context: DataContext): Promise<OpenedData> {
     const found = await loadModule("data", module, context.configUrl);
     const what = `The data module ${module}`;
     const own = checkedModule(found, what);

@@ -14,7 +14,8 @@ const folder = z
   .default(".cache/clips")
   .describe("Folder that keeps the clip files, which are made when they are first needed.");
 
-interface Settings {
+/** Its settings, checked. */
+export interface TinySettings {
   seed: number;
   /** Number of clips; of a benchmark as many as it asks questions. */
   clips?: number;
@@ -52,7 +53,7 @@ export const TINY = {
     "All four options occur in every clip, so chance is 0.25, also for a muted or blank clip.",
   ],
   open(
-    { seed, folder, kinds = ASKED_KINDS, ...given }: Settings,
+    { seed, folder, kinds = ASKED_KINDS, ...given }: TinySettings,
     context: DataContext,
   ): OpenedData {
     const clips = given.clips ?? context.questions ?? QUESTIONS;
@@ -70,7 +71,7 @@ export const TINY = {
     };
     return { set };
   },
-  overlap(trained: Settings, asked: Settings): Overlap | undefined {
+  overlap(trained: TinySettings, asked: TinySettings): Overlap | undefined {
     if (trained.seed !== asked.seed) return undefined;
     return {
       key: "seed",
