@@ -2,7 +2,7 @@ import { stringify } from "yaml";
 import { absolutePath } from "#io";
 import { explain } from "./explain.ts";
 import { resolvePaths } from "./paths.ts";
-import { type RunConfig, runSchema } from "./schema.ts";
+import { type RunConfig, type RunInput, runSchema } from "./schema.ts";
 import { applyOverride, readSource, type ReadText, type Source } from "./source.ts";
 
 /** What changes how a configuration is loaded. */
@@ -44,9 +44,23 @@ export function checkSource(source: Source, file: string): RunConfig {
 export async function loadConfig(file: string, options: LoadOptions): Promise<RunConfig> {
   let source = await readSource(file, options.readText);
   for (const override of options.overrides ?? []) source = applyOverride(source, override);
-  const config = structuredClone(checkSource(source, file));
-  await resolvePaths(config, absolutePath);
-  return freeze(config);
+  return await placed(checkSource(source, file));
+}
+
+/**
+ * Checks the settings that a program gives, as YAML has them; their paths, relative to the current
+ * folder or page, are absolute afterwards.
+ *
+ * @throws {ConfigError} naming every wrong key, its value and a remedy.
+ */
+export async function checkInput(input: RunInput): Promise<RunConfig> {
+  return await placed(checkSource({ value: { ...input }, places: new Map() }, "the configuration"));
+}
+
+async function placed(config: RunConfig): Promise<RunConfig> {
+  const copy = structuredClone(config);
+  await resolvePaths(copy, absolutePath);
+  return freeze(copy);
 }
 
 /** Writes a checked run as YAML with every default spelled out; loading it gives the same run. */

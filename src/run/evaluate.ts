@@ -1,4 +1,4 @@
-import { checkSource } from "../config/load.ts";
+import { checkInput } from "../config/load.ts";
 import type { RunInput } from "../config/schema.ts";
 import { ConfigError } from "../core/errors.ts";
 import { Events } from "../core/events.ts";
@@ -25,7 +25,7 @@ import { openParts } from "./parts.ts";
  */
 export async function evaluate(input: RunInput, parts: RunParts = {}): Promise<EvalResult> {
   refuseUnknown(parts, RUN_PARTS, "evaluate");
-  const config = checkSource({ value: { ...input }, places: new Map() }, "the configuration");
+  const config = await checkInput(input);
   const started = performance.now();
   const events = new Events();
   if (parts.onEvent !== undefined) events.listen(parts.onEvent);

@@ -1,4 +1,4 @@
-import { checkSource } from "../config/load.ts";
+import { checkInput } from "../config/load.ts";
 import type { RunConfig, RunInput } from "../config/schema.ts";
 import { ConfigError } from "../core/errors.ts";
 import { refuseUnknown } from "../core/options.ts";
@@ -36,7 +36,7 @@ import { checkSameRows } from "./state.ts";
  */
 export async function train(input: RunInput, options: TrainOptions = {}): Promise<TrainResult> {
   refuseUnknown(options, TRAIN_OPTIONS, "train");
-  const config = settingsOf(input, options);
+  const config = await settingsOf(input, options);
   const named = options.rewards !== undefined && !input.rewards ? [] : config.rewards;
   const own = options.rewards ?? [];
   const rewards = config.task === "sft" ? [] : [...named.map(described), ...own.map(describedOwn)];
@@ -59,8 +59,8 @@ function describedOwn({
   return { name: reward.name, weight, doc: "A reward of the program that ran this." };
 }
 
-function settingsOf(input: RunInput, { rewards, data }: TrainOptions): RunConfig {
-  const config = checkSource({ value: { ...input }, places: new Map() }, "the configuration");
+async function settingsOf(input: RunInput, { rewards, data }: TrainOptions): Promise<RunConfig> {
+  const config = await checkInput(input);
   if (config.task === "sft" && (data !== undefined || rewards !== undefined)) {
     const [option, what] = data !== undefined ? ["data", "rows"] : ["rewards", "rewards"];
     throw new ConfigError("sft-parts", `task is sft, which takes no ${what} of a program's own.`, {

@@ -68,7 +68,7 @@ export class TinyWorkplace {
         learning_rate: 1e-3,
         save_steps: 2,
       },
-      eval: { name: "tiny", questions: 4 },
+      eval: { name: "tiny", questions: 4, folder: this.path("clips") },
       output: { keep_last: 10 },
     };
     for (const [name, section] of Object.entries(change)) {

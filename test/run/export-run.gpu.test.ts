@@ -15,16 +15,15 @@ describe("the end of a run", () => {
   async function run(name: string, output: object, change: Record<string, object> = {}) {
     const runFolder = place.path(name);
     await mkdir(runFolder);
-    const { events, list } = recorded("evaluation");
+    const { onEvent, list } = recorded("evaluation");
     const config = place.config({
       ...{ device: { tier: inject("tier").toUpperCase() }, output, eval: { controls: ["muted"] } },
       ...change,
       train: { max_steps: 1, learning_rate: 1e-6, ...change["train"] },
     });
-    const stop = new AbortController().signal;
     let weights = new Map<string, Float32Array>();
     const result = await train(config, {
-      ...{ events, stop, runFolder },
+      ...{ onEvent, runFolder },
       onTrained: async (model) => {
         weights = await allWeights(model);
       },

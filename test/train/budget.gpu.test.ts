@@ -157,7 +157,8 @@ describe("law 2: what does not fit is named with its numbers before any step", (
       await mkdir(runFolder);
       const { done } = await run({ check_rows: false }, [broken("a.wav")], short, runFolder);
       await expect(done).rejects.toMatchObject({ code: "media-missing" });
-      expect(await readdir(runFolder)).toEqual(["checkpoint-00004"]);
+      const files = await readdir(runFolder);
+      expect(files.filter((name) => name.startsWith("checkpoint"))).toEqual(["checkpoint-00004"]);
     });
 
     it("of which only the first is checked end the run when their turn comes", async () => {

@@ -8,6 +8,7 @@ import { Processor } from "../../src/model/processor.ts";
 import { restoreTrainingState, saveModel, writeTrainingState } from "../../src/run/checkpoint.ts";
 import { STATE_VERSION, type TrainerState } from "../../src/run/state.ts";
 import { scoringPass } from "../../src/policy/pass.ts";
+import { reportModel } from "../../src/model/run-model.ts";
 import { loadTrained } from "../../src/run/parts.ts";
 import { mergeFeeds } from "../../src/network/feed.ts";
 import { completionBranch } from "../../src/network/decoder/packed.ts";
@@ -172,6 +173,7 @@ describe("adapters in a GRPO step", () => {
     const { events, list } = recorded("model");
     const config = place.config({ train: { lora }, model: { storage: "f16s" } });
     const model = await loadTrained(device(), config.model.path, config, events);
+    reportModel(model, config.model.storage, events);
     const frozen = model.weights.distinct.filter(({ value }) => value.type === "f16s");
     expect(frozen.every(({ shape }) => shape.length > 1)).toBe(true);
     expect(frozen.length).toBeGreaterThan(50);
