@@ -4,7 +4,7 @@ import { blocksOf, Clone, DOCUMENTS } from "./helpers/documents.ts";
 
 /** Programs that no test starts: servers, other programs, what needs the network. */
 const BY_HAND =
-  /^(git clone|npm (ci|test|run [\w:]+)|AUBADE_DEMO_MODEL=|tensorboard|pip|python|hf) /;
+  /^(git clone|npm (ci|test|run [\w:]+)|AUBADE_DEMO_MODEL=\S+ npm run demo|tensorboard|pip|python|hf) /;
 
 describe("the documents", () => {
   let clone: Clone;

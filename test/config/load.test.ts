@@ -37,11 +37,11 @@ async function failure(
 const MODEL = "model:\n  path: m\n";
 
 describe("shipped configurations", () => {
-  it.each(["configs/tiny.yaml", "configs/tiny-sft.yaml"])(
+  it.each(["configs/tiny.yaml", "configs/tiny-sft.yaml", "configs/own.yaml"])(
     "%s loads and is frozen",
     async (file) => {
       const config = await loadConfig(file, { readText: disk });
-      expect(config.data.name).toBe("tiny");
+      expect(config.data.name).toBe(file === "configs/own.yaml" ? "jsonl" : "tiny");
       expect(() => {
         (config.train as { seed: number }).seed = 1;
       }).toThrow(TypeError);

@@ -66,7 +66,8 @@ const run = promisify(execFile);
 export class Clone {
   readonly root: string;
 
-  constructor() {
+  /** @param packages whether it shares the packages of this checkout, or has none yet. */
+  constructor(packages = true) {
     this.root = mkdtempSync(join(tmpdir(), "aubade-clone-"));
     const options = { cwd: ROOT, encoding: "utf8" as const };
     const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], options);
@@ -74,7 +75,7 @@ export class Clone {
       if (file.startsWith("test/")) continue;
       cpSync(join(ROOT, file), join(this.root, file), { recursive: true });
     }
-    symlinkSync(join(ROOT, "node_modules"), join(this.root, "node_modules"));
+    if (packages) symlinkSync(join(ROOT, "node_modules"), join(this.root, "node_modules"));
   }
 
   /** A path in the clone. */

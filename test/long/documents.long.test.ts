@@ -1,16 +1,18 @@
 import { afterAll, expect, it } from "vitest";
-import { blocksOf, Clone, DOCUMENTS } from "../helpers/documents.ts";
+import { blocksOf, Clone } from "../helpers/documents.ts";
 
-const clone = new Clone();
+// README as a newcomer follows it: a clone without packages, its two commands, and what comes after.
+const clone = new Clone(false);
 afterAll(() => clone.remove());
 
-// A clone gets its packages as a newcomer's does: by the commands of README, printed or not.
-it.each(DOCUMENTS.flatMap(blocksOf).filter(({ when, file }) => when !== "by-hand" || file))(
+const blocks = blocksOf("README.md").filter(
+  ({ when, language, file }) => when !== "by-hand" && (language === "sh" || file !== undefined),
+);
+
+it.each(blocks)(
   "$place does as printed",
   async (block) => {
-    if (["sh", "ts"].includes(block.language) || block.file !== undefined) {
-      expect(await clone.run(block)).toBeTypeOf("string");
-    }
+    expect(await clone.run(block)).toBeTypeOf("string");
   },
   1_200_000,
 );
