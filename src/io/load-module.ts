@@ -1,4 +1,5 @@
 import { exists } from "#io";
+import { importOwnModule } from "#own-module";
 import { ConfigError } from "../core/errors.ts";
 
 /**
@@ -35,13 +36,11 @@ export async function loadModule(
   }
   let module: Record<string, unknown>;
   try {
-    module = (await import(/* @vite-ignore */ url.href)) as Record<string, unknown>;
+    module = await importOwnModule(url.href);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigError(`${kind}-module-failed`, `${name} cannot be loaded: ${reason}.`, {
-      hint:
-        "Correct the module; it runs once when the run starts. A .ts or .js file outside of a " +
-        "package of type module is taken for CommonJS: call it .mts or .mjs.",
+      hint: "Correct the module; it runs once when the run starts.",
       cause,
     });
   }
