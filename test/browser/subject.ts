@@ -239,7 +239,7 @@ export async function trainOnce(folder: string, clips: string) {
     data: { folder: clips, seed: CLIP_SEED, clips: 2 },
     rollout: { max_completion_length: TOKENS },
     train: { max_steps: 1, prompts_per_step: 2, num_generations: 4, learning_rate: 1e-4 },
-    eval: { questions: 2 },
+    eval: { name: "tiny", folder: clips, questions: 2 },
     device: { tier: "T0" },
   };
   const kinds: string[] = [];

@@ -25,7 +25,7 @@ const firstScript = (folder: string, clips: string): string => `
     data: { folder: "${clips}", clips: 2 },
     rollout: { max_completion_length: 9 },
     train: { max_steps: 1, prompts_per_step: 2, num_generations: 4 },
-    eval: { questions: 2 },
+    eval: { folder: "${clips}", questions: 2 },
   });
   const result = { ids: answer.ids, steps };
 `;
