@@ -68,8 +68,6 @@ export interface DataContext {
   readonly split: "train" | "held-out";
   /** Questions that an evaluation asks; null for all, and in training. */
   readonly questions: number | null;
-  /** URL of the configuration file, beside which modules are looked for. */
-  readonly configUrl?: string | undefined;
 }
 
 /** An opened data set, with its scorer where it is a benchmark of its own. */

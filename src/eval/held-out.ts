@@ -41,14 +41,11 @@ export interface Benchmark {
  * @throws {ConfigError} `too-few-questions` that names benchmark and number; of the data sets.
  *   {DataError} of `checkGold` for answers that no completion could give.
  */
-export async function openBenchmarks(
-  config: EvalConfig,
-  { events, configUrl }: { events: Events; configUrl?: string | undefined },
-): Promise<Benchmark[]> {
+export async function openBenchmarks(config: EvalConfig, events: Events): Promise<Benchmark[]> {
   const benchmarks: Benchmark[] = [];
   for (const { name, settings, listed } of benchmarksOf(config)) {
     const { questions } = settings;
-    const { set, scorer } = await openData(settings, { split: "held-out", questions, configUrl });
+    const { set, scorer } = await openData(settings, { split: "held-out", questions });
     if (questions !== null && set.length < questions) {
       throw new ConfigError(
         "too-few-questions",

@@ -1,4 +1,4 @@
-import { exists } from "#io";
+import { absolutePath, exists } from "#io";
 import { importOwnModule } from "#own-module";
 import { ConfigError } from "../core/errors.ts";
 
@@ -7,36 +7,29 @@ import { ConfigError } from "../core/errors.ts";
  * export that is called as its kind.
  *
  * @param kind such as `reward`: in messages, codes and as the name of the export.
- * @param path of the module, relative to `base`.
- * @param base URL of the configuration file that names it; undefined where there is none.
- * @throws {ConfigError} `KIND-module-base`, `-url`, `-missing`, `-failed` or `-export`, with the path.
+ * @param path of the module; configurations have made theirs absolute.
+ * @throws {ConfigError} `KIND-module-url`, `-missing`, `-failed` or `-export`, with the path.
  */
-export async function loadModule(
-  kind: string,
-  path: string,
-  base: string | undefined,
-): Promise<unknown> {
+export async function loadModule(kind: string, path: string): Promise<unknown> {
   const name = `The ${kind} module ${path.slice(0, 200)}`;
-  if (base === undefined) {
-    throw new ConfigError(`${kind}-module-base`, `${name} has no base.`, {
-      hint: "Modules are loaded for configurations that come from a file.",
-    });
-  }
   // A configuration names code; it never holds or fetches it.
   if (/^[a-z][a-z0-9+.-]+:/i.test(path) && !path.startsWith("file:")) {
     throw new ConfigError(`${kind}-module-url`, `${name} is no file.`, {
       hint: "Give the path of a file, relative to the configuration file or absolute.",
     });
   }
-  const url = new URL(path, base);
-  if (url.protocol === "file:" && !(await exists(filePath(url)))) {
-    throw new ConfigError(`${kind}-module-missing`, `${name} is not there: ${filePath(url)}.`, {
-      hint: "Give its path relative to the configuration file.",
-    });
+  if (!(await exists(path))) {
+    throw new ConfigError(
+      `${kind}-module-missing`,
+      `${name} is not there: ${absolutePath(path)}.`,
+      {
+        hint: "Give its path relative to the configuration file.",
+      },
+    );
   }
   let module: Record<string, unknown>;
   try {
-    module = await importOwnModule(url.href);
+    module = await importOwnModule(path);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new ConfigError(`${kind}-module-failed`, `${name} cannot be loaded: ${reason}.`, {
@@ -48,12 +41,6 @@ export async function loadModule(
   if (found !== undefined) return found;
   const exported = Object.keys(module).join(", ") || "nothing";
   throw new ConfigError(`${kind}-module-export`, `${name} exports ${exported}.`, {
-    hint: `Export it as default or under the name ${kind}.`,
+    hint: `Export a ${kind} as default or under the name ${kind}.`,
   });
-}
-
-/** The path of a file URL, without node:url, which a browser lacks. */
-function filePath(url: URL): string {
-  const path = decodeURIComponent(url.pathname);
-  return /^\/[A-Za-z]:\//.test(path) ? path.slice(1) : path;
 }

@@ -1,4 +1,3 @@
-import { ConfigError } from "../core/errors.ts";
 import { loadRewardModule } from "./load-module.ts";
 import { REGISTRY, type RewardSurroundings } from "./registry.ts";
 import { type AsyncReward, onlyFor, renameReward, type WeightedReward } from "./reward.ts";
@@ -31,10 +30,6 @@ function needsAnswer(config: RewardConfig, reward: AsyncReward): AsyncReward {
 
 async function baseReward(config: RewardConfig, around: RewardSurroundings): Promise<AsyncReward> {
   if (config.name !== OWN_REWARD) return REGISTRY[config.name].make(config.options ?? {}, around);
-  if (config.module !== undefined && around.configUrl !== undefined) {
-    return loadRewardModule(config.module, around.configUrl);
-  }
-  throw new ConfigError("reward-module-base", `The reward module ${config.module} has no base.`, {
-    hint: "Modules are loaded for configurations that come from a file.",
-  });
+  // The schema asks for a module where there is no name.
+  return loadRewardModule(config.module!);
 }

@@ -1,6 +1,5 @@
-import { exists } from "#io";
-import { importOwnModule } from "#own-module";
 import { AubadeError, ConfigError, DataError } from "../core/errors.ts";
+import { loadModule } from "../io/load-module.ts";
 import { type AsyncReward, type Completion, defineReward, type RewardRow } from "./reward.ts";
 
 /**
@@ -11,47 +10,11 @@ import { type AsyncReward, type Completion, defineReward, type RewardRow } from 
  * anything thrown, is a failure of that completion with its message, the module and the row. It sees
  * frozen copies of completion and row.
  *
- * @param path - of the module, relative to `base`.
- * @param base - URL of the configuration file that names it, such as `file:///home/me/run.yaml`.
- * @throws {ConfigError} `reward-module-url`, `reward-module-missing`, `reward-module-failed`, `reward-module-export` or
- * `reward-module-shape`, each with the path.
+ * @param path of the module; configurations have made theirs absolute.
+ * @throws {ConfigError} as `loadModule`, or `reward-module-shape`, with the path.
  */
-export async function loadRewardModule(path: string, base: string): Promise<AsyncReward> {
-  const name = `The reward module ${path}`;
-  // A configuration names code; it never holds or fetches it.
-  if (/^[a-z][a-z0-9+.-]+:/i.test(path) && !path.startsWith("file:")) {
-    throw new ConfigError(
-      "reward-module-url",
-      `The reward module ${path.slice(0, 60)} is no file.`,
-      {
-        hint: "Give the path of a file, relative to the configuration file or absolute.",
-      },
-    );
-  }
-  const url = new URL(path, base);
-  if (url.protocol === "file:" && !(await exists(filePath(url)))) {
-    throw new ConfigError("reward-module-missing", `${name} is not there: ${filePath(url)}.`, {
-      hint: "Give its path relative to the configuration file.",
-    });
-  }
-  let module: Record<string, unknown>;
-  try {
-    module = await importOwnModule(url.href);
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ConfigError("reward-module-failed", `${name} cannot be loaded: ${reason}.`, {
-      hint: "Correct the module; it runs once when the run starts.",
-      cause,
-    });
-  }
-  const found = module["default"] ?? module["reward"];
-  if (found === undefined) {
-    const exported = Object.keys(module).join(", ") || "nothing";
-    throw new ConfigError("reward-module-export", `${name} exports ${exported}.`, {
-      hint: "Export a reward as default or under the name reward.",
-    });
-  }
-  return checked(found, name);
+export async function loadRewardModule(path: string): Promise<AsyncReward> {
+  return checked(await loadModule("reward", path), `The reward module ${path}`);
 }
 
 function checked(found: unknown, what: string): AsyncReward {
@@ -101,10 +64,4 @@ function failure(cause: unknown, what: string, { index }: Completion, row: Rewar
     `${what} threw for completion ${index} of row ${row.id}: ${reason}.`,
     { hint: "Correct the module, or return null where the reward does not apply.", cause },
   );
-}
-
-/** The path of a file URL, without node:url, which a browser lacks. */
-function filePath(url: URL): string {
-  const path = decodeURIComponent(url.pathname);
-  return /^\/[A-Za-z]:\//.test(path) ? path.slice(1) : path;
 }

@@ -33,8 +33,6 @@ export interface RewardSurroundings {
   seed: number;
   /** Folder of the run, which keeps a judge's replies. */
   runFolder?: string | undefined;
-  /** URL of the configuration file, beside which modules are looked for. */
-  configUrl?: string | undefined;
   /** Environment variables; the process's own by default. */
   environment?: Readonly<Record<string, string | undefined>> | undefined;
 }

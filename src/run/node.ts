@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join, resolve } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 /** Finds the folder of aubade's package: the clone's root, or the installed package. */
 export function packageRoot(): string {
@@ -50,9 +50,4 @@ export function sourceCommit(): string | null {
   } catch {
     return null;
   }
-}
-
-/** The URL of a file or folder, from the folder of this process where its path is relative. */
-export function fileUrl(path: string): URL {
-  return pathToFileURL(resolve(path));
 }

@@ -33,8 +33,6 @@ export interface RunParts {
   processor?: Processor;
   /** Held-out rows, all of which are asked; by default the benchmarks that `eval` names. */
   questions?: Rows;
-  /** URL of the configuration's file, beside which modules are looked for. */
-  configUrl?: string;
 }
 
 /** What a program may hand to a training run. */
@@ -74,7 +72,6 @@ export interface TrainOptions extends RunParts {
 /** The names of all options, by which others are refused. */
 export const RUN_PARTS = [
   ...(["onEvent", "signal", "device", "model", "processor", "questions"] as const),
-  "configUrl",
 ] as const;
 
 /** As {@link RUN_PARTS}, of a training run. */

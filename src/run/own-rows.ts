@@ -44,19 +44,19 @@ function isList(rows: Rows): rows is readonly DataRow[] {
 /** Opens the rows that a run trains on: the program's own, or those that `data` names. */
 export async function openTraining(
   { data }: Pick<RunConfig, "data">,
-  { data: own, configUrl }: Pick<TrainOptions, "data" | "configUrl">,
+  { data: own }: Pick<TrainOptions, "data">,
 ): Promise<DataSet> {
   if (own !== undefined) return setOf(own, "data");
-  return (await openData(data, { split: "train", questions: null, configUrl })).set;
+  return (await openData(data, { split: "train", questions: null })).set;
 }
 
 /** Opens what is asked: the program's own questions, or the benchmarks that `eval` names. */
 export async function openQuestions(
   config: Pick<RunConfig, "eval">,
-  { questions, configUrl }: Pick<RunParts, "questions" | "configUrl">,
+  { questions }: Pick<RunParts, "questions">,
   events: Events,
 ): Promise<Benchmark[]> {
-  if (questions === undefined) return openBenchmarks(config.eval, { events, configUrl });
+  if (questions === undefined) return openBenchmarks(config.eval, events);
   const set = await setOf(questions, "questions");
   const indices = Array.from({ length: set.length }, (_, index) => index);
   await set.prepare?.(indices, events);

@@ -1,4 +1,3 @@
-import { fileUrl } from "#run";
 import { readText } from "#io";
 import { checkResumable, scheduleChange } from "../config/compare.ts";
 import { checkSource } from "../config/load.ts";
@@ -14,7 +13,6 @@ import {
 } from "./checkpoint-folder.ts";
 import { refuseToBeginAgain } from "./find-run.ts";
 import { RUN_FILES, type RunFacts } from "./folder.ts";
-import { comparable } from "./modules.ts";
 import type { Session } from "./options.ts";
 import { parseState, STATE_FILE } from "./state.ts";
 
@@ -23,8 +21,6 @@ export interface ResumeOptions {
   folder: string;
   /** Name of the checkpoint to go on from; the newest whole one when left out. */
   checkpoint: string | undefined;
-  /** URL of the configuration's file. */
-  configUrl: string | undefined;
   /** Hears what is worth knowing of the resume. */
   warn: (code: string, message: string) => void;
 }
@@ -37,12 +33,11 @@ export interface ResumeOptions {
  */
 export async function findResume(
   config: RunConfig,
-  { folder, checkpoint, configUrl, warn }: ResumeOptions,
+  { folder, checkpoint, warn }: ResumeOptions,
 ): Promise<Session["resume"]> {
   const file = joinPath(folder, RUN_FILES.config);
   const before = checkSource(parseSource(await readText(file), file), file);
-  const own = fileUrl(file).href;
-  checkResumable(comparable(before, own), comparable(config, configUrl), folder);
+  checkResumable(before, config, folder);
   const keeping = { last: config.output.keep_last, by: scoredBy(config.output) };
   if (!(await hasCheckpoint(folder))) {
     await refuseToBeginAgain(folder);

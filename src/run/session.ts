@@ -1,6 +1,7 @@
 import { removeEmptyFolder } from "#io";
 import { type Held, withLock } from "#lock";
 import { programVersions, sourceCommit } from "#run";
+import { resolvedYaml } from "../config/load.ts";
 import type { RunConfig } from "../config/schema.ts";
 import { ConfigError } from "../core/errors.ts";
 import { Events } from "../core/events.ts";
@@ -16,7 +17,6 @@ import {
   writeRunFacts,
 } from "./folder.ts";
 import { folderLogs, type LogbookOptions, openLogbook } from "./logbook.ts";
-import { recordOf } from "./modules.ts";
 import type { Session, TrainOptions, TrainResult } from "./options.ts";
 import { type CardReward, writeRunReport } from "./report.ts";
 import { findResume, programChange } from "./resume.ts";
@@ -24,7 +24,7 @@ import { findResume, programChange } from "./resume.ts";
 /** What a session is opened with. */
 export type SessionOptions = Pick<
   TrainOptions,
-  "onEvent" | "signal" | "runFolder" | "resume" | "logs" | "watcher" | "command" | "configUrl"
+  "onEvent" | "signal" | "runFolder" | "resume" | "logs" | "watcher" | "command"
 > & {
   /** What the run is rewarded by, for its card. */
   rewards?: readonly CardReward[];
@@ -94,13 +94,11 @@ async function runInFolder(
   const early = new Events();
   if (options.onEvent !== undefined) early.listen(options.onEvent);
   const warn = (code: string, message: string) => report(early, "warning", { code, message });
-  const { configUrl, resume: wanted = false } = options;
+  const { resume: wanted = false } = options;
   const before = wanted === false ? undefined : await readRunFacts(folder);
   const checkpoint = typeof wanted === "string" ? wanted : undefined;
   const resume =
-    wanted === false
-      ? undefined
-      : await findResume(config, { folder, checkpoint, configUrl, warn });
+    wanted === false ? undefined : await findResume(config, { folder, checkpoint, warn });
   report(early, "folder", { folder, step: resume?.state.step ?? 0 });
   const facts: RunFacts = {
     // Who repeats the run starts it, however often this one was resumed.
@@ -112,7 +110,7 @@ async function runInFolder(
   };
   const change = before && resume && programChange(before, facts);
   if (change !== undefined) warn("other-program", change);
-  const record = recordOf(config, configUrl, folder);
+  const record = resolvedYaml(config);
   await writeRunFacts(folder, record, facts);
   let written = Promise.resolve();
   const onEvent: SessionOptions["onEvent"] = (event) => {

@@ -116,9 +116,9 @@ async function trainIn(
 async function rewardsOf(
   { config, runFolder }: Session,
   named: readonly RewardConfig[],
-  { rewards = [], configUrl }: TrainOptions,
+  { rewards = [] }: TrainOptions,
 ): Promise<NonNullable<TrainOptions["rewards"]>> {
-  const around = { seed: config.train.seed, runFolder, configUrl };
+  const around = { seed: config.train.seed, runFolder };
   return [...(await configuredRewards(named, around)), ...rewards];
 }
 

@@ -14,8 +14,3 @@ export function programVersions(): Record<string, string> {
 export function sourceCommit(): string | null {
   return null;
 }
-
-/** The URL of a file or folder, from the page's own address where it is relative. */
-export function fileUrl(path: string): URL {
-  return new URL(path, document.baseURI);
-}

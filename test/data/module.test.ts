@@ -1,7 +1,6 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { DataContext } from "../../src/data/dataset.ts";
 import { ofRows } from "../../src/data/module/entry.ts";
@@ -10,17 +9,15 @@ import { dataSchema } from "../../src/data/schema.ts";
 
 describe("data sets of modules", () => {
   let folder: string;
-  let context: DataContext;
+  const context: DataContext = { split: "train", questions: null };
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), "module-"));
-    const configUrl = pathToFileURL(join(folder, "run.yaml")).href;
-    context = { split: "train", questions: null, configUrl };
   });
   afterAll(() => rm(folder, { recursive: true }));
 
   const open = async (name: string, code: string, options: object = {}) => {
     await writeFile(join(folder, name), code);
-    const section = dataSchema.parse({ name: "module", module: `./${name}`, options });
+    const section = dataSchema.parse({ name: "module", module: join(folder, name), options });
     return openData(section, context);
   };
 
@@ -74,7 +71,7 @@ describe("data sets of modules", () => {
 
   it("are files that configurations name", async () => {
     for (const [module, code] of [
-      ["./nowhere.mjs", "data-module-missing"],
+      [join(folder, "nowhere.mjs"), "data-module-missing"],
       ["data:text/javascript,1", "data-module-url"],
     ]) {
       const section = dataSchema.parse({ name: "module", module });

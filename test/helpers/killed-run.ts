@@ -10,7 +10,6 @@ import fs from "node:fs";
 import promises, { type FileHandle } from "node:fs/promises";
 import { syncBuiltinESMExports } from "node:module";
 import { dirname, relative } from "node:path";
-import { pathToFileURL } from "node:url";
 import { loadConfig } from "../../src/config/load.ts";
 import { Device } from "../../src/gpu/device.ts";
 import { train } from "../../src/run/train.ts";
@@ -140,7 +139,6 @@ const settings = await loadConfig(config, {
 await train(settings, {
   runFolder: settings.output.run_dir!,
   resume: words.includes("--resume"),
-  configUrl: pathToFileURL(config).href,
   onEvent({ kind, data }) {
     if (kind === "progress") return;
     if (kind === "checkpoint") saving = "";

@@ -11,14 +11,14 @@ const address = (file: string): string => JSON.stringify(pathToFileURL(join(ROOT
 describe("a module of a user's own beside a configuration", () => {
   let folder = "";
   beforeAll(() => {
-    folder = mkdtempSync(join(tmpdir(), "aubade-own-module-"));
+    folder = mkdtempSync(join(tmpdir(), "aubade #1 own 100% module-"));
     writeFileSync(
       join(folder, "load.mjs"),
       `import { readTypeScript } from ${address("src/core/read-typescript.js")};
        await readTypeScript();
        const { loadModule } = await import(${address("src/io/load-module.ts")});
        const { DataError } = await import(${address("src/core/errors.ts")});
-       const found = await loadModule("reward", process.argv[2], import.meta.url);
+       const found = await loadModule("reward", process.argv[2]);
        console.log(JSON.stringify([found.name, found.make() instanceof DataError]));`,
     );
   });

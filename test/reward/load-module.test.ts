@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { configuredRewards } from "../../src/reward/configured.ts";
 import { loadRewardModule } from "../../src/reward/load-module.ts";
@@ -5,8 +6,6 @@ import type { Completion } from "../../src/reward/reward.ts";
 import { REWARDS, rewardSchema, type RewardConfig } from "../../src/reward/schema.ts";
 import { RewardScorer } from "../../src/reward/scorer.ts";
 
-/** The configuration file would stand here. */
-const CONFIG = new URL("./run.yaml", import.meta.url).href;
 const ROW = { id: "r", answer: "yes", problem_type: "judge" };
 
 function completion(text: string, index = 0): Completion {
@@ -15,30 +14,36 @@ function completion(text: string, index = 0): Completion {
 
 describe("a module of the user's own", () => {
   test("is found beside the configuration, and may be async", async () => {
-    const reward = await loadRewardModule("./modules/good.ts", CONFIG);
+    const reward = await loadRewardModule("test/reward/modules/good.ts");
     expect(reward.name).toBe("short-and-right");
     expect(await reward.score(completion("yes"), ROW)).toBe(1);
     expect(await reward.score(completion("no"), ROW)).toBe(0);
   });
 
   test("may be plain JavaScript with a default export", async () => {
-    const reward = await loadRewardModule("modules/plain.js", CONFIG);
+    const reward = await loadRewardModule("test/reward/modules/plain.js");
     expect(await reward.score(completion(""), ROW)).toBe(0.25);
   });
 
   test.each([
     [
-      "./modules/absent.ts",
-      /reward module \.\/modules\/absent\.ts is not there: \/.*absent\.ts\. Give its path/,
+      "test/reward/modules/absent.ts",
+      /reward module test\/reward\/modules\/absent\.ts is not there: \/.*absent\.ts\. Give its path/,
     ],
-    ["./modules/no-export.ts", /no-export\.ts exports other\. Export a reward as default/],
     [
-      "./modules/wrong-shape.ts",
+      "test/reward/modules/no-export.ts",
+      /no-export\.ts exports other\. Export a reward as default/,
+    ],
+    [
+      "test/reward/modules/wrong-shape.ts",
       /exports a function without a name and a function score\. Export defineReward/,
     ],
-    ["./modules/throws.ts", /cannot be loaded: this module cannot start\. Correct the module/],
+    [
+      "test/reward/modules/throws.ts",
+      /cannot be loaded: this module cannot start\. Correct the module/,
+    ],
   ])("%s says what is wrong", async (path, message) => {
-    await expect(loadRewardModule(path, CONFIG)).rejects.toThrow(message);
+    await expect(loadRewardModule(path)).rejects.toThrow(message);
   });
 
   test.each([
@@ -47,13 +52,13 @@ describe("a module of the user's own", () => {
     "https://x/y.js",
     "node:fs",
   ])("is a file: %s is refused and not run", async (path) => {
-    await expect(loadRewardModule(path, CONFIG)).rejects.toThrow("is no file");
+    await expect(loadRewardModule(path)).rejects.toThrow("is no file");
   });
 
   test("that throws or gives no number is counted with its message", async () => {
     const parts = await configuredRewards(
-      [rewardSchema.parse({ module: "./modules/good.ts", weight: 2 })],
-      { seed: 0, configUrl: CONFIG },
+      [rewardSchema.parse({ module: "test/reward/modules/good.ts", weight: 2 })],
+      { seed: 0 },
     );
     const completions = ["yes", "throw", "nan"].map((text, at) => completion(text, at));
     const [scores] = await new RewardScorer(parts).scoreGroups([{ row: ROW, completions }]);
@@ -61,14 +66,14 @@ describe("a module of the user's own", () => {
     expect(scores!.map(({ failures }) => Object.values(failures)[0])).toEqual([
       undefined,
       expect.stringContaining(
-        "The reward module ./modules/good.ts threw for completion 1 of row r: it was asked to throw.",
+        "The reward module test/reward/modules/good.ts threw for completion 1 of row r: it was asked to throw.",
       ),
       expect.stringContaining('Reward "short-and-right" gave NaN for completion 2 of row r'),
     ]);
   });
 
   test("cannot change what others read, and is named where it fails", async () => {
-    const reward = await loadRewardModule("./modules/meddles.ts", CONFIG);
+    const reward = await loadRewardModule("test/reward/modules/meddles.ts");
     const row = { ...ROW, options: ["a", "b"] };
     const before = structuredClone(row);
     const texts = ["row", "options", "ids", "number", "fine"];
@@ -78,16 +83,18 @@ describe("a module of the user's own", () => {
     ]);
     expect(scores!.map(({ total }) => total)).toEqual([null, null, null, null, 1]);
     for (const [at, { failures }] of scores!.slice(0, 4).entries()) {
-      expect(failures["meddles"]).toContain("The reward module ./modules/meddles.ts");
+      expect(failures["meddles"]).toContain("The reward module test/reward/modules/meddles.ts");
       expect(failures["meddles"]).toContain(`for completion ${at} of row r`);
     }
     expect(row).toEqual(before);
     expect(said.map(({ ids }) => ids)).toEqual(texts.map(() => [1, 2]));
   });
 
-  test("needs a configuration file", async () => {
-    const configs = [rewardSchema.parse({ module: "./x.ts" })];
-    await expect(configuredRewards(configs, { seed: 0 })).rejects.toThrow("has no base");
+  test("of a program is relative to the current folder", async () => {
+    const own = [rewardSchema.parse({ module: "./x.ts" })];
+    await expect(configuredRewards(own, { seed: 0 })).rejects.toThrow(
+      `The reward module ./x.ts is not there: ${resolve("x.ts")}. Give its path`,
+    );
   });
 });
 

@@ -1,7 +1,6 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { chooseRun } from "../../src/cli/commands/train.ts";
 import { parseRunOptions } from "../../src/cli/options.ts";
@@ -103,7 +102,6 @@ function session(
   runFolder: string,
   work: SessionWork,
   resume: boolean | string,
-  configUrl?: string,
 ): Promise<TrainResult> {
   interrupt = new AbortController();
   told = [];
@@ -111,7 +109,7 @@ function session(
   const onEvent = (event: RunEvent) => void told.push(event);
   const command = resume === false ? "the start" : "the resume";
   const options = { runFolder, resume, signal, onEvent, command };
-  return withSession(config, { ...options, ...(configUrl && { configUrl }) }, work);
+  return withSession(config, options, work);
 }
 
 const warnings = () => told.flatMap(({ kind, data }) => (kind === "warning" ? data.message : []));
@@ -304,7 +302,7 @@ describe("a session", () => {
       const settings = await loadConfig(options.config, { ...options, readText });
       const { folder, checkpoint, passedOver } = await chooseRun(settings, options);
       const resume = checkpoint ?? options.resume;
-      await session(settings, folder, work, resume, pathToFileURL(options.config).href);
+      await session(settings, folder, work, resume);
       return { folder, passedOver };
     };
     process.chdir(root);
@@ -334,18 +332,20 @@ describe("a session", () => {
     await mkdir(join(root, "conf"));
     await writeFile(join(root, "conf", "my #1.mjs"), "");
     const text = `extends: ${resolve("configs/tiny.yaml")}
-rewards: [{name: module, module: "./my %231.mjs", weight: 1}]
+rewards: [{name: module, module: "./my #1.mjs", weight: 1}]
 output: {run_dir: ${join(root, "deep", "m")}}
 `;
     await writeFile(config, text);
     const folder = join(root, "deep", "m");
     const go = async (file: string, work: SessionWork, resume: boolean) => {
       const settings = await loadConfig(file, { readText, overrides: fixed });
-      return session(settings, folder, work, resume, pathToFileURL(file).href);
+      return session(settings, folder, work, resume);
     };
     await go(config, steps(2), false);
     const record = join(folder, "config.yaml");
-    expect(await readFile(record, "utf8")).toContain("module: ../../conf/my%20%231.mjs");
+    expect(await readFile(record, "utf8")).toContain(
+      `module: "${join(root, "conf", "my #1.mjs")}"`,
+    );
     await go(record, steps(3), true);
     await go(config, steps(4), true);
     const facts = await readFile(join(folder, "run.json"), "utf8");

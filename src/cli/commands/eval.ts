@@ -1,4 +1,3 @@
-import { pathToFileURL } from "node:url";
 import { exists, readText, writeFileAtomic } from "#io";
 import { loadConfig, resolvedYaml } from "../../config/load.ts";
 import type { RunConfig } from "../../config/schema.ts";
@@ -55,8 +54,7 @@ async function evaluateAndPrint(config: RunConfig, options: RunCommandOptions): 
   try {
     const names = benchmarksOf(config.eval).map(({ name }) => name);
     stream.write(`${config.model.path} on ${names.join(", ") || "nothing"}\n`);
-    const configUrl = pathToFileURL(options.config).href;
-    const result = await evaluate(config, { onEvent, signal: interrupt.stop, configUrl });
+    const result = await evaluate(config, { onEvent, signal: interrupt.stop });
     line.end();
     if (interrupt.stop.aborted) return 130;
     for (const [name, { questions, failed }] of Object.entries(result.benchmarks)) {

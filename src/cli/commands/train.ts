@@ -1,5 +1,4 @@
 import { dirname } from "node:path";
-import { pathToFileURL } from "node:url";
 import { exists, readText } from "#io";
 import { loadConfig, resolvedYaml } from "../../config/load.ts";
 import type { RunConfig } from "../../config/schema.ts";
@@ -183,7 +182,6 @@ async function trainAndPrint(
     const result = await train(config, {
       ...{ runFolder: folder, resume: checkpoint ?? options.resume, command, onEvent },
       signal: interrupt.stop,
-      configUrl: pathToFileURL(options.config).href,
     });
     stream.write(closing(result, folder));
     if (!result.stopped) stream.write(trackers(config, folder));

@@ -11,6 +11,7 @@ const settings = {
   module: z
     .string()
     .min(1)
+    .meta({ format: "module" })
     .describe("A module of your own that exports a data set, relative to this file."),
   options: z
     .record(z.string(), z.unknown())
@@ -45,7 +46,7 @@ export const MODULE = {
   settings,
   asked: settings,
   async open({ module, options }: ModuleSettings, context: DataContext): Promise<OpenedData> {
-    const found = await loadModule("data", module, context.configUrl);
+    const found = await loadModule("data", module);
     const what = `The data module ${module}`;
     const own = checkedModule(found, what);
     let opened: readonly object[] | DataSet;
@@ -58,7 +59,7 @@ export const MODULE = {
         cause,
       });
     }
-    const folder = folderOf(decodeURIComponent(new URL(module, context.configUrl).pathname));
+    const folder = folderOf(module);
     const set = Array.isArray(opened)
       ? await ofRows(opened as object[], module, folder)
       : checkedSet(opened as DataSet, what);

@@ -1,4 +1,5 @@
-/** Imports a module of a user's own by its address. */
-export async function importOwnModule(url: string): Promise<Record<string, unknown>> {
-  return (await import(/* @vite-ignore */ url)) as Record<string, unknown>;
+/** Imports a module of a user's own by its address, from the page's own where it is relative. */
+export async function importOwnModule(path: string): Promise<Record<string, unknown>> {
+  const { href } = new URL(path, location.href);
+  return (await import(/* @vite-ignore */ href)) as Record<string, unknown>;
 }
