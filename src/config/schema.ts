@@ -8,6 +8,8 @@ import { EXPORT_DTYPES } from "../checkpoint/export.ts";
 import { modelSchema } from "../model/schema.ts";
 import { metricInfo } from "../observe/metrics.ts";
 import { healthSchema, reportToSchema } from "../observe/schema.ts";
+import type { PolicyFormula } from "../policy/loss/formula.ts";
+import { LOSSES } from "../policy/loss/losses.ts";
 import { rewardsSchema } from "../reward/schema.ts";
 import { rolloutSchema } from "../rollout/schema.ts";
 import { sftSchema, trainSchema } from "../train/schema.ts";
@@ -142,17 +144,9 @@ export const runSchema = z
         "Name a metric of a step (docs/metrics.md), such as reward.",
       );
     }
-    const { loss_type: loss, importance_sampling_mode: mode } = run.train;
-    if (loss === "cispo" && run.train.epsilon_high === null) {
-      report(["train", "epsilon_high"], "`cispo` caps the ratio at it", "Set it; TRL's is 5.");
-    }
-    if (loss === "vespo" && mode?.startsWith("sequence") === true) {
-      report(
-        ["train", "importance_sampling_mode"],
-        "`vespo` corrects tokens, not sequences",
-        "Set it to token_truncate or token_mask.",
-      );
-    }
+    const formula: PolicyFormula = LOSSES[run.train.loss_type];
+    const refusal = formula.refuses?.(run.train);
+    if (refusal !== undefined) report(["train", refusal.key], refusal.message, refusal.remedy);
     const trained = ["tune_mm_llm", "tune_mm_vision", "tune_mm_audio", "tune_mm_mlp"] as const;
     if (trained.every((name) => !run.train[name])) {
       report(["train", "tune_mm_llm"], "every part of the model is frozen", "Set it to true.");

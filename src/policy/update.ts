@@ -15,7 +15,7 @@ import type { PolicyTree } from "../rollout/types.ts";
 import { columnsOf, gradientRows, LOG_PROB_COLUMNS } from "./loss/host-loss.ts";
 import { combineResults } from "./loss/metrics.ts";
 import { policyLoss } from "./loss/policy-loss.ts";
-import type { LossSettings } from "./loss/settings.ts";
+import type { LossSettings } from "./loss/losses.ts";
 import { stepTotals } from "./loss/totals.ts";
 import type { LossResult } from "./loss/types.ts";
 import { Parity } from "./parity.ts";

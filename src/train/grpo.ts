@@ -6,7 +6,7 @@ import type { DataRow } from "../data/dataset.ts";
 import type { Model } from "../model/model.ts";
 import type { Processor } from "../model/processor.ts";
 import { computeAdvantages } from "../policy/advantages.ts";
-import { betaAt } from "../policy/loss/beta.ts";
+import { betaAt } from "../policy/loss/kl.ts";
 import {
   activeEntropyCoef,
   adaptEntropyCoef,

@@ -11,7 +11,7 @@ import {
   type Rollout,
   type SamplingOptions,
 } from "../../src/rollout/types.ts";
-import { LOSS_DEFAULTS } from "../../src/policy/loss/settings.ts";
+import { LOSS_DEFAULTS } from "../../src/policy/loss/losses.ts";
 import type { Parity } from "../../src/policy/parity.ts";
 import { policyTrees } from "../../src/policy/trees.ts";
 import { PolicyUpdater } from "../../src/policy/update.ts";

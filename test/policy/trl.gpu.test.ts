@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { Model } from "../../src/model/model.ts";
 import type { Sample } from "../../src/prompt/sample.ts";
 import { computeAdvantages } from "../../src/policy/advantages.ts";
-import { LOSS_DEFAULTS, type LossSettings } from "../../src/policy/loss/settings.ts";
+import { LOSS_DEFAULTS, type LossSettings } from "../../src/policy/loss/losses.ts";
 import { AdamW, isDecayed, type AdamWSettings } from "../../src/train/optimizer.ts";
 import type { PolicyCompletion, PolicyTree } from "../../src/rollout/types.ts";
 import { PolicyUpdater } from "../../src/policy/update.ts";

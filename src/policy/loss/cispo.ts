@@ -2,14 +2,13 @@ import {
   emptyTerms,
   measure,
   tokenMean,
-  type CompletionView,
+  type LossView,
   type PolicyFormula,
   type PolicyTerms,
 } from "./formula.ts";
-import type { LossSettings } from "./settings.ts";
 
 /** -sg(clamp(w, lower, upper)) A logp: every token keeps its gradient, its weight is bounded. */
-function cispoTerms(view: CompletionView, lower: number, upper: number): PolicyTerms {
+function cispoTerms(view: LossView, lower: number, upper: number): PolicyTerms {
   const terms = emptyTerms(view.length);
   const clipped = new Float64Array(view.length);
   for (let t = 0; t < view.length; t++) {
@@ -34,12 +33,16 @@ function cispoTerms(view: CompletionView, lower: number, upper: number): PolicyT
  */
 export const cispo: PolicyFormula = {
   weight: tokenMean,
-  terms(view: CompletionView, settings: LossSettings): PolicyTerms {
-    if (settings.epsilon_high === null) {
-      throw new RangeError("cispo caps the ratio at epsilon_high, so it must be given (TRL: 5).");
-    }
-    return cispoTerms(view, -Infinity, settings.epsilon_high);
-  },
+  // `refuses` has made sure that there is a cap.
+  terms: (view, settings) => cispoTerms(view, -Infinity, settings.epsilon_high!),
+  refuses: (settings) =>
+    settings.epsilon_high === null
+      ? {
+          key: "epsilon_high",
+          message: "`cispo` caps the ratio at it",
+          remedy: "Set it; TRL's is 5.",
+        }
+      : undefined,
 };
 
 /**
@@ -50,8 +53,6 @@ export const cispo: PolicyFormula = {
  */
 export const cispoMinimax: PolicyFormula = {
   weight: tokenMean,
-  terms(view: CompletionView, settings: LossSettings): PolicyTerms {
-    const { epsilon, epsilon_high: high } = settings;
-    return cispoTerms(view, 1 - epsilon, 1 + (high ?? epsilon));
-  },
+  terms: (view, { epsilon, epsilon_high: high }) =>
+    cispoTerms(view, 1 - epsilon, 1 + (high ?? epsilon)),
 };

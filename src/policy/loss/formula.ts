@@ -1,8 +1,9 @@
-import type { LossSettings } from "./settings.ts";
+import type { z } from "zod";
+import type { CommonLossSettings } from "./settings.ts";
 import type { StepTotals } from "./types.ts";
 
-/** One completion as a loss's formula sees it; arrays are [length]. */
-export interface CompletionView {
+/** One completion as a loss's formula reads it; arrays are [length]. */
+export interface LossView {
   /** Tokens that count; 0 for a completion that is empty or masked. */
   length: number;
   logp: Float64Array;
@@ -32,24 +33,43 @@ export interface PolicyTerms {
   perCompletion?: Record<string, number>;
 }
 
-/** A loss: how it weighs tokens, and the term of each. */
-export interface PolicyFormula {
-  /** Factor of each of a completion's tokens, from the completion's length and the step's sums. */
-  weight(length: number, totals: StepTotals): number;
-  terms(view: CompletionView, settings: LossSettings): PolicyTerms;
+/** A setting that a loss cannot work with: its key, the reason, and what to set instead. */
+export interface Refusal {
+  key: string;
+  /** Half a sentence, without a full stop. */
+  message: string;
+  remedy: string;
 }
 
-/** Mean over the step's completions of each completion's mean over its tokens. */
+/**
+ * A policy loss: everything that sets it apart from the others.
+ *
+ * `Own` are the options that only this loss has, by their keys in the section `train`.
+ */
+export interface PolicyFormula<Own = unknown> {
+  /** Returns the factor of each of a completion's tokens, from its length and the step's sums. */
+  weight(length: number, totals: StepTotals): number;
+  /** Computes the policy term of every token of a completion. */
+  terms(view: LossView, settings: CommonLossSettings & Own): PolicyTerms;
+  /** The schema of each option of its own, with default and description. */
+  options?: { readonly [Key in keyof Own]: z.ZodType<Own[Key]> };
+  /** Set where the term contains the sampling correction, which then does not multiply it. */
+  takesCorrection?: true;
+  /** Returns what is wrong with settings that are valid one by one; undefined for nothing. */
+  refuses?(settings: CommonLossSettings): Refusal | undefined;
+}
+
+/** Weighs by the mean over the step's completions of each completion's mean over its tokens. */
 export function meanOfMeans(length: number, totals: StepTotals): number {
   return 1 / (totals.completions * Math.max(1, length));
 }
 
-/** Mean over the step's tokens. */
+/** Weighs by the mean over the step's tokens. */
 export function tokenMean(_length: number, totals: StepTotals): number {
   return 1 / Math.max(1, totals.tokens);
 }
 
-/** Terms of zeros to be filled in. */
+/** Returns terms of zeros to be filled in. */
 export function emptyTerms(length: number): PolicyTerms {
   return {
     value: new Float64Array(length),
@@ -61,7 +81,7 @@ export function emptyTerms(length: number): PolicyTerms {
 /** Files a metric of a completion's tokens under tokens, or once where they are all the same. */
 export function measure(
   terms: PolicyTerms,
-  view: CompletionView,
+  view: LossView,
   name: string,
   values: Float64Array,
 ): void {

@@ -1,9 +1,9 @@
-import type { LossSettings } from "./settings.ts";
+import type { CommonLossSettings } from "./settings.ts";
 import type { LossBatch } from "./types.ts";
 
 /** The settings that a KL estimate depends on. */
 export type KlSettings = Pick<
-  LossSettings,
+  CommonLossSettings,
   "kl_estimator" | "kl_gradient" | "kl_input_clamp_value" | "kl_output_clamp_value"
 >;
 
@@ -74,7 +74,7 @@ export function klTerm(
 export function klPenalisedRewards(
   rewards: ArrayLike<number>,
   batch: Pick<LossBatch, "completions" | "old" | "reference">,
-  settings: KlSettings & Pick<LossSettings, "beta">,
+  settings: KlSettings & Pick<CommonLossSettings, "beta">,
 ): Float64Array {
   const { completions, old, reference } = batch;
   if (reference === undefined) throw new RangeError("KL in the reward needs a reference policy.");
@@ -89,4 +89,28 @@ export function klPenalisedRewards(
     }
     return reward - settings.beta * sum;
   });
+}
+
+/** How the weight of the KL term runs over training. */
+export type BetaSchedule = "constant" | "humanomni_v2";
+
+/**
+ * Weight of the KL term at a step.
+ *
+ * `humanomni_v2` falls linearly from beta to a quarter of it over the first half of the run and
+ * stays there.
+ *
+ * @param step optimizer steps done so far; @param maxSteps optimizer steps of the run.
+ *
+ * Source: HumanOmniV2's trainer (`beta * (1 - 0.75 * step / (max / 2))`, then `0.25 * beta`).
+ */
+export function betaAt(
+  schedule: BetaSchedule,
+  beta: number,
+  step: number,
+  maxSteps: number,
+): number {
+  if (schedule === "constant") return beta;
+  const half = maxSteps / 2;
+  return step < half ? beta * (1 - (0.75 * step) / half) : 0.25 * beta;
 }

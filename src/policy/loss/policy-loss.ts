@@ -1,23 +1,24 @@
-import type { CompletionView } from "./formula.ts";
+import type { LossView, PolicyFormula } from "./formula.ts";
 import { klTerm } from "./kl.ts";
-import { LOSSES } from "./losses.ts";
+import { LOSSES, type LossSettings } from "./losses.ts";
+import { isOnPolicy } from "./masks.ts";
 import { LossMetrics } from "./metrics.ts";
-import { isOnPolicy } from "./off-policy-mask.ts";
 import { samplingCorrection, type Correction } from "./sampling-correction.ts";
-import type { LossSettings } from "./settings.ts";
+import type { CommonLossSettings } from "./settings.ts";
 import { countedLength } from "./totals.ts";
 import type { LossBatch, LossCompletion, LossResult, StepTotals } from "./types.ts";
 
 /** What the loss of one completion works on and writes to. */
 interface Work {
+  formula: PolicyFormula;
   batch: LossBatch;
-  settings: LossSettings;
+  settings: CommonLossSettings;
   totals: StepTotals;
   result: LossResult;
   metrics: LossMetrics;
 }
 
-function check(batch: LossBatch, settings: LossSettings): void {
+function check({ formula, batch, settings }: Work): void {
   const needs = (condition: boolean, column: "reference" | "entropy" | "sampling", why: string) => {
     if (condition && batch[column] === undefined) throw new RangeError(`${why} needs ${column}.`);
   };
@@ -30,9 +31,9 @@ function check(batch: LossBatch, settings: LossSettings): void {
   );
   const mode = settings.importance_sampling_mode;
   needs(mode !== null, "sampling", `importance_sampling_mode ${mode}`);
-  if (settings.loss_type === "vespo" && mode?.startsWith("sequence")) {
-    throw new RangeError(`vespo needs a token mode of correction, not ${mode}; as in TRL.`);
-  }
+  const refusal = formula.refuses?.(settings);
+  if (refusal === undefined) return;
+  throw new RangeError(`${refusal.key}: ${refusal.message}. ${refusal.remedy}`);
 }
 
 /** The factor of each token's policy term, and its metrics. */
@@ -70,7 +71,7 @@ function viewOf(
   completion: LossCompletion,
   length: number,
   correction: Correction | undefined,
-): CompletionView {
+): LossView {
   const { start } = completion;
   const column = (value: (t: number) => number) =>
     Float64Array.from({ length }, (_, t) => value(start + t));
@@ -94,7 +95,7 @@ function viewOf(
 function gatesOf(
   { batch, settings, totals }: Work,
   { start }: LossCompletion,
-  view: CompletionView,
+  view: LossView,
 ): Float64Array {
   const { logp, old, sampling, entropy } = batch;
   const { off_policy_mask_threshold: threshold, top_entropy_quantile: fraction } = settings;
@@ -108,18 +109,16 @@ function gatesOf(
 
 /** Adds one completion's loss and gradient. */
 function addCompletion(work: Work, completion: LossCompletion): void {
-  const { batch, settings, totals, result, metrics } = work;
+  const { formula, batch, settings, totals, result, metrics } = work;
   const { start } = completion;
   const length = countedLength(completion, settings);
-  const formula = LOSSES[settings.loss_type];
   const weight = formula.weight(length, totals);
   const correction = correctionOf(work, completion, length);
   const view = viewOf(work, completion, length, correction);
   const terms = formula.terms(view, settings);
   const gates = gatesOf(work, completion, view);
   metrics.addTerms(terms);
-  // VESPO takes the correction into its own weight.
-  const factors = settings.loss_type === "vespo" ? undefined : correction?.perToken;
+  const factors = formula.takesCorrection ? undefined : correction?.perToken;
   const byLogRatio = new Float64Array(length);
   let kl = 0;
   for (let t = 0; t < length; t++) {
@@ -168,7 +167,7 @@ function addEntropy({ batch, settings, totals, result, metrics }: Work): void {
 }
 
 /**
- * The policy loss of a batch with its gradient: policy term, masks, correction, KL term, entropy
+ * Computes a loss of a batch with its gradient: policy term, masks, correction, KL term, entropy
  * bonus, in TRL's order.
  *
  * Per token: weight * (gate * correction * policy + beta * kl), where the weight is the loss's
@@ -185,22 +184,32 @@ function addEntropy({ batch, settings, totals, result, metrics }: Work): void {
  * entropy bonus, `sampling/*` with sampling log-probabilities, and the loss's own.
  *
  * @param totals sums over the whole step, by `stepTotals`.
- * @throws {RangeError} when the batch lacks a column that the settings need.
+ * @throws {RangeError} when the batch lacks a column that the settings need, or the formula refuses them.
  *
  * Source: TRL 1.16 `GRPOTrainer._compute_loss`.
  */
+export function formulaLoss<Own>(
+  formula: PolicyFormula<Own>,
+  batch: LossBatch,
+  settings: CommonLossSettings & Own,
+  totals: StepTotals,
+): LossResult {
+  const metrics = new LossMetrics(totals);
+  const dLogp = new Float64Array(batch.logp.length);
+  const result: LossResult = { loss: 0, dLogp, keptEntropy: 0, metrics: metrics.values };
+  const work = { formula, batch, settings, totals, result, metrics };
+  check(work);
+  for (const completion of batch.completions) addCompletion(work, completion);
+  if (settings.entropy_coef !== 0) metrics.add("policy_loss", result.loss);
+  addEntropy(work);
+  return result;
+}
+
+/** Computes the loss that the settings name: {@link formulaLoss} with its formula. */
 export function policyLoss(
   batch: LossBatch,
   settings: LossSettings,
   totals: StepTotals,
 ): LossResult {
-  check(batch, settings);
-  const metrics = new LossMetrics(totals);
-  const dLogp = new Float64Array(batch.logp.length);
-  const result: LossResult = { loss: 0, dLogp, keptEntropy: 0, metrics: metrics.values };
-  const work = { batch, settings, totals, result, metrics };
-  for (const completion of batch.completions) addCompletion(work, completion);
-  if (settings.entropy_coef !== 0) metrics.add("policy_loss", result.loss);
-  addEntropy(work);
-  return result;
+  return formulaLoss(LOSSES[settings.loss_type], batch, settings, totals);
 }

@@ -1,4 +1,4 @@
-import type { LossSettings } from "./settings.ts";
+import type { CommonLossSettings } from "./settings.ts";
 
 /** The correction of one completion for having been sampled from another distribution. */
 export interface Correction {
@@ -25,7 +25,7 @@ export function samplingCorrection(
   sampling: ArrayLike<number>,
   start: number,
   length: number,
-  settings: LossSettings,
+  settings: CommonLossSettings,
 ): Correction {
   const mode = settings.importance_sampling_mode;
   const min = settings.importance_sampling_clip_min ?? -Infinity;

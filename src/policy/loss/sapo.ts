@@ -1,4 +1,18 @@
+import { z } from "zod";
 import { emptyTerms, meanOfMeans, type PolicyFormula } from "./formula.ts";
+
+const options = {
+  sapo_temperature_pos: z
+    .number()
+    .positive()
+    .default(1)
+    .describe("Temperature of `sapo` for positive advantages."),
+  sapo_temperature_neg: z
+    .number()
+    .positive()
+    .default(1.05)
+    .describe("Temperature of `sapo` for negative advantages."),
+};
 
 /**
  * SAPO: -(4 / tau) sigmoid(tau (w - 1)) A, a soft clip, tau by the sign of A; mean of means.
@@ -8,8 +22,9 @@ import { emptyTerms, meanOfMeans, type PolicyFormula } from "./formula.ts";
  *
  * Source: Gao et al. 2025 (SAPO), eq. 6; TRL 1.16 `GRPOTrainer._compute_loss`.
  */
-export const sapo: PolicyFormula = {
+export const sapo = {
   weight: meanOfMeans,
+  options,
   terms(view, settings) {
     const terms = emptyTerms(view.length);
     for (let t = 0; t < view.length; t++) {
@@ -22,4 +37,4 @@ export const sapo: PolicyFormula = {
     }
     return terms;
   },
-};
+} satisfies PolicyFormula<z.output<z.ZodObject<typeof options>>>;

@@ -1,6 +1,5 @@
 import { z } from "zod";
-import { LOSSES, type LossType } from "./losses.ts";
-import { LOSS_DEFAULTS } from "./settings.ts";
+import { LOSS_DEFAULTS, LOSSES, type LossType, ownFields } from "./losses.ts";
 
 const D = LOSS_DEFAULTS;
 const positive = () => z.number().positive();
@@ -30,24 +29,7 @@ export const lossFields = {
     .nullable()
     .default(D.clip_ratio_c)
     .describe("Dual clip: a negative advantage A costs at most -clip_ratio_c A; null for none."),
-  sapo_temperature_pos: positive()
-    .default(D.sapo_temperature_pos)
-    .describe("Temperature of `sapo` for positive advantages."),
-  sapo_temperature_neg: positive()
-    .default(D.sapo_temperature_neg)
-    .describe("Temperature of `sapo` for negative advantages."),
-  vespo_k_pos: positive().default(D.vespo_k_pos).describe("Shape of `vespo`, A >= 0."),
-  vespo_lambda_pos: z
-    .number()
-    .min(0)
-    .default(D.vespo_lambda_pos)
-    .describe("Rate of `vespo`, A >= 0."),
-  vespo_k_neg: positive().default(D.vespo_k_neg).describe("Shape of `vespo`, A < 0."),
-  vespo_lambda_neg: z
-    .number()
-    .min(0)
-    .default(D.vespo_lambda_neg)
-    .describe("Rate of `vespo`, A < 0."),
+  ...ownFields(LOSSES),
   beta: z
     .number()
     .min(0)

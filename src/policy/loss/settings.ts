@@ -1,5 +1,3 @@
-import type { LossType } from "./losses.ts";
-
 /** Estimators of the KL divergence against the reference policy, from one sampled token. */
 export type KlEstimator = "k1" | "k2" | "k3" | "abs";
 
@@ -10,9 +8,11 @@ export type KlGradient = "differentiated" | "straight_through" | "score_function
 export type CorrectionMode =
   "token_truncate" | "token_mask" | "sequence_truncate" | "sequence_mask";
 
-/** Everything a policy loss can be told, under TRL's names where TRL has the option. */
-export interface LossSettings {
-  loss_type: LossType;
+/**
+ * The settings that all policy losses share, under TRL's names where TRL has the option; the type and
+ * the options of single losses are added in losses.ts.
+ */
+export interface CommonLossSettings {
   /** `sequence` is GSPO: one ratio per completion, the geometric mean of its tokens'. */
   importance_sampling_level: "token" | "sequence";
   /** Lower clip of the ratio: 1 - epsilon. */
@@ -23,12 +23,6 @@ export interface LossSettings {
   delta: number | null;
   /** Dual clip c of verl and NeMo: the loss of a negative advantage is at most -c A; null: none. */
   clip_ratio_c: number | null;
-  sapo_temperature_pos: number;
-  sapo_temperature_neg: number;
-  vespo_k_pos: number;
-  vespo_lambda_pos: number;
-  vespo_k_neg: number;
-  vespo_lambda_neg: number;
   /** Weight of the KL term at this step; 0 measures only. */
   beta: number;
   kl_estimator: KlEstimator;
@@ -56,19 +50,12 @@ export interface LossSettings {
  *
  * One differs: the sampling correction is off, as rollout and training are one implementation.
  */
-export const LOSS_DEFAULTS: Readonly<LossSettings> = {
-  loss_type: "dapo",
+export const COMMON_LOSS_DEFAULTS: Readonly<CommonLossSettings> = {
   importance_sampling_level: "token",
   epsilon: 0.2,
   epsilon_high: null,
   delta: null,
   clip_ratio_c: null,
-  sapo_temperature_pos: 1,
-  sapo_temperature_neg: 1.05,
-  vespo_k_pos: 2,
-  vespo_lambda_pos: 3,
-  vespo_k_neg: 3,
-  vespo_lambda_neg: 2,
   beta: 0,
   kl_estimator: "k3",
   kl_gradient: "differentiated",

@@ -1,11 +1,11 @@
-import type { LossSettings } from "./settings.ts";
-import { topEntropyThreshold } from "./top-entropy.ts";
+import type { CommonLossSettings } from "./settings.ts";
+import { topEntropyThreshold } from "./masks.ts";
 import type { LossBatch, LossCompletion, StepTotals } from "./types.ts";
 
 /** The tokens of a completion that count: none where truncated completions are masked. */
 export function countedLength(
   completion: LossCompletion,
-  settings: Pick<LossSettings, "mask_truncated_completions">,
+  settings: Pick<CommonLossSettings, "mask_truncated_completions">,
 ): number {
   const { masked = false, truncated, length } = completion;
   return masked || (settings.mask_truncated_completions && truncated) ? 0 : length;
@@ -23,7 +23,7 @@ export function countedLength(
  */
 export function stepTotals(
   parts: readonly LossBatch[],
-  settings: Pick<LossSettings, "mask_truncated_completions" | "top_entropy_quantile">,
+  settings: Pick<CommonLossSettings, "mask_truncated_completions" | "top_entropy_quantile">,
   maxCompletionLength: number,
 ): StepTotals {
   const chosen = settings.top_entropy_quantile < 1;

@@ -1,5 +1,14 @@
-import { emptyTerms, tokenMean, type CompletionView, type PolicyFormula } from "./formula.ts";
-import type { LossSettings } from "./settings.ts";
+import { z } from "zod";
+import { emptyTerms, tokenMean, type LossView, type PolicyFormula } from "./formula.ts";
+
+const options = {
+  vespo_k_pos: z.number().positive().default(2).describe("Shape of `vespo`, A >= 0."),
+  vespo_lambda_pos: z.number().min(0).default(3).describe("Rate of `vespo`, A >= 0."),
+  vespo_k_neg: z.number().positive().default(3).describe("Shape of `vespo`, A < 0."),
+  vespo_lambda_neg: z.number().min(0).default(2).describe("Rate of `vespo`, A < 0."),
+};
+
+type VespoSettings = z.output<z.ZodObject<typeof options>>;
 
 const LOG_FLOOR = Math.log(1e-8);
 const LOG_LIMIT = 20;
@@ -7,7 +16,7 @@ const LOG_LIMIT = 20;
 const clamp = (value: number, low: number, high: number) => Math.min(Math.max(value, low), high);
 
 /** log W of the whole completion, with the sampling correction where there is one. */
-function logWeight(view: CompletionView): number {
+function logWeight(view: LossView): number {
   let sum = 0;
   for (let t = 0; t < view.length; t++) {
     sum += clamp(view.logRatio[t]!, -LOG_LIMIT, LOG_LIMIT);
@@ -19,7 +28,7 @@ function logWeight(view: CompletionView): number {
 }
 
 /** phi(W) = exp(lambda + k log W - lambda W), which is 1 at W = 1. */
-function phiOf(logW: number, advantage: number, settings: LossSettings): number {
+function phiOf(logW: number, advantage: number, settings: VespoSettings): number {
   const [k, lambda] =
     advantage >= 0
       ? [settings.vespo_k_pos, settings.vespo_lambda_pos]
@@ -37,8 +46,18 @@ function phiOf(logW: number, advantage: number, settings: LossSettings): number 
  *
  * Source: TRL 1.16 `GRPOTrainer.get_gamma_weights`.
  */
-export const vespo: PolicyFormula = {
+export const vespo = {
   weight: tokenMean,
+  options,
+  takesCorrection: true,
+  refuses: ({ importance_sampling_mode: mode }) =>
+    mode?.startsWith("sequence") === true
+      ? {
+          key: "importance_sampling_mode",
+          message: "`vespo` corrects tokens, not sequences",
+          remedy: "Set it to token_truncate or token_mask.",
+        }
+      : undefined,
   terms(view, settings) {
     const terms = emptyTerms(view.length);
     const logW = logWeight(view);
@@ -56,4 +75,4 @@ export const vespo: PolicyFormula = {
     }
     return terms;
   },
-};
+} satisfies PolicyFormula<VespoSettings>;

@@ -14,7 +14,7 @@ import { ForwardPass } from "../../../src/inspect/forward.ts";
 import { bytesSource } from "../../../src/io/byte-source.ts";
 import { Model } from "../../../src/model/model.ts";
 import { Processor } from "../../../src/model/processor.ts";
-import { LOSS_DEFAULTS } from "../../../src/policy/loss/settings.ts";
+import { LOSS_DEFAULTS } from "../../../src/policy/loss/losses.ts";
 import { policyTrees } from "../../../src/policy/trees.ts";
 import { PolicyUpdater } from "../../../src/policy/update.ts";
 import type { LoadedMedium } from "../../../src/prompt/media.ts";

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
-import { LOSS_DEFAULTS, type LossSettings } from "../../../src/policy/loss/settings.ts";
+import { existsSync, readFileSync } from "node:fs";
+import { LOSSES, LOSS_DEFAULTS, type LossSettings } from "../../../src/policy/loss/losses.ts";
 import type { LossBatch } from "../../../src/policy/loss/types.ts";
 
 /** A batch as make_losses.py writes it. */
@@ -62,6 +62,11 @@ interface Golden {
 export const golden = JSON.parse(
   readFileSync(new URL("../../golden/train/losses.json", import.meta.url), "utf8"),
 ) as Golden;
+
+/** Losses that are compared with TRL's: all but those with a definition in a test of their own. */
+export const LOSSES_OF_TRL = Object.keys(LOSSES).filter(
+  (name) => !existsSync(new URL(`./${name}.test.ts`, import.meta.url)),
+);
 
 /** Settings with TRL's defaults behind them. */
 export function settingsOf(given: Partial<LossSettings>): LossSettings {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { betaAt } from "../../../src/policy/loss/beta.ts";
+import { betaAt } from "../../../src/policy/loss/kl.ts";
 import { klPenalisedRewards, klTerm } from "../../../src/policy/loss/kl.ts";
-import type { KlEstimator, LossSettings } from "../../../src/policy/loss/settings.ts";
+import type { LossSettings } from "../../../src/policy/loss/losses.ts";
+import type { KlEstimator } from "../../../src/policy/loss/settings.ts";
 import { batchOf, golden, settingsOf } from "./golden-losses.ts";
 
 const fixture = golden.batches["fixture"]!;

@@ -1,9 +1,13 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { isOnPolicy } from "../../../src/policy/loss/off-policy-mask.ts";
+import { isOnPolicy, topEntropyThreshold } from "../../../src/policy/loss/masks.ts";
 import { policyLoss } from "../../../src/policy/loss/policy-loss.ts";
-import { LOSSES, type LossType } from "../../../src/policy/loss/losses.ts";
-import type { LossSettings } from "../../../src/policy/loss/settings.ts";
-import { topEntropyThreshold } from "../../../src/policy/loss/top-entropy.ts";
+import {
+  LOSSES,
+  ownFields,
+  type LossSettings,
+  type LossType,
+} from "../../../src/policy/loss/losses.ts";
 import { stepTotals } from "../../../src/policy/loss/totals.ts";
 import type { LossBatch } from "../../../src/policy/loss/types.ts";
 import { trainSchema } from "../../../src/train/schema.ts";
@@ -172,7 +176,21 @@ describe("a loss", () => {
     const chosen = settingsOf({ top_entropy_quantile: 0.2 });
     expect(() => stepTotals([{ completions, logp, old }], chosen, 8)).toThrow(/entropies/);
     expect(() => run({ loss_type: "vespo", importance_sampling_mode: "sequence_mask" })).toThrow(
-      /token mode/,
+      /importance_sampling_mode: .* token_truncate/,
     );
+  });
+});
+
+describe("docs/losses.md", () => {
+  const page = readFileSync(new URL("../../../docs/losses.md", import.meta.url), "utf8");
+
+  it("has a row for every loss and names every option of a single one", () => {
+    for (const name of Object.keys(LOSSES)) {
+      expect(page, name).toMatch(new RegExp(`^\\| \`${name}\``, "m"));
+    }
+    for (const [key, field] of Object.entries(ownFields(LOSSES))) {
+      expect(page, key).toContain(`\`${key}\``);
+      expect(field.description, key).toMatch(/^[A-Z].*\.$/);
+    }
   });
 });

@@ -1,6 +1,11 @@
 import { Random } from "../../../src/core/random.ts";
-import { LOSSES, type LossType } from "../../../src/policy/loss/losses.ts";
-import type { LossSettings } from "../../../src/policy/loss/settings.ts";
+import type { PolicyFormula } from "../../../src/policy/loss/formula.ts";
+import {
+  LOSSES,
+  LOSS_DEFAULTS,
+  type LossSettings,
+  type LossType,
+} from "../../../src/policy/loss/losses.ts";
 import type { LossBatch } from "../../../src/policy/loss/types.ts";
 import { settingsOf } from "./golden-losses.ts";
 
@@ -42,10 +47,9 @@ export const CHOICES = OPTIONS.map((list) => list.length);
 export function randomSettings(random: Random): { settings: LossSettings; chosen: number[] } {
   const chosen = OPTIONS.map((list) => random.integer(list.length));
   const settings = settingsOf(Object.assign({}, ...chosen.map((pick, i) => OPTIONS[i]![pick])));
-  const mode = settings.importance_sampling_mode;
-  if (settings.loss_type === "vespo" && mode?.startsWith("sequence")) {
-    settings.importance_sampling_mode = null;
-  }
+  const formula: PolicyFormula = LOSSES[settings.loss_type];
+  const key = formula.refuses?.(settings)?.key as keyof LossSettings | undefined;
+  if (key !== undefined) Object.assign(settings, { [key]: LOSS_DEFAULTS[key] });
   return { settings, chosen };
 }
 

@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { activeEntropyCoef, adaptEntropyCoef } from "../../../src/policy/loss/entropy-control.ts";
-import { LOSSES } from "../../../src/policy/loss/losses.ts";
+import { LOSS_DEFAULTS, type LossSettings } from "../../../src/policy/loss/losses.ts";
 import { policyLoss } from "../../../src/policy/loss/policy-loss.ts";
-import { LOSS_DEFAULTS, type LossSettings } from "../../../src/policy/loss/settings.ts";
 import { stepTotals } from "../../../src/policy/loss/totals.ts";
 import type { LossResult } from "../../../src/policy/loss/types.ts";
 import {
   batchOf,
   golden,
+  LOSSES_OF_TRL,
   settingsOf,
   type GoldenBatch,
   type GoldenResult,
@@ -48,7 +48,7 @@ function expectEqual(result: LossResult, expected: GoldenResult): void {
 }
 
 describe("losses, gradients and metrics", () => {
-  const byLoss = Object.keys(LOSSES).map((name) => ({
+  const byLoss = LOSSES_OF_TRL.map((name) => ({
     name,
     cases: golden.cases.filter(({ settings }) => settings.loss_type === name),
   }));
