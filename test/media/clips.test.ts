@@ -4,7 +4,7 @@ import { DataError } from "../../src/core/errors.ts";
 import { decodeAudio } from "../../src/media/decode-audio.ts";
 import { decodeVideo } from "../../src/media/decode-video.ts";
 import type { FrameInfo } from "../../src/media/types.ts";
-import { bytesOf, floatsOf, maxDifference, wavFile } from "./golden.ts";
+import { bytesOf, clipPath as path, floatsOf, maxDifference, wavFile } from "./golden.ts";
 
 /** What test/golden/media/make_clips.py writes. */
 const golden = JSON.parse(readFileSync("test/golden/media/clips.json", "utf8")) as {
@@ -13,7 +13,6 @@ const golden = JSON.parse(readFileSync("test/golden/media/clips.json", "utf8")) 
   sound: Record<string, { samples: number; values: string }>;
 };
 
-const path = (name: string) => `test/golden/media/clips/${name}`;
 const bytes = (name: string) => new Uint8Array(readFileSync(path(name)));
 
 async function framesOf(data: Uint8Array | string): Promise<FrameInfo> {

@@ -1,18 +1,11 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 
-/** The folder of real clips, beside the repository; null when this machine has none. */
-export const CLIPS: string | null = existsSync("../shared/clips") ? "../shared/clips" : null;
-if (!CLIPS) console.warn("../shared/clips is absent: tests on real clips are skipped.");
-
-const DAILY = "daily-omni-mini/Videos";
-/** Real clips by the names that they have in mel.json and frames.json, in the folder of clips. */
-export const REAL_CLIPS = {
-  jfk: "jfk.flac",
-  daily1: `${DAILY}/G_VTkkb34gw/G_VTkkb34gw_video.mp4`,
-  daily2: `${DAILY}/d6b4OmUFt7I/d6b4OmUFt7I_video.mp4`,
-};
-/** Frames of the real videos that the goldens look at. */
-export const CLIP_FRAMES = [0, 201, 530];
+/** The path of a clip that test/golden/media/make_clips.py makes. */
+export const clipPath = (name: string): string => `test/golden/media/clips/${name}`;
+/** Clips without loss, which decode to the same bits everywhere, by their names in mel.json. */
+export const LOSSLESS = { voice: clipPath("voice.flac"), film: clipPath("film.mp4") };
+/** Frames of the film that frames.json looks at. */
+export const FILM_FRAMES = [0, 9, 21];
 
 /** A sparse spectrogram or signal of media.json. */
 export interface Sampled {

@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { inflateSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { decodeVideo } from "../../src/media/decode-video.ts";
@@ -8,7 +7,7 @@ import { patchify } from "../../src/signal/patchify.ts";
 import { resizeFrame } from "../../src/signal/resize.ts";
 import { smartResize } from "../../src/prompt/sizes.ts";
 import type { Frame } from "../../src/signal/frame.ts";
-import { bytesOf, CLIP_FRAMES, CLIPS, maxDifference, noisyPicture, REAL_CLIPS } from "./golden.ts";
+import { bytesOf, FILM_FRAMES, LOSSLESS, maxDifference, noisyPicture } from "./golden.ts";
 
 type Pair = [number, number];
 
@@ -37,7 +36,7 @@ const golden = JSON.parse(readFileSync("test/golden/media/frames.json", "utf8"))
   order: { salt: number; from: Pair; to: Pair; pil: string }[];
   ties: { from: Pair; to: Pair; pil: string; video: string }[];
   clips: {
-    clip: "daily1" | "daily2";
+    clip: "film";
     sha256: string[];
     images: SlowCase[];
     videos: VideoCase[];
@@ -88,21 +87,21 @@ test.each(golden.ties)("levels halfway between two greys: $from to $to", (c) => 
   expect(maxDifference(red("float"), unpack(c.video))).toBeLessThanOrEqual(1);
 });
 
-describe.skipIf(!CLIPS).each(golden.clips)("real frames of $clip", (want) => {
-  const loading = CLIPS ? decodeVideo(join(CLIPS, REAL_CLIPS[want.clip]), () => CLIP_FRAMES) : null;
+describe.each(golden.clips)("frames of $clip", (want) => {
+  const loading = decodeVideo(LOSSLESS[want.clip], () => FILM_FRAMES);
 
   test("are the pixels that the reference was given", async () => {
-    const { frames } = await loading!;
+    const { frames } = await loading;
     expect(frames.map(({ rgb }) => sha(rgb))).toEqual(want.sha256);
   });
 
   test("as images give the patches of HF's slow processor, bit for bit", async () => {
-    const { frames } = await loading!;
+    const { frames } = await loading;
     want.images.forEach((image, i) => checkSlow(frames[i]!, image));
   });
 
   test.each(want.videos)("as a video of $size are those of qwen-omni-utils and HF", async (c) => {
-    const { frames } = await loading!;
+    const { frames } = await loading;
     const resized = frames.map((frame) => resizeFrame(frame, sizeOf(c.size), "float"));
     const bytes = Buffer.concat(resized.map(({ rgb }) => rgb));
     const got = bytes.filter((_, i) => i % c.stride === 0);
@@ -123,7 +122,7 @@ describe.skipIf(!CLIPS).each(golden.clips)("real frames of $clip", (want) => {
   });
 
   test.each(want.videos)("resized to $size by HF alone are near Pillow's", async (c) => {
-    const { frames } = await loading!;
+    const { frames } = await loading;
     const resized = frames.map((frame) => resizeFrame(frame, sizeOf(c.size), "pil"));
     const { data } = patchify(resized, { mean: [0, 0, 0], std: [1 / 255, 1 / 255, 1 / 255] });
     const got = data.filter((_, i) => i % c.stride === 0).map(Math.round);

@@ -1,8 +1,10 @@
 """Makes clips/ and clips.json: small clips in many containers, and what the reference readers see.
 
 Pictures: frames and rate of decord, frames of torchcodec where an edit list hides some; the last two
-columns of the first frame by ffmpeg and BT.601. Sound: librosa.load at 16 kHz, every 97th sample.
+columns of the first frame by ffmpeg and BT.601; times by ffprobe where they vary; the means of the four
+quarters of a turned frame by ffmpeg. Sound: librosa.load at 16 kHz, every 97th sample.
 Run from the repository root, with ffmpeg on the path: python test/golden/media/make_clips.py
+Then make mel.json and frames.json anew, which hold what is heard and seen in voice.flac and film.mp4.
 """
 import base64
 import json
@@ -19,10 +21,13 @@ from torchcodec.decoders import VideoDecoder
 
 warnings.filterwarnings("ignore")
 CLIPS = "test/golden/media/clips"
+FILMS = ("film", "turned", "wide-pixels", "uneven")
 
 
 def ffmpeg(*args):
-    subprocess.run(["ffmpeg", "-v", "error", "-y", "-bitexact", *args], check=True)
+    """Without names, dates and serial numbers that differ from run to run."""
+    *rest, name = args
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *rest, "-fflags", "+bitexact", name], check=True)
 
 
 def path(name):
@@ -69,6 +74,79 @@ def make_sound():
         ffmpeg(*source, *codec, path(name))
 
 
+def make_voice():
+    """Syllables of a gliding voice with its formants and breath, below 4.5 kHz, where resamplers agree."""
+    rng = np.random.default_rng(11)
+    rate, seconds = 44100, 1
+    t = np.arange(rate * seconds) / rate
+    pitch = 140 + 40 * np.sin(2 * np.pi * 0.9 * t)
+    phase = 2 * np.pi * np.cumsum(pitch) / rate
+    first, second = 500 + 250 * np.sin(2 * np.pi * 1.7 * t), 1700 + 600 * np.sin(2 * np.pi * 1.1 * t)
+    voice = np.zeros_like(t)
+    for k in range(1, 34):
+        hz = k * pitch
+        gain = sum(np.exp(-(((hz - f) / w) ** 2)) for f, w in ((first, 150), (second, 250), (2800, 300)))
+        voice += gain / k**0.3 * np.sin(k * phase)
+    voice *= (1 - np.cos(2 * np.pi * 3 * t)) ** 2
+    for hz in rng.uniform(100, 4500, 90):
+        voice += 0.02 * np.sin(2 * np.pi * hz * t + rng.uniform(0, 6))
+    voice *= np.sin(np.pi / 2 * np.minimum(1, np.minimum(t, t[::-1]) / 0.02)) ** 2
+    soundfile.write("/tmp/aubade-voice.wav", 0.25 * voice / np.abs(voice).max(), rate, subtype="PCM_24")
+    ffmpeg("-i", "/tmp/aubade-voice.wav", "-c:a", "flac", "-compression_level", "12", path("voice.flac"))
+
+
+def make_films():
+    """A film with rich pictures and lossless stereo sound, and films that ask for care."""
+    t = np.arange(22050 * 24 // 10) / 22050
+    sides = [0.02 * np.sin(2 * np.pi * (f * t + 90 * t**2)) * (1 + np.sin(2 * np.pi * 2 * t)) for f in (300, 700)]
+    # Noise, so that no band is so quiet that the rounding of a spectrum in float32 shows.
+    sides = np.stack(sides, 1) + np.random.default_rng(5).normal(0, 2.5e-4, (len(t), 2))
+    soundfile.write("/tmp/aubade-film.wav", sides, 22050, subtype="PCM_16")
+    fractal = "mandelbrot=s=320x180:r=10:start_scale=0.5:end_scale=0.001:end_pts=30"
+    ffmpeg("-f", "lavfi", "-i", fractal, "-frames:v", "24", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset",
+           "slow", "-crf", "36", "/tmp/aubade-film.mp4")
+    ffmpeg("-i", "/tmp/aubade-film.mp4", "-i", "/tmp/aubade-film.wav", "-c:v", "copy", "-c:a", "flac", "-strict", "-2",
+           path("film.mp4"))
+    ffmpeg("-i", path("24.mp4"), "-c", "copy", "-metadata:s:v:0", "rotate=90", path("turned.mp4"))
+    h264 = ["-c:v", "libx264", "-preset", "veryfast"]
+    ffmpeg("-i", path("24.mp4"), "-vf", "setsar=2", *h264, path("wide-pixels.mp4"))
+    ffmpeg("-i", path("24.mp4"), "-vf", "select=not(mod(n\\,5))+not(mod(n\\,7))", "-vsync", "vfr", *h264,
+           path("uneven.mp4"))
+    two = ["-f", "lavfi", "-i", "sine=300:duration=1", "-f", "lavfi", "-i", "sine=900:duration=1"]
+    ffmpeg(*two, "-map", "0", "-map", "1", "-c:a", "aac", "-b:a", "32k", path("two-tracks.m4a"))
+
+
+def with_sbr(adts):
+    """Adds to every frame of AAC what makes it HE-AAC (ISO/IEC 14496-3, 4.6.18): the spectrum's upper half.
+
+    One envelope without detail: a header, its first level, and zeros, which stand for "as before".
+    """
+    header = "1" + "1" + "0" + "1100" + "0101" + "000" + "00" + "0" + "0"
+    envelope = "0" + "00" + "00" + "0" + "00" + "0000" + f"{18:07b}"
+    payload = ("1101" + header + envelope).ljust(14 * 8, "0")
+    out = b""
+    while adts:
+        length = (adts[3] & 3) << 11 | adts[4] << 3 | adts[5] >> 5
+        frame, adts = adts[:length], adts[length:]
+        bits = "".join(f"{byte:08b}" for byte in frame[7:])
+        body = bits[: bits.rindex("1") - 2]  # without the three ones that end a frame
+        bits = body + "110" + f"{14:04b}" + payload + "111"
+        bits += "0" * (-len(bits) % 8)
+        data = bytes(int(bits[i : i + 8], 2) for i in range(0, len(bits), 8))
+        size = len(data) + 7
+        out += frame[:3] + bytes([frame[3] & 0xFC | size >> 11, size >> 3 & 255, (size & 7) << 5 | frame[5] & 31])
+        out += frame[6:7] + data
+    return out
+
+
+def make_he_aac():
+    ffmpeg("-i", "/tmp/aubade-sound.wav", "-ar", "22050", "-c:a", "aac", "-b:a", "32k", "/tmp/aubade-core.aac")
+    with open("/tmp/aubade-core.aac", "rb") as core, open(path("he.aac"), "wb") as out:
+        out.write(with_sbr(core.read()))
+    ffmpeg("-i", path("he.aac"), "-c", "copy", path("he.m4a"))
+    ffmpeg("-i", path("he.aac"), "-c", "copy", path("he.mka"))
+
+
 def pictures(name):
     reader = decord.VideoReader(path(name))
     frames = VideoDecoder(path(name)).metadata.num_frames if "cut" in name else len(reader)
@@ -90,6 +168,19 @@ def last_columns(name, width, height=46):
     return base64.b64encode(rgb.clip(0, 255).round().astype(np.uint8)[:, -2:].tobytes()).decode()
 
 
+def quarters(name):
+    """Mean colours of the quarters of the first frame, turned as the file asks, row by row."""
+    out = subprocess.run(["ffmpeg", "-v", "error", "-i", path(name), "-frames:v", "1", "-f", "rawvideo", "-pix_fmt",
+                          "rgb24", "-"], capture_output=True, check=True).stdout
+    return np.frombuffer(out, np.uint8).reshape(2, 24, 2, 16, 3).mean((1, 3)).reshape(-1).tolist()
+
+
+def times(name):
+    out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "frame=pts_time", "-of",
+                          "csv=p=0", path(name)], capture_output=True, text=True, check=True).stdout
+    return [float(line.strip(",")) for line in out.split()]
+
+
 def sound(name):
     samples, _ = librosa.load(path(name), sr=16000, mono=True)
     values = base64.b64encode(samples[::97].astype("<f4").tobytes()).decode()
@@ -100,15 +191,20 @@ def main():
     os.makedirs(CLIPS, exist_ok=True)
     make_pictures()
     make_sound()
+    make_he_aac()
+    make_voice()
+    make_films()
     names = sorted(os.listdir(CLIPS))
     golden = {
         "versions": {
             "ffmpeg": subprocess.run(["ffmpeg", "-version"], capture_output=True, text=True).stdout.split()[2],
             "decord": decord.__version__, "torchcodec": torchcodec.__version__, "librosa": librosa.__version__,
         },
-        "pictures": {name: pictures(name) for name in names if name.startswith("24")},
+        "pictures": {name: pictures(name) for name in names if name.startswith(("24", *FILMS))},
+        "quarters": quarters("turned.mp4"),
+        "times": times("uneven.mp4"),
         "columns": {name: last_columns(name, int(name[6:-5])) for name in names if name.startswith("width")},
-        "sound": {name: sound(name) for name in names if not name.startswith(("24", "width"))},
+        "sound": {name: sound(name) for name in names if not name.startswith(("24", "width", *FILMS[1:]))},
     }
     with open("test/golden/media/clips.json", "w") as out:
         json.dump(golden, out, indent=1)

@@ -1,8 +1,8 @@
-"""Makes mel.json: WhisperFeatureExtractor on the samples that aubade decodes from the real clips.
+"""Makes mel.json: WhisperFeatureExtractor on the samples that aubade decodes from lossless sound.
 
-The clips are not in the repository, so only sparse results are. Run from the repository root:
+Run from the repository root, after make_clips.py:
 node --import tsx test/golden/media/dump-samples.ts DUMP
-python test/golden/media/make_mel.py DUMP ../shared/clips/jfk.flac
+python test/golden/media/make_mel.py DUMP
 """
 import base64
 import hashlib
@@ -40,16 +40,16 @@ def mel_case(samples, seconds):
     }
 
 
-def main(dump, jfk):
+def main(dump):
     clips = {}
-    for name in ("jfk", "daily1", "daily2"):
+    for name in ("voice", "film"):
         data = open(f"{dump}/{name}.f32", "rb").read()
         samples = np.frombuffer(data, np.float32)
         clips[name] = {
             "samples": len(samples), "sha256": hashlib.sha256(data).hexdigest(),
             "mels": [mel_case(samples, seconds) for seconds in STRIDES],
         }
-    reference, _ = librosa.load(jfk, sr=16000, mono=True)
+    reference, _ = librosa.load("test/golden/media/clips/voice.flac", sr=16000, mono=True)
     extractor = WhisperFeatureExtractor(feature_size=128, chunk_length=30)
     mel = extractor(reference, sampling_rate=16000, return_tensors="np")["input_features"][0]
     golden = {
