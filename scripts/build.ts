@@ -8,7 +8,7 @@ import { build, type Plugin } from "vite";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const ENTRY = join(ROOT, "src/index.ts");
-const COMMAND_LINE = join(ROOT, "src/cli/command-line.ts");
+const COMMAND_LINE = join(ROOT, "src/cli/aubade.ts");
 
 /** Where a build runs: each has its own side of the platform switches in package.json. */
 export type Platform = "node" | "web";

@@ -2,7 +2,14 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ROOT } from "../src/cli/package.ts";
-import { exportsOf, filesUnder, importsOf, lineCount, textOf } from "./helpers/source-tree.ts";
+import {
+  circlesOf,
+  exportsOf,
+  filesUnder,
+  importsOf,
+  lineCount,
+  textOf,
+} from "./helpers/source-tree.ts";
 
 /** What each folder of src/ may import directly; what those may import, it may import too. */
 const BELOW: Record<string, readonly string[]> = {
@@ -89,6 +96,19 @@ describe("imports", () => {
         .map((imported) => `${path} imports ${imported}`);
     });
     expect(wrong).toEqual([]);
+  });
+
+  it("never go round in a circle of files, types included", () => {
+    const imports = new Map(
+      sources.map((path) => [
+        path,
+        importsOf(path).flatMap((imported) => {
+          const platforms = switches.find(({ name }) => name === imported);
+          return platforms === undefined ? [imported] : [platforms.node, platforms.web];
+        }),
+      ]),
+    );
+    expect(circlesOf(imports).map((circle) => circle.join(" -> "))).toEqual([]);
   });
 
   it("end with the name of a file that exists", () => {
@@ -186,6 +206,45 @@ describe("a kernel", () => {
   });
 });
 
+describe("a circle of imports", () => {
+  const graph = (edges: Record<string, string[]>) => new Map(Object.entries(edges));
+
+  it("is found with the files along it, once", () => {
+    expect(circlesOf(graph({ a: ["b"], b: ["c", "d"], c: ["a"], d: ["c"], e: ["a"] }))).toEqual([
+      ["a", "b", "c", "a"],
+    ]);
+    expect(circlesOf(graph({ a: ["a"], b: ["c"], c: ["b"] }))).toEqual([
+      ["a", "a"],
+      ["b", "c", "b"],
+    ]);
+  });
+
+  it("is none where two ways lead to one file", () => {
+    expect(circlesOf(graph({ a: ["b", "c"], b: ["d"], c: ["d"], d: [] }))).toEqual([]);
+  });
+
+  it("is seen through types and what is passed on", () => {
+    const platform = importsOf("src/core/node.ts");
+    expect(platform).toEqual(["node:fs/promises"]);
+    expect(importsOf("src/policy/loss/formula.ts")).toContain("src/policy/loss/settings.ts");
+    expect(importsOf("src/index.ts")).toContain("src/core/events.ts");
+  });
+});
+
+/** Files of src/ that are shorter than 15 lines for a reason; both sides of a switch may be. */
+const SHORT_FILES: Record<string, string> = {
+  "src/cli/launch.js": "runs before TypeScript can be read",
+  "src/cli/driver/with-adapter.js": "runs before TypeScript can be read",
+  "src/core/read-typescript.js": "is what lets TypeScript be read",
+  "src/media/apart/thread.js": "starts a thread before TypeScript can be read",
+  "src/cli/package.ts": "facts of the package, for commands, drivers and tests",
+  "src/gpu/provider.ts": "what both sides of the switch #gpu are",
+  "src/reward/rewards/random.ts": "a reward is a file",
+};
+
+/** Maximum lines of TypeScript and WGSL in a folder of src/ with its subfolders. */
+const FOLDER_LINES = 3500;
+
 describe("files", () => {
   const texts = ["src", "shaders", "test", "scripts", "demo", "docs", "configs", ".ci"]
     .filter((folder) => existsSync(join(ROOT, folder)))
@@ -200,6 +259,26 @@ describe("files", () => {
       .map((path) => ({ path, lines: lineCount(textOf(path)) }))
       .filter(({ path, lines }) => lines >= limit(path));
     expect(wrong).toEqual([]);
+  });
+
+  it("of a folder of src/ are one subject: together they stay small", () => {
+    const lines = new Map<string, number>();
+    for (const path of filesUnder("src").filter((each) => /\.(ts|wgsl)$/.test(each))) {
+      const parts = path.split("/").slice(0, -1);
+      for (let depth = 2; depth <= parts.length; depth++) {
+        const folder = parts.slice(0, depth).join("/");
+        lines.set(folder, (lines.get(folder) ?? 0) + lineCount(textOf(path)));
+      }
+    }
+    expect([...lines].filter(([, count]) => count > FOLDER_LINES)).toEqual([]);
+  });
+
+  it("of src/ are an idea each: a short one has a reason", () => {
+    const platforms = switches.flatMap(({ node, web }) => [node, web]);
+    const short = filesUnder("src")
+      .filter((path) => /\.(ts|js|wgsl)$/.test(path) && !platforms.includes(path))
+      .filter((path) => lineCount(textOf(path)) < 15);
+    expect(short.sort()).toEqual(Object.keys(SHORT_FILES).sort());
   });
 
   it("have kebab-case names", () => {

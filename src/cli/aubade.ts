@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { ConfigError } from "../core/errors.ts";
 import { type CommandModule, reportError, runCommand } from "./run-command.ts";
 import { parseCommandLine } from "./usage.ts";
-import { ownVersion } from "./versions.ts";
+import { ownVersion } from "./package.ts";
 
 /** A command of `aubade`. */
 export interface CommandEntry {
@@ -67,4 +67,15 @@ export async function runAubade(argv: readonly string[]): Promise<number> {
   } catch (error) {
     return reportError(error);
   }
+}
+
+/**
+ * Runs what the user typed after `aubade` and ends with its exit code.
+ *
+ * An output that is closed at its other end (a terminal that is gone, a pipe into `head`) or full is
+ * no failure: what is worth keeping is in files, and a run goes on.
+ */
+export async function launch(argv: readonly string[]): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+  process.exitCode = await runAubade(argv);
 }

@@ -4,6 +4,6 @@ import { readTypeScript } from "../core/read-typescript.js";
 /** Runs what the user typed after `aubade` in a clone, and ends with its exit code. */
 export async function launch(argv) {
   await readTypeScript();
-  const commandLine = await import("./command-line.ts");
-  await commandLine.launch(argv);
+  const aubade = await import("./aubade.ts");
+  await aubade.launch(argv);
 }

@@ -144,6 +144,13 @@ function fetchRange(
   return ask(url, { headers: { Range: `bytes=${offset}-${offset + length - 1}` } }, request);
 }
 
+/** Returns the SHA-256 of bytes or of a text's UTF-8, as 64 hexadecimal digits. */
+export async function sha256(content: Uint8Array<ArrayBuffer> | string): Promise<string> {
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+  const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(hash, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
 async function ask(
   url: string,
   init: RequestInit,

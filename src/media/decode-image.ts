@@ -8,10 +8,9 @@
  */
 import { decodePicture, readBytes } from "#media";
 import { AubadeError, DataError } from "../core/errors.ts";
-import { type PictureFormat, pixelsToRgb } from "../signal/pixels.ts";
+import { type Frame, type PictureFormat, pixelsToRgb } from "../signal/frame.ts";
 import { decodePng } from "./png.ts";
 import { type DecodeOptions, type MediaSource, sourceName } from "./types.ts";
-import type { Frame } from "../signal/frame.ts";
 import { watch } from "./watchdog.ts";
 
 /**

@@ -3,7 +3,7 @@
  * qwen-vl-utils, exactly: smart_nframes, then torch.linspace(0, total - 1, n).round().long().
  */
 import { DataError } from "../core/errors.ts";
-import { roundHalfEven } from "../signal/rounding.ts";
+import { roundHalfEven } from "../signal/resize.ts";
 import type { FrameChoice, FrameInfo } from "./types.ts";
 
 const FRAME_FACTOR = 2;

@@ -17,7 +17,7 @@ import { checkPictureBytes } from "./limits.ts";
 import { dataAddressBytes, isDataAddress } from "./data-address.ts";
 import { registerServerDecoders } from "./server-decoders.ts";
 import type { MediaFolder } from "./frame-folder.ts";
-import type { PictureFormat, Pixels } from "../signal/pixels.ts";
+import type { PictureFormat, Pixels } from "../signal/frame.ts";
 import { decodeWithSharp } from "./sharp-decoder.ts";
 import type { MediaSource } from "./types.ts";
 import { fetchBytes, urlSource } from "./url-source.ts";

@@ -6,7 +6,7 @@
  */
 import { DataError } from "../core/errors.ts";
 import { checkPictureSize } from "./limits.ts";
-import { onWhite } from "../signal/pixels.ts";
+import { onWhite } from "../signal/frame.ts";
 import { beat } from "../core/progress.ts";
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];

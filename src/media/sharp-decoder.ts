@@ -5,7 +5,7 @@
  */
 import { DataError } from "../core/errors.ts";
 import { checkPictureSize, MAX_PICTURE_PIXELS } from "./limits.ts";
-import type { Pixels } from "../signal/pixels.ts";
+import type { Pixels } from "../signal/frame.ts";
 
 /**
  * Decodes the first picture of a JPEG, WebP or GIF.

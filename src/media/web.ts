@@ -4,7 +4,7 @@ import { dataAddressBytes, isDataAddress } from "./data-address.ts";
 import type { ForeignMedium } from "./foreign.ts";
 import type { MediaFolder } from "./frame-folder.ts";
 import { withoutExif } from "./jpeg.ts";
-import type { PictureFormat, Pixels } from "../signal/pixels.ts";
+import type { PictureFormat, Pixels } from "../signal/frame.ts";
 import type { MediaSource } from "./types.ts";
 import { fetchBytes, urlSource } from "./url-source.ts";
 

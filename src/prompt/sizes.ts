@@ -1,5 +1,5 @@
 import { DataError } from "../core/errors.ts";
-import { roundHalfEven } from "../signal/rounding.ts";
+import { roundHalfEven } from "../signal/resize.ts";
 import type { ImagePart, VideoPart } from "../text/chat-template.ts";
 import type { PixelLimits, Preprocessing } from "./preprocessing.ts";
 

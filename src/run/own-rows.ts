@@ -2,7 +2,7 @@ import type { RunConfig } from "../config/schema.ts";
 import { DataError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import type { DataRow, DataSet } from "../data/dataset.ts";
-import { sha256 } from "../data/digest.ts";
+import { sha256 } from "../io/byte-source.ts";
 import { openData } from "../data/open.ts";
 import { type Benchmark, openBenchmarks } from "../eval/held-out.ts";
 import { benchmarkSchema } from "../eval/schema.ts";

@@ -8,8 +8,7 @@
  * Both use the Keys kernel with a = -0.5, widened by the factor of reduction.
  */
 import { ShapeError } from "../core/errors.ts";
-import { roundHalfEven } from "./rounding.ts";
-import type { Frame } from "../signal/frame.ts";
+import type { Frame } from "./frame.ts";
 
 /** Which of the reference's two resizers to follow: `pil` for images, `float` for video frames. */
 export type ResizeMode = "pil" | "float";
@@ -223,4 +222,12 @@ function filterColumns(
     }
     for (let i = 0; i < rowLength; i++) out[y * rowLength + i] = finish(sums[i]!);
   }
+}
+
+/** Rounds to the nearest integer, halves to the even one, as Python and torch do. */
+export function roundHalfEven(value: number): number {
+  const below = Math.floor(value);
+  const rest = value - below;
+  if (rest !== 0.5) return rest < 0.5 ? below : below + 1;
+  return below % 2 === 0 ? below : below + 1;
 }

@@ -82,3 +82,46 @@ export function exportsOf(path: string): FoundExport[] {
   }
   return found;
 }
+
+/**
+ * Circles in a graph of files: of every set of files that all lead to each other, a shortest circle,
+ * as the files along it with the first one again at the end.
+ */
+export function circlesOf(imports: ReadonlyMap<string, readonly string[]>): string[][] {
+  const inCircle = new Set<string>();
+  const circles: string[][] = [];
+  for (const start of imports.keys()) {
+    const circle = inCircle.has(start) ? undefined : shortestWay(imports, start, start);
+    if (circle === undefined) continue;
+    circles.push(circle);
+    for (const file of imports.keys()) {
+      const both = shortestWay(imports, start, file) && shortestWay(imports, file, start);
+      if (both !== undefined) inCircle.add(file);
+    }
+  }
+  return circles;
+}
+
+/** The files of a shortest way of at least one step, both ends included. */
+function shortestWay(
+  imports: ReadonlyMap<string, readonly string[]>,
+  from: string,
+  to: string,
+): string[] | undefined {
+  const before = new Map<string, string>();
+  const queue = [from];
+  for (const file of queue) {
+    for (const next of imports.get(file) ?? []) {
+      if (before.has(next)) continue;
+      before.set(next, file);
+      if (next === to) {
+        const way = [to];
+        do way.unshift(before.get(way[0]!)!);
+        while (way[0] !== from);
+        return way;
+      }
+      queue.push(next);
+    }
+  }
+  return undefined;
+}

@@ -232,7 +232,7 @@ describe("estimators", () => {
   });
 });
 
-describe("F26: equal rewards", () => {
+describe("equal rewards", () => {
   const groupBaselines = ["group", "batch", "none", "loo", "rloo", "gdpo"] as const;
 
   it("give exactly 0 with a baseline of the group, whatever the value, beside any other group", () => {
@@ -262,7 +262,7 @@ describe("F26: equal rewards", () => {
   });
 });
 
-describe("F27: a leave-one-out deviation", () => {
+describe("a leave-one-out deviation", () => {
   const nearly = [1, 0.2, 0.2, 0.2, 0.2, 0.2, 0.2, 0.15];
 
   it("explodes in NeMo's formula where the others are nearly equal", () => {

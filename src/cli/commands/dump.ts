@@ -11,7 +11,7 @@ import { storageOption, tierOption } from "../model-options.ts";
 import { terminalLine } from "../terminal.ts";
 import { inThisProcess, type WithAdapter } from "../run-command.ts";
 import { parseCommandLine } from "../usage.ts";
-import { ownVersion } from "../versions.ts";
+import { ownVersion } from "../package.ts";
 
 const HELP = `
 FILE.json holds messages in Hugging Face's format; media paths are relative to it. A conversation that

@@ -13,7 +13,7 @@ import { lostText } from "../../observe/model-card.ts";
 import { findCheckpoint } from "../../run/checkpoint-folder.ts";
 import { RUN_FILES } from "../../run/folder.ts";
 import { parseCommandLine } from "../usage.ts";
-import { ownVersion } from "../versions.ts";
+import { ownVersion } from "../package.ts";
 
 interface Origin {
   base?: string;

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { runScript } from "../run-command.ts";
 import { parseCommandLine } from "../usage.ts";
-import { ownVersion } from "../versions.ts";
+import { ownVersion } from "../package.ts";
 
 const HELP = `
 A GPU is used where WebGPU finds one; where it finds none, the private software driver is fetched.

@@ -16,7 +16,7 @@ import { listenForInterrupt } from "../interrupt.ts";
 import { parseRunOptions, type RunCommandOptions } from "../options.ts";
 import { type CommandModule, inThisProcess, type WithAdapter } from "../run-command.ts";
 import { terminalLine } from "../terminal.ts";
-import { ownVersion } from "../versions.ts";
+import { ownVersion } from "../package.ts";
 
 const RUNS = "runs";
 

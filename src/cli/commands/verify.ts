@@ -14,7 +14,7 @@ import { storageOption, tierOption } from "../model-options.ts";
 import { terminalLine } from "../terminal.ts";
 import { inThisProcess, type WithAdapter } from "../run-command.ts";
 import { parseCommandLine } from "../usage.ts";
-import { ownVersion } from "../versions.ts";
+import { ownVersion } from "../package.ts";
 
 const HELP = `
 scripts/verify.py MODEL --out FILE.json writes the same report with transformers;

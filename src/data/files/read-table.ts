@@ -3,7 +3,7 @@ import { AubadeError, DataError } from "../../core/errors.ts";
 import { baseName } from "../../io/path.ts";
 import { bytesSource } from "../../io/byte-source.ts";
 import { type JsonLine, readJsonl } from "../../io/jsonl.ts";
-import { sha256 } from "../digest.ts";
+import { sha256 } from "../../io/byte-source.ts";
 import { readCsv } from "./csv.ts";
 import { readParquet } from "./parquet.ts";
 

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { ConfigError, DataError } from "../../core/errors.ts";
 import { loadModule } from "../../io/load-module.ts";
 import type { DataContext, DataRow, DataSet, OpenedData, Scorer } from "../dataset.ts";
-import { sha256 } from "../digest.ts";
+import { sha256 } from "../../io/byte-source.ts";
 import { parseRow } from "../forms/parse-row.ts";
 import { rowsOf } from "../jsonl/dataset.ts";
 import { folderOf } from "../media-paths.ts";

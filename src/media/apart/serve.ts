@@ -1,3 +1,4 @@
+import { serveHere } from "#apart";
 import { packError, unpackError } from "../../core/error-copy.ts";
 import { listenToProgress } from "../../core/progress.ts";
 import type { Frame } from "../../signal/frame.ts";
@@ -8,7 +9,7 @@ import type { Question, Tell, ToThread } from "./protocol.ts";
 const BEATS = 50;
 
 /** Decodes the files that come over a line, one after the other, for as long as the thread lives. */
-export class Server {
+class Server {
   readonly #tell: Tell;
   #answered: {
     resolve: (value: number[] | Frame) => void;
@@ -61,4 +62,9 @@ export class Server {
     this.#tell({ kind: "question", question });
     return answer;
   }
+}
+
+/** Begins to decode what the main thread sends to this one. */
+export function decodeHere(): void {
+  serveHere((tell) => new Server(tell));
 }

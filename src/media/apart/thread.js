@@ -3,5 +3,5 @@
 import { readTypeScript } from "../../core/read-typescript.js";
 
 if (import.meta.url.endsWith("/src/media/apart/thread.js")) await readTypeScript();
-const { decodeHere } = await import("./thread-entry.ts");
+const { decodeHere } = await import("./serve.ts");
 decodeHere();

@@ -21,7 +21,7 @@ function extreme(name: string, a: number, b: number): number {
  * Collects the metrics of a part of a step.
  *
  * Means are over the step's tokens or completions, never over products of the two, so that a value
- * of a completion counts once and parts of a step add up to its mean (F28).
+ * of a completion counts once and parts of a step add up to its mean.
  */
 export class LossMetrics {
   readonly values: Record<string, number> = {};

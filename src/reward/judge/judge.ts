@@ -4,6 +4,7 @@ import { ConfigError, DataError } from "../../core/errors.ts";
 import { JudgeClient } from "./client.ts";
 import { JUDGE_PROMPTS, JUDGE_SCALES, judgePrompt, readJudgeReply } from "./reply.ts";
 import { type AsyncReward, defineReward, type RewardRow } from "../reward.ts";
+import { sha256 } from "../../io/byte-source.ts";
 import { firstBlock } from "../../text/tags.ts";
 import { goldOf } from "../gold-text.ts";
 
@@ -88,7 +89,7 @@ export function judgeReward(options: JudgeOptions, around: JudgeSurroundings = {
     if (!row.question && template.includes("{question}")) throw noQuestion(row);
     const texts = { question: row.question ?? "", reference: goldOf(row), completion };
     const prompt = judgePrompt(template, texts);
-    const key = await digest(JSON.stringify([url, model, scale, temperature, prompt]));
+    const key = await sha256(JSON.stringify([url, model, scale, temperature, prompt]));
     return cache.get(key, async () => readJudgeReply(await client.ask(prompt), scale));
   });
 }
@@ -107,12 +108,6 @@ function keyOf({ api_key_env: name }: JudgeOptions, around: JudgeSurroundings): 
   throw new ConfigError("judge-key", `The environment variable ${name} is not set.`, {
     hint: `Set ${name} to the judge's API key, or options.api_key_env to null.`,
   });
-}
-
-/** SHA-256 in hexadecimal. */
-async function digest(text: string): Promise<string> {
-  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** Scores by key, in memory and, if it has a file, there too: one line of JSON each. */

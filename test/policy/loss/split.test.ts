@@ -54,7 +54,7 @@ describe("a step in parts", () => {
   });
 });
 
-describe("F28: a metric of completions", () => {
+describe("a metric of completions", () => {
   const name = "sampling/importance_sampling_ratio";
   const settings = settingsOf({
     importance_sampling_mode: "sequence_truncate",

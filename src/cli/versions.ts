@@ -1,6 +1,0 @@
-import { programVersions } from "#run";
-
-/** The version of aubade. */
-export function ownVersion(): string {
-  return programVersions()["aubade"]!;
-}
