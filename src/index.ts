@@ -19,7 +19,7 @@ export type {
   RunEvents,
   Scores,
 } from "./core/run-events.ts";
-export { loadConfig, type LoadOptions as LoadConfigOptions } from "./config/load.ts";
+export { loadConfig, type LoadConfigOptions } from "./config/load.ts";
 export type { RunConfig, RunInput } from "./config/schema.ts";
 export type { DataRow, DataSet } from "./data/dataset.ts";
 export type { TinyRow } from "./data/tiny/dataset.ts";

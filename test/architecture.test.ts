@@ -136,6 +136,23 @@ describe("imports", () => {
   });
 });
 
+/** Where several files declare a name on purpose, since each has its own form of one thing. */
+const SAME_BY_DESIGN: { why: string; at: (path: string, name: string) => boolean }[] = [
+  { why: "the definition of an op in float64", at: (path) => path.startsWith("src/reference/") },
+  {
+    why: "a family's own form of a part that all families have",
+    at: (path) => /^src\/families\/qwen[^/]+\/[^/]+\.ts$/.test(path),
+  },
+  {
+    why: "what `aubade` calls of every command",
+    at: (path, name) => name === "main" && path.startsWith("src/cli/commands/"),
+  },
+  {
+    why: "the value of a symbolic size, as one evaluates an expression",
+    at: (path, name) => name === "evaluate" && path === "src/graph/extent.ts",
+  },
+];
+
 describe("exports", () => {
   const all = sources.flatMap((path) => exportsOf(path).map((found) => ({ path, ...found })));
   const where = ({ path, line, name }: (typeof all)[number]) => `${path}:${line} ${name}`;
@@ -156,6 +173,17 @@ describe("exports", () => {
     const wrong = all.filter(({ kind, path }) => kind === "from" && !passing.includes(path));
     expect(wrong.map(where)).toEqual([]);
     expect(exportsOf("src/index.ts").every(({ kind }) => kind === "from")).toBe(true);
+  });
+
+  it("have a name of their own: one name is one thing", () => {
+    const places = new Map<string, Set<string>>();
+    for (const { path, name, kind } of all) {
+      if (kind !== "declaration" || SAME_BY_DESIGN.some(({ at }) => at(path, name))) continue;
+      const platform = switches.find(({ node, web }) => [node, web].includes(path))?.name;
+      places.set(name, (places.get(name) ?? new Set()).add(platform ?? path));
+    }
+    const shared = [...places].filter(([, paths]) => paths.size > 1);
+    expect(shared.map(([name, paths]) => `${name}: ${[...paths].join(", ")}`)).toEqual([]);
   });
 
   it("are the same on both sides of a platform switch", () => {

@@ -6,7 +6,7 @@ import { type RunConfig, type RunInput, runSchema } from "./schema.ts";
 import { applyOverride, readSource, type ReadText, type Source } from "./source.ts";
 
 /** What changes how a configuration is loaded. */
-export interface LoadOptions {
+export interface LoadConfigOptions {
   /** Reads a file of the configuration, as UTF-8. */
   readText: ReadText;
   /** `a.b=c` settings laid over the file, in order. */
@@ -41,7 +41,7 @@ export function checkSource(source: Source, file: string): RunConfig {
  * @example
  * const config = await loadConfig("configs/tiny.yaml", { readText, overrides: ["train.seed=7"] });
  */
-export async function loadConfig(file: string, options: LoadOptions): Promise<RunConfig> {
+export async function loadConfig(file: string, options: LoadConfigOptions): Promise<RunConfig> {
   let source = await readSource(file, options.readText);
   for (const override of options.overrides ?? []) source = applyOverride(source, override);
   return await placed(checkSource(source, file));

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { dataSchema } from "../data/schema.ts";
-import { REGISTRY } from "../data/registry.ts";
+import { DATA_SETS } from "../data/registry.ts";
 import type { RegisteredData } from "../data/dataset.ts";
 import { benchmarksOf, evalSchema } from "../eval/schema.ts";
 import { deviceSchema } from "../gpu/schema.ts";
@@ -117,7 +117,7 @@ export const runSchema = z
     const benchmarks = benchmarksOf(run.eval);
     benchmarks.forEach(({ name, settings, listed }, at) => {
       const place = listed ? ["eval", at] : ["eval"];
-      const entry: RegisteredData = REGISTRY[run.data.name];
+      const entry: RegisteredData = DATA_SETS[run.data.name];
       const shared =
         settings.name === run.data.name && entry.overlap?.(run.data as never, settings as never);
       if (shared) report([...place, shared.key], shared.message, shared.remedy);

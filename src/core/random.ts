@@ -49,7 +49,7 @@ export function philox(
 export const PURPOSES = { sampling: 1, data: 2, init: 3, clip: 4, question: 5, order: 6 } as const;
 
 /** The name of a purpose. */
-export type Purpose = keyof typeof PURPOSES;
+type Purpose = keyof typeof PURPOSES;
 
 /**
  * A stream of random numbers for host-side choices (clips, question order, initialisation).

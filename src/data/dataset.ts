@@ -48,16 +48,16 @@ export interface DataSet {
   prepare?(indices: readonly number[], events: Events): Promise<void>;
 }
 
-/** What a scorer says of an answer: the headline, and measures of their own, such as `format`. */
-export interface Verdict {
+/** The score of an answer: the headline, and measures of their own, such as `format`. */
+export interface AnswerScore {
   readonly overall: number;
   readonly [measure: string]: number;
 }
 
-/** What judges the answers of a benchmark. */
+/** Scores the answers of a benchmark. */
 export interface Scorer {
-  /** Judges one answer by numbers between 0 and 1, whose means over all questions are reported. */
-  judge(completion: Completion, row: DataRow): Verdict | Promise<Verdict>;
+  /** Scores one answer by numbers between 0 and 1, whose means over all questions are reported. */
+  score(completion: Completion, row: DataRow): AnswerScore | Promise<AnswerScore>;
   /** Names under which the row's headline is averaged too; none when left out. */
   categories?(row: DataRow): readonly string[];
 }

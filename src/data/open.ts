@@ -1,5 +1,5 @@
 import type { DataContext, OpenedData, RegisteredData } from "./dataset.ts";
-import { type DataRegistry, REGISTRY } from "./registry.ts";
+import { type DataRegistry, DATA_SETS } from "./registry.ts";
 
 /**
  * Opens the data set that a section of a configuration names.
@@ -11,7 +11,7 @@ import { type DataRegistry, REGISTRY } from "./registry.ts";
 export async function openData(
   section: { readonly name: string },
   context: DataContext,
-  registry: DataRegistry = REGISTRY,
+  registry: DataRegistry = DATA_SETS,
 ): Promise<OpenedData> {
   const entry: RegisteredData = registry[section.name]!;
   return entry.open(section as never, context);

@@ -5,7 +5,7 @@ import { MODULE } from "./module/entry.ts";
 import { TINY } from "./tiny/entry.ts";
 
 /** Data sets by name; the first is the one of a section that names none. */
-export const REGISTRY = {
+export const DATA_SETS = {
   tiny: TINY,
   jsonl: JSONL,
   module: MODULE,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { RegisteredData } from "./dataset.ts";
-import { type DataRegistry, REGISTRY } from "./registry.ts";
+import { type DataRegistry, DATA_SETS } from "./registry.ts";
 
 /** Settings of training data, whichever set they come from. */
 const COMMON = {
@@ -27,7 +27,7 @@ const COMMON = {
     ),
 };
 
-type Registry = typeof REGISTRY;
+type Registry = typeof DATA_SETS;
 type Section = "settings" | "asked";
 type Shape<Name extends keyof Registry, Of extends Section, Common extends z.ZodRawShape> = Common &
   Registry[Name][Of];
@@ -53,7 +53,7 @@ export type NamedDataInput<Of extends Section, Common extends z.ZodRawShape> = {
 export function namedDataSchema<Of extends Section, Common extends z.ZodRawShape>(
   of: Of,
   common: Common,
-  registry: DataRegistry = REGISTRY,
+  registry: DataRegistry = DATA_SETS,
 ): z.ZodType<NamedData<Of, Common>, NamedDataInput<Of, Common>> {
   const names = Object.keys(registry);
   const list = Object.entries(registry)

@@ -1,7 +1,7 @@
 import type { Events } from "../core/events.ts";
 import { report, type RunEvents, type Scores } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
-import type { DataRow, Scorer, Verdict } from "../data/dataset.ts";
+import type { DataRow, Scorer, AnswerScore } from "../data/dataset.ts";
 import type { Processor } from "../model/processor.ts";
 import type { Sample } from "../prompt/sample.ts";
 import type { Completion, Score } from "../reward/reward.ts";
@@ -23,10 +23,9 @@ export interface Evaluation {
   rows: readonly DataRow[];
   /** How answers are decoded; a temperature of 0 is greedy. */
   sampling: SamplingOptions;
-  /** What judges the answers. */
-  judge: Scorer;
+  scorer: Scorer;
   /** The rewards of a run, measured beside the scores; none when left out. */
-  scorer?: RewardScorer<DataRow> | undefined;
+  rewards?: RewardScorer<DataRow> | undefined;
   /** What the records of the answers say of the evaluation. */
   place: Pick<RunEvents["evaluation"], "benchmark" | "step" | "when" | "control">;
   events: Events;
@@ -46,14 +45,14 @@ export interface EvaluationResult {
 }
 
 /**
- * Asks the questions of one benchmark and judges the answers. Every question counts: one that fails
+ * Asks the questions of one benchmark and scores the answers. Every question counts: one that fails
  * is wrong, and counted as failed.
  *
  * @returns undefined when stopped.
  */
-export async function evaluate(run: Evaluation): Promise<EvaluationResult | undefined> {
-  const { rows, events, judge } = run;
-  const tally = new Tally(judge);
+export async function evaluateBenchmark(run: Evaluation): Promise<EvaluationResult | undefined> {
+  const { rows, events, scorer } = run;
+  const tally = new Tally(scorer);
   const scored: Score[] = [];
   let failed = 0;
   for (let start = 0; start < rows.length; start += BATCH) {
@@ -63,10 +62,10 @@ export async function evaluate(run: Evaluation): Promise<EvaluationResult | unde
     const usable = loaded.flatMap(({ row, sample }) => (sample ? [{ row, sample }] : []));
     failed += loaded.length - usable.length;
     for (const { row, completion, score } of await answersOf(run, usable)) {
-      const verdict = await judge.judge(completion, row);
-      tally.add(row, verdict);
+      const said = await scorer.score(completion, row);
+      tally.add(row, said);
       if (score !== undefined) scored.push(score);
-      const { overall, ...measures } = verdict;
+      const { overall, ...measures } = said;
       report(events, "answer", {
         ...{ ...run.place, sample: row.id, ...completionRecord(row, completion, score) },
         ...{ correct: overall === 1, score: overall, ...flags(measures) },
@@ -90,18 +89,18 @@ function flags(measures: Readonly<Record<string, number>>): Record<string, numbe
 
 /** Sums over the questions of a benchmark. */
 class Tally {
-  readonly #judge: Scorer;
+  readonly #scorer: Scorer;
   readonly #asked = new Map<string, number>();
   readonly #right = new Map<string, number>();
   readonly #measures = new Map<string, number>();
   #overall = 0;
 
-  constructor(judge: Scorer) {
-    this.#judge = judge;
+  constructor(scorer: Scorer) {
+    this.#scorer = scorer;
   }
 
   #categories(row: DataRow): readonly string[] {
-    return this.#judge.categories?.(row) ?? [];
+    return this.#scorer.categories?.(row) ?? [];
   }
 
   /** Counts a question, whether or not it will have an answer. */
@@ -111,8 +110,8 @@ class Tally {
     }
   }
 
-  /** Adds the verdict on a question's answer. */
-  add(row: DataRow, { overall, ...measures }: Verdict): void {
+  /** Adds the score of a question's answer. */
+  add(row: DataRow, { overall, ...measures }: AnswerScore): void {
     this.#overall += overall;
     for (const name of this.#categories(row)) {
       this.#right.set(name, (this.#right.get(name) ?? 0) + overall);
@@ -165,7 +164,7 @@ async function loadRows(
 
 /** One answer to each row, and what the run's rewards make of it. */
 async function answersOf(
-  { generator, processor, sampling, scorer }: Evaluation,
+  { generator, processor, sampling, rewards }: Evaluation,
   rows: readonly { row: DataRow; sample: Sample }[],
 ): Promise<{ row: DataRow; completion: Completion; score: Score | undefined }[]> {
   if (rows.length === 0) return [];
@@ -175,7 +174,7 @@ async function answersOf(
     asCompletion(processor, answer!, { index: 0, draw: 0 }),
   );
   const asked = rows.map(({ row }, i) => ({ row, completions: [completions[i]!] }));
-  const scores = await scorer?.scoreGroups(asked);
+  const scores = await rewards?.scoreGroups(asked);
   return rows.map(({ row }, i) => ({ row, completion: completions[i]!, score: scores?.[i]![0] }));
 }
 

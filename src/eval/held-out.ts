@@ -12,7 +12,7 @@ import type { AsyncReward, WeightedReward } from "../reward/reward.ts";
 import { Generator, tokenFacts } from "../rollout/generator.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";
 import { DEFAULT_SAMPLING, type SamplingOptions } from "../rollout/types.ts";
-import { evaluate, type EvaluationResult } from "./evaluate.ts";
+import { evaluateBenchmark, type EvaluationResult } from "./evaluate.ts";
 import { type BenchmarkConfig, benchmarksOf, type EvalConfig } from "./schema.ts";
 import { ANSWERS, namedScorer } from "./scorer.ts";
 
@@ -45,7 +45,7 @@ export async function openBenchmarks(config: EvalConfig, events: Events): Promis
   const benchmarks: Benchmark[] = [];
   for (const { name, settings, listed } of benchmarksOf(config)) {
     const { questions } = settings;
-    const { set, scorer } = await openData(settings, { split: "held-out", questions });
+    const { set, scorer: own } = await openData(settings, { split: "held-out", questions });
     if (questions !== null && set.length < questions) {
       throw new ConfigError(
         "too-few-questions",
@@ -55,12 +55,11 @@ export async function openBenchmarks(config: EvalConfig, events: Events): Promis
     }
     const asked = Array.from({ length: questions ?? set.length }, (_, i) => i);
     await set.prepare?.(asked, events);
-    const judge =
-      settings.scorer === null ? (scorer ?? ANSWERS) : namedScorer(name, settings.scorer);
+    const scorer = settings.scorer === null ? (own ?? ANSWERS) : namedScorer(name, settings.scorer);
     const rows = asked.map((index) => set.row(index));
     // An answer that no completion can give would be a question that nobody can get right.
-    if (judge === ANSWERS && set.alike !== true) checkGold(rows, true);
-    benchmarks.push({ name, settings, listed, rows, scorer: judge });
+    if (scorer === ANSWERS && set.alike !== true) checkGold(rows, true);
+    benchmarks.push({ name, settings, listed, rows, scorer });
   }
   return benchmarks;
 }
@@ -81,7 +80,7 @@ export class HeldOut {
   readonly #generator: Generator;
   readonly #loader: SampleLoader;
   readonly #benchmarks: readonly Benchmark[];
-  readonly #scorer: RewardScorer<DataRow> | undefined;
+  readonly #rewards: RewardScorer<DataRow> | undefined;
 
   constructor(
     model: Model,
@@ -98,7 +97,7 @@ export class HeldOut {
     this.#loader = new SampleLoader(processor);
     this.#benchmarks = benchmarks;
     const { rewards = [], events } = options;
-    this.#scorer = rewards.length > 0 ? new RewardScorer(rewards, events) : undefined;
+    this.#rewards = rewards.length > 0 ? new RewardScorer(rewards, events) : undefined;
   }
 
   /** The same questions for another model; what this one held on the device is freed. */
@@ -145,7 +144,7 @@ export class HeldOut {
   }
 
   async #askOne(
-    { name, settings, listed, rows, scorer: judge }: Benchmark,
+    { name, settings, listed, rows, scorer }: Benchmark,
     step: number,
     when: When,
     control: Control,
@@ -154,9 +153,9 @@ export class HeldOut {
     const { events, stop } = this.#options;
     const place = { benchmark: name, step, when, control };
     const doing = control === null ? "evaluating" : `evaluating ${control}`;
-    const result = await evaluate({
-      ...{ loader, events, stop, place, rows, judge },
-      scorer: this.#scorer,
+    const result = await evaluateBenchmark({
+      ...{ loader, events, stop, place, rows, scorer },
+      rewards: this.#rewards,
       generator: this.#generator,
       processor: this.#processor,
       sampling: this.#sampling(settings),

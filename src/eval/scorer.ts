@@ -2,14 +2,14 @@ import { z } from "zod";
 import { ConfigError } from "../core/errors.ts";
 import type { DataRow, Scorer } from "../data/dataset.ts";
 import { checkAnswer } from "../reward/answer/accuracy.ts";
-import { REGISTRY, type RegisteredName } from "../reward/registry.ts";
+import { REGISTERED_REWARDS, type RegisteredName } from "../reward/registry.ts";
 import { formatReward } from "../reward/rewards/format.ts";
 
-const SCORING = Object.entries(REGISTRY)
+const SCORING = Object.entries(REGISTERED_REWARDS)
   .filter(([, { measures }]) => measures === "correctness")
   .map(([name]) => name as RegisteredName);
 
-/** What judges the answers of a benchmark in place of its data set's own scorer. */
+/** The schema of a scorer that a benchmark names in place of its data set's own. */
 export const scorerSchema = z
   .strictObject({
     name: z
@@ -23,11 +23,11 @@ export const scorerSchema = z
   .nullable()
   .default(null)
   .describe(
-    "What judges answers; null takes the data set's own scorer, or else a lenient parser that reads " +
+    "What scores answers; null takes the data set's own scorer, or else a lenient parser that reads " +
       "the right answer in any form.",
   );
 
-/** How a benchmark's answers are judged, checked. */
+/** A scorer that a benchmark names. */
 export type ScorerConfig = z.output<typeof scorerSchema>;
 
 /**
@@ -35,7 +35,7 @@ export type ScorerConfig = z.output<typeof scorerSchema>;
  * kind; the shares in the asked format and without a readable answer are measures of their own.
  */
 export const ANSWERS: Scorer = {
-  judge(completion, row) {
+  score(completion, row) {
     const { correct, unparsed } = checkAnswer(completion.text, row);
     return {
       overall: correct === true ? 1 : 0,
@@ -52,7 +52,7 @@ export const ANSWERS: Scorer = {
  * @throws {ConfigError} `scorer-options` for options that the reward does not take.
  */
 export function namedScorer(benchmark: string, config: NonNullable<ScorerConfig>): Scorer {
-  const entry = REGISTRY[config.name];
+  const entry = REGISTERED_REWARDS[config.name];
   const checked = entry.options.safeParse(config.options);
   if (!checked.success) {
     const [issue] = checked.error.issues;
@@ -65,7 +65,7 @@ export function namedScorer(benchmark: string, config: NonNullable<ScorerConfig>
   }
   const reward = entry.make(config.options, { seed: 0 });
   return {
-    async judge(completion, row) {
+    async score(completion, row) {
       return {
         overall: (await reward.score(completion, row)) ?? 0,
         format: formatReward.score(completion, row) ?? 0,

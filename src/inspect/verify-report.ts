@@ -15,7 +15,7 @@ export interface TensorFacts {
 }
 
 /** What a report says of one prompt. */
-export interface PromptFacts {
+export interface VerifiedPrompt {
   tensors: Record<string, TensorFacts>;
   /** The five largest logits of the last token: id and value. */
   top: [id: number, logit: number][];
@@ -30,7 +30,7 @@ export interface VerifyReport {
   program: string;
   /** `float32`, or the 16-bit type that was computed in. */
   dtype: string;
-  prompts: Record<string, PromptFacts>;
+  prompts: Record<string, VerifiedPrompt>;
 }
 
 /** The facts of a tensor; sums in float64. */

@@ -7,7 +7,7 @@ import { Generator } from "../rollout/generator.ts";
 import { DEFAULT_SAMPLING } from "../rollout/types.ts";
 import { ForwardPass } from "./forward.ts";
 import { verifyPrompts, type VerifyPrompt } from "./verify-prompts.ts";
-import { type PromptFacts, tensorFacts, type VerifyReport } from "./verify-report.ts";
+import { type VerifiedPrompt, tensorFacts, type VerifyReport } from "./verify-report.ts";
 
 const GREEDY_TOKENS = 16;
 const TOP = 5;
@@ -51,11 +51,11 @@ export async function verifyModel(
   }
 }
 
-async function promptFacts(model: Model, { sample }: VerifyPrompt): Promise<PromptFacts> {
+async function promptFacts(model: Model, { sample }: VerifyPrompt): Promise<VerifiedPrompt> {
   const { hiddenSize, layers, vocabSize } = model.config.text;
   const pass = await ForwardPass.run(model, [sample]);
   try {
-    const tensors: PromptFacts["tensors"] = {};
+    const tensors: VerifiedPrompt["tensors"] = {};
     for (const tower of ["vision", "audio"] as const) {
       const values = await pass.features(tower);
       if (values.length === 0) continue;

@@ -8,7 +8,7 @@ import type { Frame } from "../signal/frame.ts";
  * @throws {DataError} `media-frame-choice` for an index outside the clip, `media-empty-video`,
  *   `media-size-change`.
  */
-export function makeClip(
+export function videoClipOf(
   file: string,
   info: FrameInfo,
   indices: number[],

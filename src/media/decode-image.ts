@@ -6,7 +6,7 @@
  * page. One difference remains: transparent pixels of a GIF become white, where Pillow shows the
  * colour that the palette has at their index.
  */
-import { decodePicture, readBytes } from "#media";
+import { decodePicture, mediaBytes } from "#media";
 import { AubadeError, DataError } from "../core/errors.ts";
 import { type Frame, type PictureFormat, pixelsToRgb } from "../signal/frame.ts";
 import { decodePng } from "./png.ts";
@@ -27,7 +27,7 @@ export async function decodeImage(
   options: DecodeOptions = {},
 ): Promise<Frame> {
   const file = sourceName(source);
-  const bytes = await watch(readBytes(source), { file, what: "reading it", ...options });
+  const bytes = await watch(mediaBytes(source), { file, what: "reading it", ...options });
   const format = formatOf(bytes, file);
   const decoding = format === "png" ? decodePng(bytes, file) : decodeOther(bytes, format, file);
   const picture = await watch(decoding, { file, what: "decoding it", ...options });

@@ -12,7 +12,7 @@ import { type VideoSample, VideoSampleResource, VideoSampleSink } from "mediabun
 import { AubadeError, DataError } from "../core/errors.ts";
 import { type ColourTags, type RawPicture, toRgb } from "./colour.ts";
 import { openFolder, openForeign } from "#media";
-import { emptyVideo, makeClip } from "./clip.ts";
+import { emptyVideo, videoClipOf } from "./clip.ts";
 import { cutOff } from "../container/damage.ts";
 import { readFacts, type TrackFacts } from "../container/facts.ts";
 import { scanPackets } from "../container/packets.ts";
@@ -166,7 +166,7 @@ async function decodeStream(
     const indices = await choose(info);
     const decoded = await decodeChosen(stream, indices, options);
     if (decoded.times.length === info.totalFrames)
-      return makeClip(file, info, indices, decoded.frames);
+      return videoClipOf(file, info, indices, decoded.frames);
     info = infoOf(decoded.times, facts);
   }
   throw new DataError("media-corrupt", `${file}: two decodes gave different numbers of frames.`, {

@@ -3,7 +3,7 @@
  * `fps.txt`. It needs no decoder package, so tests and small synthetic tasks use it.
  */
 import { DataError } from "../core/errors.ts";
-import { makeClip } from "./clip.ts";
+import { videoClipOf } from "./clip.ts";
 import { decodePng } from "./png.ts";
 import type { DecodeOptions, FrameChoice, MediaSource, VideoClip } from "./types.ts";
 import type { Frame } from "../signal/frame.ts";
@@ -62,7 +62,7 @@ export async function decodeVideoFolder(
     const frame: Frame = { ...(await decodePng(bytes, name)), timestamp: index / fps };
     frames.set(index, (await options.transform?.(frame, indices.length)) ?? frame);
   }
-  return makeClip(folder.name, info, indices, frames);
+  return videoClipOf(folder.name, info, indices, frames);
 }
 
 /**

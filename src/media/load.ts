@@ -1,5 +1,5 @@
 import { DataError } from "../core/errors.ts";
-import { makeClip } from "./clip.ts";
+import { videoClipOf } from "./clip.ts";
 import { decodeApart } from "./apart/decode.ts";
 import type { DecodeAudioOptions } from "./decode-audio.ts";
 import type { DecodeVideoOptions } from "./decode-video.ts";
@@ -89,7 +89,7 @@ export async function loadPictures(
     frames.set(i, { ...frame, timestamp: i / fps });
   }
   const info = { totalFrames, fps, durationS: totalFrames / fps };
-  return makeClip(file, info, [...frames.keys()], frames);
+  return videoClipOf(file, info, [...frames.keys()], frames);
 }
 
 /**

@@ -20,7 +20,7 @@ import type { MediaFolder } from "./frame-folder.ts";
 import type { PictureFormat, Pixels } from "../signal/frame.ts";
 import { decodeWithSharp } from "./sharp-decoder.ts";
 import type { MediaSource } from "./types.ts";
-import { fetchBytes, urlSource } from "./url-source.ts";
+import { fetchBytes, mediaUrlSource } from "./url-source.ts";
 
 /**
  * Opens the bytes of a medium.
@@ -34,7 +34,7 @@ export async function openSource(source: MediaSource): Promise<Source> {
       : new BlobSource(source.data);
   }
   if (isDataAddress(source)) return new BufferSource(dataAddressBytes(source));
-  if (/^https?:/i.test(source)) return urlSource(source);
+  if (/^https?:/i.test(source)) return mediaUrlSource(source);
   const path = localPath(source);
   const found = await statOrThrow(path);
   if (found.isDirectory()) {
@@ -52,7 +52,7 @@ export async function openSource(source: MediaSource): Promise<Source> {
  *
  * @throws {DataError} `media-missing` when the path or URL names nothing, `media-unreadable`.
  */
-export async function readBytes(source: MediaSource): Promise<Uint8Array> {
+export async function mediaBytes(source: MediaSource): Promise<Uint8Array> {
   if (typeof source !== "string") {
     const { data } = source;
     return data instanceof Uint8Array ? data : new Uint8Array(await data.arrayBuffer());
@@ -120,7 +120,7 @@ export async function openForeign(source: MediaSource): Promise<ForeignMedium | 
   }
   const server = await import("@mediabunny/server");
   const isPath = typeof source === "string" && !/^https?:/i.test(source) && !isDataAddress(source);
-  const input = isPath ? localPath(source) : Buffer.from(await readBytes(source));
+  const input = isPath ? localPath(source) : Buffer.from(await mediaBytes(source));
   return openWithFfmpeg({ av: await loadNodeAv(), server }, input);
 }
 

@@ -6,13 +6,15 @@ import type { MediaFolder } from "./frame-folder.ts";
 import { withoutExif } from "./jpeg.ts";
 import type { PictureFormat, Pixels } from "../signal/frame.ts";
 import type { MediaSource } from "./types.ts";
-import { fetchBytes, urlSource } from "./url-source.ts";
+import { fetchBytes, mediaUrlSource } from "./url-source.ts";
 
 /** Opens the bytes of a medium. A string is a URL, relative to the page. */
 export function openSource(source: MediaSource): Promise<Source> {
   if (typeof source === "string") {
     const local = isDataAddress(source);
-    return Promise.resolve(local ? new BufferSource(dataAddressBytes(source)) : urlSource(source));
+    return Promise.resolve(
+      local ? new BufferSource(dataAddressBytes(source)) : mediaUrlSource(source),
+    );
   }
   return Promise.resolve(
     source.data instanceof Uint8Array ? new BufferSource(source.data) : new BlobSource(source.data),
@@ -24,7 +26,7 @@ export function openSource(source: MediaSource): Promise<Source> {
  *
  * @throws {DataError} `media-missing`, `media-unreadable`.
  */
-export async function readBytes(source: MediaSource): Promise<Uint8Array> {
+export async function mediaBytes(source: MediaSource): Promise<Uint8Array> {
   if (typeof source === "string") {
     return isDataAddress(source) ? dataAddressBytes(source) : fetchBytes(source);
   }

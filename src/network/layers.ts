@@ -1,7 +1,7 @@
 import type { Tensor } from "../graph/graph.ts";
 import { gelu, swiglu } from "../graph/ops/activation.ts";
-import { linear as product, type LinearOptions } from "../graph/ops/linear.ts";
-import { layerNorm as layerNormOp, rmsNorm as rmsNormOp } from "../graph/ops/norm.ts";
+import { linear, type LinearOptions } from "../graph/ops/linear.ts";
+import { layerNorm, rmsNorm } from "../graph/ops/norm.ts";
 import type { Scope } from "./scope.ts";
 
 /** The replay scalar that switches adapters on (1) and off (0, the reference policy). */
@@ -12,7 +12,7 @@ export const ADAPTER_SCALAR = "adapter";
  *
  * The adapter's factor is a runtime scalar, so one plan serves the policy and its reference.
  */
-export function linear(
+export function linearLayer(
   scope: Scope,
   name: string,
   x: Tensor,
@@ -22,11 +22,11 @@ export function linear(
   const adapter = weights.adapters.get(name);
   const weight = scope.weight(`${name}.weight`);
   const bias = scope.optional(`${name}.bias`);
-  if (adapter === undefined) return product(graph, x, weight, { bias, ...options });
+  if (adapter === undefined) return linear(graph, x, weight, { bias, ...options });
   const { residual, into } = options;
-  const base = product(graph, x, weight, { bias, residual });
-  const low = product(graph, x, graph.parameter(adapter.a));
-  return product(graph, low, graph.parameter(adapter.b), {
+  const base = linear(graph, x, weight, { bias, residual });
+  const low = linear(graph, x, graph.parameter(adapter.a));
+  return linear(graph, low, graph.parameter(adapter.b), {
     residual: base,
     into,
     scale: ({ scalars }) => adapter.scale * (scalars[ADAPTER_SCALAR] ?? 1),
@@ -34,13 +34,13 @@ export function linear(
 }
 
 /** A named RMSNorm. */
-export function rmsNorm(scope: Scope, name: string, x: Tensor, eps: number): Tensor {
-  return rmsNormOp(scope.graph, x, scope.weight(`${name}.weight`), eps);
+export function rmsNormLayer(scope: Scope, name: string, x: Tensor, eps: number): Tensor {
+  return rmsNorm(scope.graph, x, scope.weight(`${name}.weight`), eps);
 }
 
 /** A named LayerNorm with bias. */
-export function layerNorm(scope: Scope, name: string, x: Tensor, eps: number): Tensor {
-  return layerNormOp(
+export function layerNormLayer(scope: Scope, name: string, x: Tensor, eps: number): Tensor {
+  return layerNorm(
     scope.graph,
     x,
     scope.weight(`${name}.weight`),
@@ -51,10 +51,10 @@ export function layerNorm(scope: Scope, name: string, x: Tensor, eps: number): T
 
 /** The gated MLP of the decoder and the vision tower: down(silu(gate x) * up x) + residual. */
 export function gatedMlp(scope: Scope, name: string, x: Tensor, residual: Tensor): Tensor {
-  const gate = linear(scope, `${name}.gate_proj`, x);
-  const up = linear(scope, `${name}.up_proj`, x);
+  const gate = linearLayer(scope, `${name}.gate_proj`, x);
+  const up = linearLayer(scope, `${name}.up_proj`, x);
   const hidden = swiglu(scope.graph, gate, up);
-  return linear(scope, `${name}.down_proj`, hidden, { residual });
+  return linearLayer(scope, `${name}.down_proj`, hidden, { residual });
 }
 
 /** Two linear layers with a GELU between them: second(gelu(first x)) + residual. */
@@ -64,6 +64,6 @@ export function geluMlp(
   x: Tensor,
   residual?: Tensor,
 ): Tensor {
-  const hidden = gelu(scope.graph, linear(scope, first, x));
-  return linear(scope, second, hidden, residual === undefined ? {} : { residual });
+  const hidden = gelu(scope.graph, linearLayer(scope, first, x));
+  return linearLayer(scope, second, hidden, residual === undefined ? {} : { residual });
 }

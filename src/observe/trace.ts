@@ -1,7 +1,7 @@
 import { appendJsonLine, type LogFile } from "./log-file.ts";
 
 /** A stretch of work in a trace. */
-export interface Span {
+interface Span {
   name: string;
   /** Start, in microseconds on the clock of the trace. */
   startUs: number;

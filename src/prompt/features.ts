@@ -1,11 +1,11 @@
 import { logMel } from "../signal/log-mel.ts";
 import { type PatchFrame, patchify } from "../signal/patchify.ts";
-import { resizeFloat, resizeFrame } from "../signal/resize.ts";
+import { resizeFloat, resizeFrame, type Size } from "../signal/resize.ts";
 import type { Frame } from "../signal/frame.ts";
 import type { ModelConfig } from "../network/config.ts";
 import type { LoadedMedium, PlannedMedium } from "./media.ts";
 import type { Preprocessing } from "./preprocessing.ts";
-import type { Size } from "./sizes.ts";
+
 import type { MelClip } from "../network/media.ts";
 
 /** Controls of an evaluation: what the model answers without one of its senses. */

@@ -2,7 +2,7 @@ import { DataError } from "../core/errors.ts";
 import { sampledFps, qwenFrames } from "../media/frames.ts";
 import { HOP } from "../signal/log-mel.ts";
 import { loadAudio, loadImage, loadPictures, loadVideo } from "../media/load.ts";
-import { resizeFrame } from "../signal/resize.ts";
+import { resizeFrame, type Size } from "../signal/resize.ts";
 import {
   type AudioClip,
   type DecodeOptions,
@@ -22,7 +22,6 @@ import {
   askedVideoSize,
   imageSizes,
   listedPictureSize,
-  type Size,
   type SizeOptions,
   videoSizes,
 } from "./sizes.ts";

@@ -1,13 +1,7 @@
 import { DataError } from "../core/errors.ts";
-import { roundHalfEven } from "../signal/resize.ts";
+import { roundHalfEven, type Size } from "../signal/resize.ts";
 import type { ImagePart, VideoPart } from "../text/chat-template.ts";
 import type { PixelLimits, Preprocessing } from "./preprocessing.ts";
-
-/** Width and height in pixels. */
-export interface Size {
-  width: number;
-  height: number;
-}
 
 /** Limits of a run, which go before those of a part and of the checkpoint. */
 export interface SizeOptions {

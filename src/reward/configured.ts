@@ -1,5 +1,5 @@
 import { loadRewardModule } from "./load-module.ts";
-import { REGISTRY, type RewardSurroundings } from "./registry.ts";
+import { REGISTERED_REWARDS, type RewardSurroundings } from "./registry.ts";
 import { type AsyncReward, onlyFor, renameReward, type WeightedReward } from "./reward.ts";
 import { OWN_REWARD, type RewardConfig } from "./schema.ts";
 
@@ -25,11 +25,15 @@ export async function configuredRewards(
 /** The reward with what the registry says of it. */
 function needsAnswer(config: RewardConfig, reward: AsyncReward): AsyncReward {
   if (config.name === OWN_REWARD) return reward;
-  return { ...reward, needsAnswer: REGISTRY[config.name].needsAnswer(config.options ?? {}) };
+  return {
+    ...reward,
+    needsAnswer: REGISTERED_REWARDS[config.name].needsAnswer(config.options ?? {}),
+  };
 }
 
 async function baseReward(config: RewardConfig, around: RewardSurroundings): Promise<AsyncReward> {
-  if (config.name !== OWN_REWARD) return REGISTRY[config.name].make(config.options ?? {}, around);
+  if (config.name !== OWN_REWARD)
+    return REGISTERED_REWARDS[config.name].make(config.options ?? {}, around);
   // The schema asks for a module where there is no name.
   return loadRewardModule(config.module!);
 }

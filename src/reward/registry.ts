@@ -80,7 +80,7 @@ const trims = (value: boolean, what: string) =>
 const allowed = (what: string) => z.number().min(0).nullable().default(null).describe(what);
 
 /** The rewards of aubade by name; a user's own are loaded by `loadRewardModule`. */
-export const REGISTRY = {
+export const REGISTERED_REWARDS = {
   format: entry(
     "format",
     "1 if the whole pattern of thought and answer is there",
@@ -234,4 +234,4 @@ export const REGISTRY = {
 } as const satisfies Record<string, RegisteredReward>;
 
 /** Name of a reward that aubade has. */
-export type RegisteredName = keyof typeof REGISTRY;
+export type RegisteredName = keyof typeof REGISTERED_REWARDS;

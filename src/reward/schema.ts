@@ -1,21 +1,20 @@
 import { z } from "zod";
-import { REGISTRY, type RegisteredName, type RegisteredReward } from "./registry.ts";
+import { REGISTERED_REWARDS, type RegisteredName, type RegisteredReward } from "./registry.ts";
 
 /** The name that stands for a reward of the user's own. */
 export const OWN_REWARD = "module";
 
 /** Rewards that a configuration can name. */
 export const REWARDS = [
-  ...(Object.keys(REGISTRY) as RegisteredName[]),
+  ...(Object.keys(REGISTERED_REWARDS) as RegisteredName[]),
   OWN_REWARD,
 ] as const satisfies readonly string[];
 
 /** What each reward is, as a phrase for the reference and for model cards. */
 export const REWARD_DOCS: Readonly<Record<(typeof REWARDS)[number], string>> = {
-  ...(Object.fromEntries(Object.entries(REGISTRY).map(([name, { doc }]) => [name, doc])) as Record<
-    RegisteredName,
-    string
-  >),
+  ...(Object.fromEntries(
+    Object.entries(REGISTERED_REWARDS).map(([name, { doc }]) => [name, doc]),
+  ) as Record<RegisteredName, string>),
   [OWN_REWARD]: "a reward of your own",
 };
 
@@ -70,7 +69,7 @@ export const rewardSchema = z
     if (reward.module !== undefined) {
       report(["module"], `name is ${reward.name} already`, "Leave one of the two out.");
     }
-    const { options }: RegisteredReward = REGISTRY[reward.name];
+    const { options }: RegisteredReward = REGISTERED_REWARDS[reward.name];
     const known = Object.keys(options.shape);
     const takes = known.length === 0 ? "It takes none." : `It takes ${known.join(", ")}.`;
     for (const issue of options.safeParse(reward.options ?? {}).error?.issues ?? []) {

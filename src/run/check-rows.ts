@@ -4,7 +4,7 @@ import { ConfigError } from "../core/errors.ts";
 import type { DataRow, DataSet } from "../data/dataset.ts";
 import { type PromptName, PROMPTS } from "../data/prompts/prompts.ts";
 import { checkGold, goldAnswer } from "../reward/answer/gold.ts";
-import { REGISTRY } from "../reward/registry.ts";
+import { REGISTERED_REWARDS } from "../reward/registry.ts";
 import type { AsyncReward, Completion, RewardRow, WeightedReward } from "../reward/reward.ts";
 import { OWN_REWARD, type RewardConfig } from "../reward/schema.ts";
 import type { Conversation } from "../text/chat-template.ts";
@@ -51,7 +51,7 @@ export async function checkPromptFits(
 ): Promise<void> {
   for (const { name, weight, options, problem_types: types } of configs) {
     if (weight === 0 || name === OWN_REWARD || BEYOND.has(name)) continue;
-    const reward = REGISTRY[name].make(options ?? {}, { seed: 0 });
+    const reward = REGISTERED_REWARDS[name].make(options ?? {}, { seed: 0 });
     const own = rows.filter((row) => types?.includes(row.problem_type ?? "") !== false);
     const tried = own.slice(0, TRIED);
     const best = await bestOf(reward, prompt, tried);

@@ -2,7 +2,7 @@ import { exists, readText, writeFileAtomic } from "#io";
 import type { RunConfig } from "../config/schema.ts";
 import type { Evaluations } from "../core/run-events.ts";
 import type { RegisteredData } from "../data/dataset.ts";
-import { REGISTRY } from "../data/registry.ts";
+import { DATA_SETS } from "../data/registry.ts";
 import { benchmarksOf } from "../eval/schema.ts";
 import { isHubName } from "../io/hub/name.ts";
 import { baseName, joinPath } from "../io/path.ts";
@@ -84,7 +84,7 @@ export async function writeRunReport(
   const rows = (await exists(metrics)) ? parseMetricRows(await readText(metrics), onTorn) : [];
   const what = config.task === "grpo" ? "reward over training" : "loss over training";
   await writeFileAtomic(file(RUN_FILES.curve), rewardCurve(rows, `${name}: ${what}`));
-  const { limits = [] }: RegisteredData = REGISTRY[config.data.name];
+  const { limits = [] }: RegisteredData = DATA_SETS[config.data.name];
   const card = modelCard({
     name,
     task: config.task,

@@ -5,7 +5,7 @@ import { normaliseNfc } from "./nfc.ts";
 import { checkTokenizerFile, type TokenizerFile } from "./tokenizer-file.ts";
 
 /** What a decoder may leave out. */
-export interface DecodeOptions {
+interface DecodeOptions {
   /** Leave out tokens that the tokenizer marks as special; default false. */
   skipSpecial?: boolean;
 }

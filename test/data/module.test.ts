@@ -29,7 +29,7 @@ describe("data sets of modules", () => {
           question: i + " + 1", options: ["x", "y"], answer: "A", level: i,
           media: [{ type: "image", image: "p.png" }],
         })),
-        scorer: { judge: ({ text }) => ({ overall: text === "A" ? 1 : 0 }) },
+        scorer: { score: ({ text }) => ({ overall: text === "A" ? 1 : 0 }) },
       };`,
       { count: 3 },
     );
@@ -37,7 +37,7 @@ describe("data sets of modules", () => {
     expect(set.row(2)).toMatchObject({ question: "2 + 1", columns: { level: 2 } });
     expect(set.row(0).mediaNames).toBe(join(folder, "p.png"));
     const said = { text: "A", ids: [], finished: true, index: 0, draw: 0 };
-    expect(await scorer!.judge(said, set.row(0))).toEqual({ overall: 1 });
+    expect(await scorer!.score(said, set.row(0))).toEqual({ overall: 1 });
   });
 
   it("may make their rows one by one; each is checked", async () => {
@@ -56,7 +56,7 @@ describe("data sets of modules", () => {
   it.each([
     ["none.mjs", "export const other = 1;", "data-module-export"],
     ["shape.mjs", "export default { rows: [] };", "data-module-shape"],
-    ["judge.mjs", "export default { open: () => [], scorer: {} };", "data-module-shape"],
+    ["scorer.mjs", "export default { open: () => [], scorer: {} };", "data-module-shape"],
     ["set.mjs", "export default { open: () => ({ length: 0 }) };", "data-module-shape"],
     [
       "throws.mjs",

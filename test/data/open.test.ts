@@ -2,12 +2,12 @@ import { expect, it } from "vitest";
 import { z } from "zod";
 import type { DataContext, RegisteredData } from "../../src/data/dataset.ts";
 import { openData } from "../../src/data/open.ts";
-import { REGISTRY } from "../../src/data/registry.ts";
+import { DATA_SETS } from "../../src/data/registry.ts";
 import { namedDataSchema } from "../../src/data/schema.ts";
 import { benchmarkSchema } from "../../src/eval/schema.ts";
 import { SUMS } from "./sums/entry.ts";
 
-const registry = { ...REGISTRY, sums: SUMS } satisfies Record<string, RegisteredData>;
+const registry = { ...DATA_SETS, sums: SUMS } satisfies Record<string, RegisteredData>;
 const data = namedDataSchema("settings", { check_rows: z.boolean().default(true) }, registry);
 
 it("a new data set is a folder and one line: its settings exist for it alone", () => {
@@ -27,7 +27,7 @@ it("it opens with its rows, and as a benchmark with its scorer and categories", 
   const row = set.row(3);
   expect([set.length, row.question, row.answer]).toEqual([4, "3 + 4 =", "7"]);
   const said = (text: string) => ({ text, ids: [], finished: true, index: 0, draw: 0 });
-  expect(await scorer?.judge(said("It is 7"), row)).toEqual({ overall: 1, number: 1 });
-  expect(await scorer?.judge(said("It is 8"), row)).toEqual({ overall: 0, number: 1 });
+  expect(await scorer?.score(said("It is 7"), row)).toEqual({ overall: 1, number: 1 });
+  expect(await scorer?.score(said("It is 8"), row)).toEqual({ overall: 0, number: 1 });
   expect(scorer?.categories?.(row)).toEqual(["odd"]);
 });

@@ -48,7 +48,7 @@ describe("data addresses", () => {
   });
 
   it("are the same bytes in a page, percent-encoded too", async () => {
-    expect([...(await web.readBytes("data:,a%20b"))]).toEqual([97, 32, 98]);
+    expect([...(await web.mediaBytes("data:,a%20b"))]).toEqual([97, 32, 98]);
     expect([...dataAddressBytes("data:;base64,YW%20Jj")]).toEqual([97, 98, 99]);
     expect([...dataAddressBytes("data:x;base64,-_8=")]).toEqual([251, 255]);
   });

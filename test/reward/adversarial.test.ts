@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { REGISTRY, type RegisteredName } from "../../src/reward/registry.ts";
+import { REGISTERED_REWARDS, type RegisteredName } from "../../src/reward/registry.ts";
 import type { AsyncReward, Completion, RewardRow } from "../../src/reward/reward.ts";
 import { ADVERSARIAL, FAILS, ROWS } from "./adversarial.ts";
 import { keywordCounting } from "./keyword-counting.ts";
@@ -15,7 +15,7 @@ const BEYOND_TEXT = ["random", "soft-overlong", "judge", "by-type"];
 /** The rewards of the table: names of a configuration, and the same with options. */
 const REWARDS: Record<string, AsyncReward> = {
   ...Object.fromEntries(
-    Object.keys(REGISTRY)
+    Object.keys(REGISTERED_REWARDS)
       .filter((name) => !BEYOND_TEXT.includes(name))
       .map((name) => [name, make(name as RegisteredName)]),
   ),
@@ -30,7 +30,7 @@ const REWARDS: Record<string, AsyncReward> = {
 };
 
 function make(name: RegisteredName, options: Record<string, unknown> = {}): AsyncReward {
-  return REGISTRY[name].make(options, { seed: 0 });
+  return REGISTERED_REWARDS[name].make(options, { seed: 0 });
 }
 
 /** The same as functions. */

@@ -3,7 +3,7 @@ import type { DataRow, DataSet } from "../../src/data/dataset.ts";
 import { PROMPTS, type PromptName } from "../../src/data/prompts/prompts.ts";
 import { configuredRewards } from "../../src/reward/configured.ts";
 import type { RewardRow } from "../../src/reward/reward.ts";
-import { REGISTRY } from "../../src/reward/registry.ts";
+import { REGISTERED_REWARDS } from "../../src/reward/registry.ts";
 import { rewardsSchema } from "../../src/reward/schema.ts";
 import { checkPromptFits, checkTrainingRows } from "../../src/run/check-rows.ts";
 
@@ -78,7 +78,7 @@ describe("prompt and rewards", () => {
     ];
     for (const [prompt, name] of fits)
       await checkPromptFits(prompt, rewardsSchema.parse([{ name }]), SAMPLES);
-    for (const name of Object.keys(REGISTRY).filter((one) => one !== "judge")) {
+    for (const name of Object.keys(REGISTERED_REWARDS).filter((one) => one !== "judge")) {
       const found = await Promise.allSettled(
         (Object.keys(PROMPTS) as PromptName[]).map((prompt) =>
           checkPromptFits(prompt, rewardsSchema.parse([{ name }]), SAMPLES),

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { resizeFloat, resizeFrame, resizePil } from "../../src/signal/resize.ts";
-import { type Size, smartResize, videoFrameSize } from "../../src/prompt/sizes.ts";
+import { resizeFloat, resizeFrame, resizePil, type Size } from "../../src/signal/resize.ts";
+import { smartResize, videoFrameSize } from "../../src/prompt/sizes.ts";
 import { bytesOf, floatsOf, golden, maxDifference, noisyPicture } from "../media/golden.ts";
 
 /** The picture of the specification's vectors, three equal channels. */

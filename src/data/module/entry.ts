@@ -36,7 +36,7 @@ export interface DataModule {
     options: Readonly<Record<string, unknown>>,
     context: DataContext,
   ): readonly object[] | DataSet | Promise<readonly object[] | DataSet>;
-  /** Judges answers, where the data set is a benchmark of its own. */
+  /** Scores answers, where the data set is a benchmark of its own. */
   scorer?: Scorer;
 }
 
@@ -95,9 +95,9 @@ function checkedModule(found: unknown, what: string): DataModule {
       hint: "Export { open(options, context) { return rows; } }.",
     });
   }
-  if (scorer !== undefined && typeof (scorer as Partial<Scorer>).judge !== "function") {
-    throw new ConfigError("data-module-shape", `${what} has a scorer without a function judge.`, {
-      hint: "Give it judge(completion, row), which returns { overall }.",
+  if (scorer !== undefined && typeof (scorer as Partial<Scorer>).score !== "function") {
+    throw new ConfigError("data-module-shape", `${what} has a scorer without a function score.`, {
+      hint: "Give it score(completion, row), which returns { overall }.",
     });
   }
   const own = found as DataModule;

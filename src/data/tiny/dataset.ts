@@ -16,14 +16,14 @@ export type Split = "train" | "held-out";
 export const CLIP_SEEDS = { sft: 1, "held-out": 2, train: 3 } as const;
 
 /** A part of a message, in the format of Hugging Face chat templates. */
-export type ContentPart =
+export type TinyPart =
   | { type: "video"; video: string; fps: number; min_pixels: number; use_audio_in_video: true }
   | { type: "text"; text: string };
 
 /** One message of a conversation. */
-export interface Message {
+export interface TinyMessage {
   role: "system" | "user" | "assistant";
-  content: ContentPart[];
+  content: TinyPart[];
 }
 
 /** One question about one clip. */
@@ -43,7 +43,7 @@ export interface TinyRow {
   /** The right option's letter. */
   answer: Letter;
   /** The prompt: one user message with the clip, whose sound belongs to it, and the text. */
-  conversation: Message[];
+  conversation: TinyMessage[];
 }
 
 /** What a `TinyDataset` holds. */

@@ -14,7 +14,7 @@ import { LETTERS, ORDINALS, type TinyIds } from "./words.ts";
 export type Role = "plain" | "slot" | "word" | "letter";
 
 /** Tokens after a shared prompt. */
-export interface Branch {
+export interface TinyBranch {
   /** Token ids; the last one is left out since nothing follows it. */
   ids: number[];
   /** For each of `ids` the id that its output should predict, or `IGNORE`: already shifted. */
@@ -26,7 +26,7 @@ export interface Branch {
 /** One packed tree: a prompt computed once and branches that do not see each other. */
 export interface TinyTree {
   promptIds: number[];
-  branches: Branch[];
+  branches: TinyBranch[];
 }
 
 /** How a teacher errs; all zero is the perfect teacher. */
@@ -41,7 +41,7 @@ export interface Teacher {
 export const PERFECT_TEACHER: Teacher = { late: [0, 0, 0, 0], forget: 0 };
 
 /** A completion with the role of each token. */
-export interface Completion {
+export interface TinyCompletion {
   ids: number[];
   roles: Role[];
 }
@@ -64,7 +64,7 @@ export function completionIds(
   question: Question,
   slot = question.slot,
   forgetTags = false,
-): Completion {
+): TinyCompletion {
   const { think, endThink, answer, endAnswer, imEnd } = ids.tags;
   const tokens: [id: number, role: Role][] = [[think, "plain"]];
   const thought = thoughtWords(question, slot);
@@ -103,7 +103,7 @@ export function clipTree(
 }
 
 /** Joins question and completion: the question's last position predicts the first answer token. */
-function branch(question: number[], completion: Completion): Branch {
+function branch(question: number[], completion: TinyCompletion): TinyBranch {
   const silent = question.length - 1;
   return {
     ids: [...question, ...completion.ids.slice(0, -1)],

@@ -1,5 +1,5 @@
 import type { Tensor } from "../../graph/graph.ts";
-import { linear } from "../../network/layers.ts";
+import { linearLayer } from "../../network/layers.ts";
 import type { Scope } from "../../network/scope.ts";
 
 /**
@@ -9,8 +9,8 @@ import type { Scope } from "../../network/scope.ts";
  */
 export function project(scope: Scope, name: string, x: Tensor) {
   return {
-    q: linear(scope, `${name}.q`, x),
-    k: linear(scope, `${name}.k`, x),
-    v: linear(scope, `${name}.v`, x),
+    q: linearLayer(scope, `${name}.q`, x),
+    k: linearLayer(scope, `${name}.k`, x),
+    v: linearLayer(scope, `${name}.v`, x),
   };
 }

@@ -1,6 +1,6 @@
 import { splitColumns } from "../../graph/ops/columns.ts";
 import type { Tensor } from "../../graph/graph.ts";
-import { linear } from "../../network/layers.ts";
+import { linearLayer } from "../../network/layers.ts";
 import type { Scope } from "../../network/scope.ts";
 
 /**
@@ -9,7 +9,7 @@ import type { Scope } from "../../network/scope.ts";
  * Source: transformers 4.57.6 `Qwen2_5_VLVisionAttention`.
  */
 export function project(scope: Scope, name: string, x: Tensor) {
-  const fused = linear(scope, `${name}.qkv`, x);
+  const fused = linearLayer(scope, `${name}.qkv`, x);
   const [q, k, v] = splitColumns(scope.graph, fused, [x.width, x.width, x.width]);
   return { q: q!, k: k!, v: v! };
 }

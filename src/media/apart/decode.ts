@@ -13,7 +13,7 @@ import { type DecodeOptions, type MediaSource, type MediaWarning, sourceName } f
 import type { Frame } from "../../signal/frame.ts";
 import { DEFAULT_TIMEOUT_S, startWatchdog } from "../watchdog.ts";
 import { type Job, type JobCalls, type JobResults, runJob } from "./job.ts";
-import type { KeptFrame, Question, Thread } from "./protocol.ts";
+import type { KeptFrame, CallerQuestion, Thread } from "./protocol.ts";
 
 const idle: Thread[] = [];
 const waiting: (() => void)[] = [];
@@ -90,7 +90,7 @@ function converse(
         fail(error);
       }
     };
-    const answer = async (question: Question) => {
+    const answer = async (question: CallerQuestion) => {
       // What the caller does with a frame is none of the file's time.
       watchdog?.stop();
       try {
@@ -138,7 +138,7 @@ function forget(thread: Thread): void {
   if (at >= 0) idle.splice(at, 1);
 }
 
-async function answerOf(question: Question, { choose, transform }: JobCalls, kept: Frame[]) {
+async function answerOf(question: CallerQuestion, { choose, transform }: JobCalls, kept: Frame[]) {
   if (question.call === "choose") return choose!(question.info);
   const frame = await transform!(question.frame, question.chosenFrames);
   return { ...frame, rgb: new Uint8Array(0), kept: kept.push(frame) - 1 };

@@ -4,7 +4,7 @@ import type { Frame } from "../../signal/frame.ts";
 import type { Job, JobResults } from "./job.ts";
 
 /** A question of a thread to its caller: which frames, or what becomes of a frame. */
-export type Question =
+export type CallerQuestion =
   { call: "choose"; info: FrameInfo } | { call: "transform"; frame: Frame; chosenFrames: number };
 
 /** A frame as its caller made it, whose pixels the caller keeps: they are its own. */
@@ -25,7 +25,7 @@ export type FromThread =
   | { kind: "begin"; file: string; what: string }
   | { kind: "beat" }
   | { kind: "warning"; warning: MediaWarning }
-  | { kind: "question"; question: Question }
+  | { kind: "question"; question: CallerQuestion }
   | { kind: "done"; result: JobResults[Job["kind"]] }
   | { kind: "failed"; error: PackedError };
 

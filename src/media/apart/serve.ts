@@ -3,7 +3,7 @@ import { packError, unpackError } from "../../core/error-copy.ts";
 import { listenToProgress } from "../../core/progress.ts";
 import type { Frame } from "../../signal/frame.ts";
 import { type Job, runJob } from "./job.ts";
-import type { Question, Tell, ToThread } from "./protocol.ts";
+import type { CallerQuestion, Tell, ToThread } from "./protocol.ts";
 
 /** Signs of life for each time limit; more would only be work. */
 const BEATS = 50;
@@ -55,7 +55,7 @@ class Server {
   }
 
   /** Decoders ask one question at a time: each waits for its answer. */
-  #ask(question: Question): Promise<number[] | Frame> {
+  #ask(question: CallerQuestion): Promise<number[] | Frame> {
     const answer = new Promise<number[] | Frame>((resolve, reject) => {
       this.#answered = { resolve, reject };
     });

@@ -3,7 +3,7 @@ import type { Graph, Tensor } from "../../graph/graph.ts";
 import { attention, type AttentionSegments } from "../../graph/ops/attention.ts";
 import { rope } from "../../graph/ops/rope.ts";
 import type { Storage } from "../../graph/storage.ts";
-import { gatedMlp, linear, rmsNorm } from "../layers.ts";
+import { gatedMlp, linearLayer, rmsNormLayer } from "../layers.ts";
 import type { Scope } from "../scope.ts";
 import type { TextConfig } from "../config.ts";
 
@@ -48,27 +48,30 @@ export function decoder(
   let hidden = x;
   for (let layer = 0; layer < config.layers; layer++) {
     const name = `model.layers.${layer}`;
-    const n = rmsNorm(scope, `${name}.input_layernorm`, hidden, config.rmsNormEps);
+    const n = rmsNormLayer(scope, `${name}.input_layernorm`, hidden, config.rmsNormEps);
     const cache = attend.cache?.(layer);
     const q = attend.rotate(heads(scope, config, `${name}.self_attn.q`, n));
     const k = attend.rotate(heads(scope, config, `${name}.self_attn.k`, n), cache?.k);
-    const v = linear(scope, `${name}.self_attn.v_proj`, n, { into: cache?.v });
+    const v = linearLayer(scope, `${name}.self_attn.v_proj`, n, { into: cache?.v });
     const mixed = attend.mix(layer, q, k, v);
-    const attended = linear(scope, `${name}.self_attn.o_proj`, mixed, { residual: hidden });
-    const m = rmsNorm(scope, `${name}.post_attention_layernorm`, attended, config.rmsNormEps);
+    const attended = linearLayer(scope, `${name}.self_attn.o_proj`, mixed, { residual: hidden });
+    const m = rmsNormLayer(scope, `${name}.post_attention_layernorm`, attended, config.rmsNormEps);
     hidden = behind(layer, gatedMlp(scope, `${name}.mlp`, m, attended));
     graph.annotate(`hidden.${layer}`, hidden);
   }
-  return rmsNorm(scope, "model.norm", hidden, config.rmsNormEps);
+  return rmsNormLayer(scope, "model.norm", hidden, config.rmsNormEps);
 }
 
 /** Queries or keys before they are rotated: [tokens, heads * headDim], each head normed with `qkNorm`. */
 function heads(scope: Scope, config: TextConfig, name: string, x: Tensor): Tensor {
   const { graph } = scope;
-  const projected = linear(scope, `${name}_proj`, x);
+  const projected = linearLayer(scope, `${name}_proj`, x);
   if (!config.qkNorm) return projected;
   const each = graph.reshape(projected, config.headDim);
-  return graph.reshape(rmsNorm(scope, `${name}_norm`, each, config.rmsNormEps), projected.width);
+  return graph.reshape(
+    rmsNormLayer(scope, `${name}_norm`, each, config.rmsNormEps),
+    projected.width,
+  );
 }
 
 /** Attention over packed prompt trees; keys and values go to `caches` when they are given. */

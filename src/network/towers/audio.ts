@@ -3,7 +3,7 @@ import type { Graph, Tensor } from "../../graph/graph.ts";
 import { gelu } from "../../graph/ops/activation.ts";
 import { attention, type AttentionSegments } from "../../graph/ops/attention.ts";
 import { addRows, convPack, NO_ROW, poolRows, type ConvWindows } from "../../graph/ops/rows.ts";
-import { geluMlp, layerNorm, linear } from "../layers.ts";
+import { geluMlp, layerNormLayer, linearLayer } from "../layers.ts";
 import type { Scope } from "../scope.ts";
 import { blockSegments, segmentInputs } from "../segments.ts";
 import type { Feed } from "../feed.ts";
@@ -217,8 +217,8 @@ export function whisper(config: WhisperConfig): AudioTower {
       const { positions } = config;
       const places = positions === undefined ? inputs.sinusoids! : scope.weight(positions);
       const pooled = traceWhisper(scope, config, inputs, places);
-      const normed = layerNorm(scope, config.norm, pooled, EPS);
-      return [linear(scope, config.projection, normed, { into })];
+      const normed = layerNormLayer(scope, config.norm, pooled, EPS);
+      return [linearLayer(scope, config.projection, normed, { into })];
     },
     feed: (prompts) =>
       audioFeed(
@@ -245,20 +245,20 @@ function traceWhisper(
   const { graph } = scope;
   const { heads, headDim } = config;
   const wide = convPack(graph, inputs.mel, inputs.conv1);
-  const first = gelu(graph, linear(scope, "audio_tower.conv1", wide));
+  const first = gelu(graph, linearLayer(scope, "audio_tower.conv1", wide));
   const strided = convPack(graph, first, inputs.conv2);
-  const second = gelu(graph, linear(scope, "audio_tower.conv2", strided));
+  const second = gelu(graph, linearLayer(scope, "audio_tower.conv2", strided));
   let x = addRows(graph, second, positions, inputs.place);
   for (let layer = 0; layer < config.layers; layer++) {
     const name = `audio_tower.layers.${layer}`;
-    const n = layerNorm(scope, `${name}.self_attn_layer_norm`, x, EPS);
-    const q = linear(scope, `${name}.self_attn.q_proj`, n);
-    const k = linear(scope, `${name}.self_attn.k_proj`, n);
-    const v = linear(scope, `${name}.self_attn.v_proj`, n);
+    const n = layerNormLayer(scope, `${name}.self_attn_layer_norm`, x, EPS);
+    const q = linearLayer(scope, `${name}.self_attn.q_proj`, n);
+    const k = linearLayer(scope, `${name}.self_attn.k_proj`, n);
+    const v = linearLayer(scope, `${name}.self_attn.v_proj`, n);
     const layout = { heads, kvHeads: heads, headDim, visible: "audioPairs" };
     const mixed = attention(graph, { q, k, v }, inputs.chunks, layout);
-    const attended = linear(scope, `${name}.self_attn.out_proj`, mixed, { residual: x });
-    const m = layerNorm(scope, `${name}.final_layer_norm`, attended, EPS);
+    const attended = linearLayer(scope, `${name}.self_attn.out_proj`, mixed, { residual: x });
+    const m = layerNormLayer(scope, `${name}.final_layer_norm`, attended, EPS);
     x = geluMlp(scope, [`${name}.fc1`, `${name}.fc2`], m, attended);
   }
   return poolRows(graph, x, inputs.pairs, inputs.pairOf);

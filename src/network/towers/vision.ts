@@ -3,7 +3,7 @@ import type { Graph, Tensor } from "../../graph/graph.ts";
 import { attention, type AttentionSegments } from "../../graph/ops/attention.ts";
 import { rope } from "../../graph/ops/rope.ts";
 import { permuteRows } from "../../graph/ops/rows.ts";
-import { gatedMlp, geluMlp, linear, rmsNorm } from "../layers.ts";
+import { gatedMlp, geluMlp, linearLayer, rmsNormLayer } from "../layers.ts";
 import { rotary2dTable } from "../rotary.ts";
 import type { Scope } from "../scope.ts";
 import { blockSegments, segmentInputs } from "../segments.ts";
@@ -142,14 +142,14 @@ function traceVision(
   const { graph } = scope;
   const perCell = config.mergeSize ** 2;
   const { heads, headDim, hiddenSize } = config;
-  const embedded = linear(scope, "visual.patch_embed.proj", inputs.pixels);
+  const embedded = linearLayer(scope, "visual.patch_embed.proj", inputs.pixels);
   const cells = graph.reshape(embedded, hiddenSize * perCell);
   const ordered = permuteRows(graph, cells, inputs.order, inputs.inverse);
   let x = graph.reshape(ordered, hiddenSize);
   for (let block = 0; block < config.depth; block++) {
     const name = `visual.blocks.${block}`;
     const full = config.fullAttentionBlocks.includes(block);
-    const n = rmsNorm(scope, `${name}.norm1`, x, EPS);
+    const n = rmsNormLayer(scope, `${name}.norm1`, x, EPS);
     const projected = project(scope, `${name}.attn`, n);
     const q = rope(graph, projected.q, inputs.table, headDim);
     const k = rope(graph, projected.k, inputs.table, headDim);
@@ -164,11 +164,11 @@ function traceVision(
         visible: full ? "slicePairs" : "windowPairs",
       },
     );
-    const attended = linear(scope, `${name}.attn.proj`, mixed, { residual: x });
-    const m = rmsNorm(scope, `${name}.norm2`, attended, EPS);
+    const attended = linearLayer(scope, `${name}.attn.proj`, mixed, { residual: x });
+    const m = rmsNormLayer(scope, `${name}.norm2`, attended, EPS);
     x = gatedMlp(scope, `${name}.mlp`, m, attended);
   }
-  const normed = rmsNorm(scope, "visual.merger.ln_q", x, EPS);
+  const normed = rmsNormLayer(scope, "visual.merger.ln_q", x, EPS);
   const merged = geluMlp(
     scope,
     ["visual.merger.mlp.0", "visual.merger.mlp.2"],

@@ -11,7 +11,7 @@ import { parseAnswer } from "./parse.ts";
 import { regionOf } from "./region.ts";
 
 /** What a completion's answer was found to be. */
-export interface Verdict {
+interface CheckedAnswer {
   /** Null for a row without an answer. */
   correct: boolean | null;
   /** Why no answer could be read, as a phrase; undefined where one was. */
@@ -27,7 +27,7 @@ export interface Verdict {
  *
  * @throws {DataError} where the row's own answer cannot be right, see `goldAnswer`.
  */
-export function checkAnswer(text: string, row: RewardRow): Verdict {
+export function checkAnswer(text: string, row: RewardRow): CheckedAnswer {
   const gold = goldAnswer(row);
   if (gold.kind === "none") return { correct: null, unparsed: undefined };
   if (gold.kind === "option") {

@@ -8,7 +8,7 @@ const shape = {
 };
 
 const scorer: Scorer = {
-  judge({ text }, { answer }) {
+  score({ text }, { answer }) {
     const said = /\d+/.exec(text)?.[0];
     return { overall: said === answer ? 1 : 0, number: said === undefined ? 0 : 1 };
   },

@@ -1,7 +1,7 @@
 import type { Tensor } from "../../../src/graph/graph.ts";
 import { attention } from "../../../src/graph/ops/attention.ts";
 import { rope } from "../../../src/graph/ops/rope.ts";
-import { geluMlp, layerNorm, linear } from "../../../src/network/layers.ts";
+import { geluMlp, layerNormLayer, linearLayer } from "../../../src/network/layers.ts";
 import { rotary2dTable } from "../../../src/network/rotary.ts";
 import type { Scope } from "../../../src/network/scope.ts";
 import { blockSegments, segmentInputs } from "../../../src/network/segments.ts";
@@ -33,8 +33,10 @@ export function glimpseVision(config: GlimpseVision): VisionTower {
   const rows = featureExtent("vision", 4 * perCell * Math.max(4 * width, patchDim));
   const headDim = width / config.heads;
   const merged = (scope: Scope, name: string, x: Tensor, into?: Tensor) => {
-    const normed = layerNorm(scope, `${name}.norm`, x, EPS);
-    return linear(scope, `${name}.proj`, scope.graph.reshape(normed, perCell * width), { into });
+    const normed = layerNormLayer(scope, `${name}.norm`, x, EPS);
+    return linearLayer(scope, `${name}.proj`, scope.graph.reshape(normed, perCell * width), {
+      into,
+    });
   };
   return {
     ...{ inChannels, patchSize, temporalPatchSize, mergeSize, patchDim, rows },
@@ -45,17 +47,17 @@ export function glimpseVision(config: GlimpseVision): VisionTower {
       const table = graph.input("vision.table", patches, headDim);
       const slices = segmentInputs(graph, "vision.slices", patches);
       const shape = { heads: config.heads, kvHeads: config.heads, headDim, visible: "slicePairs" };
-      let x = linear(scope, "eye.patches", graph.input("vision.pixels", patches, patchDim));
+      let x = linearLayer(scope, "eye.patches", graph.input("vision.pixels", patches, patchDim));
       const deep: Tensor[] = [];
       for (let block = 0; block < depth; block++) {
         const name = `eye.blocks.${block}`;
-        const n = layerNorm(scope, `${name}.norm1`, x, EPS);
-        const q = rope(graph, linear(scope, `${name}.q`, n), table, headDim);
-        const k = rope(graph, linear(scope, `${name}.k`, n), table, headDim);
-        const v = linear(scope, `${name}.v`, n);
+        const n = layerNormLayer(scope, `${name}.norm1`, x, EPS);
+        const q = rope(graph, linearLayer(scope, `${name}.q`, n), table, headDim);
+        const k = rope(graph, linearLayer(scope, `${name}.k`, n), table, headDim);
+        const v = linearLayer(scope, `${name}.v`, n);
         const mixed = attention(graph, { q, k, v }, slices, shape);
-        const seen = linear(scope, `${name}.o`, mixed, { residual: x });
-        const m = layerNorm(scope, `${name}.norm2`, seen, EPS);
+        const seen = linearLayer(scope, `${name}.o`, mixed, { residual: x });
+        const m = layerNormLayer(scope, `${name}.norm2`, seen, EPS);
         x = geluMlp(scope, [`${name}.fc1`, `${name}.fc2`], m, seen);
         deep.push(merged(scope, `eye.deep.${block}`, x, into[1 + block]));
       }
@@ -95,7 +97,7 @@ export function glimpseAudio(melBins: number, outWidth: number): AudioTower {
     columns: (frames) => frames,
     deep: 0,
     trace: (scope, [into] = []) => [
-      linear(scope, "ear.proj", scope.graph.input("audio.mel", rows, width), { into }),
+      linearLayer(scope, "ear.proj", scope.graph.input("audio.mel", rows, width), { into }),
     ],
     feed(prompts) {
       const clips = prompts.flatMap(({ mel }) => mel);
