@@ -22,6 +22,7 @@ export type {
 export { loadConfig, type LoadConfigOptions } from "./config/load.ts";
 export type { RunConfig, RunInput } from "./config/schema.ts";
 export type { DataRow, DataSet } from "./data/dataset.ts";
+export type { DataModule } from "./data/module/entry.ts";
 export type { TinyRow } from "./data/tiny/dataset.ts";
 export { openDevice, type Device, type DeviceOptions } from "./gpu/device.ts";
 export type { Capabilities, Tier } from "./gpu/capabilities.ts";

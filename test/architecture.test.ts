@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ROOT } from "../src/cli/package.ts";
@@ -8,6 +8,7 @@ import {
   filesUnder,
   importsOf,
   lineCount,
+  takenBy,
   textOf,
 } from "./helpers/source-tree.ts";
 
@@ -175,6 +176,42 @@ describe("exports", () => {
     expect(exportsOf("src/index.ts").every(({ kind }) => kind === "from")).toBe(true);
   });
 
+  it("are used by another file, or are types that a used export of their file speaks of", () => {
+    const users = [
+      ...sources,
+      ...["test", "scripts", "demo", "examples"]
+        .filter((folder) => existsSync(join(ROOT, folder)))
+        .flatMap((folder) => filesUnder(folder))
+        .filter((path) => /\.(ts|tsx|js)$/.test(path)),
+      ...filesUnder("src", ".js"),
+      ...readdirSync(ROOT).filter((name) => /\.(ts|js)$/.test(name)),
+    ];
+    const used = new Map<string, Set<string>>();
+    for (const { from, names } of users.flatMap(takenBy)) {
+      // Both sides of a switch have the same names, so one that is used on one side is used.
+      const platforms = switches.find(({ name, node, web }) => [name, node, web].includes(from));
+      for (const path of platforms === undefined ? [from] : [platforms.node, platforms.web]) {
+        used.set(path, new Set([...(used.get(path) ?? []), ...names]));
+      }
+    }
+    const unused = sources
+      .filter((path) => path !== "src/index.ts")
+      .flatMap((path) => {
+        const own = all.filter((each) => each.path === path && each.kind === "declaration");
+        const names = used.get(path) ?? new Set();
+        const live = own.filter(({ name }) => names.has("*") || names.has(name));
+        for (const { signature } of live) {
+          live.push(
+            ...own.filter(
+              (each) => each.isType && signature.has(each.name) && !live.includes(each),
+            ),
+          );
+        }
+        return own.filter((each) => !live.includes(each));
+      });
+    expect(unused.map(where)).toEqual([]);
+  });
+
   it("have a name of their own: one name is one thing", () => {
     const places = new Map<string, Set<string>>();
     for (const { path, name, kind } of all) {
@@ -256,6 +293,14 @@ describe("a circle of imports", () => {
     expect(platform).toEqual(["node:fs/promises"]);
     expect(importsOf("src/policy/loss/formula.ts")).toContain("src/policy/loss/settings.ts");
     expect(importsOf("src/index.ts")).toContain("src/core/events.ts");
+    expect(takenBy("src/index.ts")).toContainEqual({
+      from: "src/core/events.ts",
+      names: ["Listener"],
+    });
+    expect(takenBy("src/policy/loss/formula.ts")).toContainEqual({
+      from: "src/policy/loss/settings.ts",
+      names: ["CommonLossSettings"],
+    });
   });
 });
 

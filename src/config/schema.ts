@@ -15,7 +15,7 @@ import { rolloutSchema } from "../rollout/schema.ts";
 import { sftSchema, trainSchema } from "../train/schema.ts";
 
 /** Where a run's files go. */
-export const outputSchema = z.strictObject({
+const outputSchema = z.strictObject({
   run_dir: z
     .string()
     .min(1)

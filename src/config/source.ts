@@ -104,7 +104,7 @@ function keptOf(below: Tree, above: Tree, field: FieldSchema | undefined): Tree 
 }
 
 /** Lays settings over others: mappings merge key by key, everything else is replaced whole. */
-export function mergeSources(base: Source, over: Source): Source {
+function mergeSources(base: Source, over: Source): Source {
   const places = new Map(base.places);
   const merge = (below: Tree, above: Tree, prefix: string): Tree => {
     const merged: Tree = { ...below };

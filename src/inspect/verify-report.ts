@@ -3,7 +3,7 @@ import { DataError } from "../core/errors.ts";
 /** Values of a tensor that a report keeps. */
 const KEPT = 256;
 /** Largest relative L2 distance that counts as equal: both in f32, or one in 16 bits. */
-export const VERIFY_LIMITS = { f32: 1e-4, half: 5e-2 } as const;
+const VERIFY_LIMITS = { f32: 1e-4, half: 5e-2 } as const;
 
 /** What a report says of one tensor. */
 export interface TensorFacts {

@@ -19,7 +19,7 @@ import { type AudioClip, type DecodeOptions, type MediaSource, sourceName } from
 import { watch, watched } from "./watchdog.ts";
 
 /** The rate in Hz that all audio towers are trained at. */
-export const MODEL_SAMPLE_RATE = 16000;
+const MODEL_SAMPLE_RATE = 16000;
 
 /** Seconds by which the length that FFmpeg states may be off: a packet of sound or two. */
 const STATED_SLACK_S = 0.2;

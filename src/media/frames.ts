@@ -46,7 +46,7 @@ export function qwenFrameCount(info: FrameInfo, options: QwenFrameOptions = {}):
  * @throws {DataError} `media-frame-choice` when both rules are given or no even number fits.
  * Source: Qwen2VLVideoProcessor.sample_frames of transformers 4.57.6.
  */
-export function hfFrameCount(info: FrameInfo, options: QwenFrameOptions = {}): number {
+function hfFrameCount(info: FrameInfo, options: QwenFrameOptions = {}): number {
   const { totalFrames } = info;
   if (options.nframes !== undefined) return askedCount(totalFrames, options);
   const least = options.minFrames ?? FPS_MIN_FRAMES;

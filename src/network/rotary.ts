@@ -4,7 +4,7 @@
  */
 
 /** Inverse frequencies base^(-2j/dim) for j < dim/2, rounded to float32. */
-export function inverseFrequencies(base: number, dim: number): Float32Array {
+function inverseFrequencies(base: number, dim: number): Float32Array {
   return Float32Array.from({ length: dim / 2 }, (_, j) => base ** ((-2 * j) / dim));
 }
 

@@ -56,7 +56,7 @@ export function completionView(record: RolloutRecord): CompletionView {
 }
 
 /** The completions of one prompt, in the order of the event. */
-export function groupsOf(completions: readonly CompletionView[]): CompletionView[][] {
+function groupsOf(completions: readonly CompletionView[]): CompletionView[][] {
   const groups = new Map<string, CompletionView[]>();
   for (const one of completions) {
     const key = `${one.draw}/${one.sample}`;
@@ -68,7 +68,7 @@ export function groupsOf(completions: readonly CompletionView[]): CompletionView
 }
 
 /** Why a group's rewards are all equal, or that they differ. */
-export function groupState(
+function groupState(
   group: readonly CompletionView[],
 ): "mixed" | "all wrong" | "all right" | "level" {
   const rewards = group.map(({ reward }) => reward).filter((reward) => !Number.isNaN(reward));

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 /** Programs that a run can be shown in besides its own files and TensorBoard. */
-export const TRACKERS = ["wandb", "trackio"] as const;
+const TRACKERS = ["wandb", "trackio"] as const;
 
 /** What a run is reported to. */
 export const reportToSchema = z

@@ -70,7 +70,7 @@ class Message {
 }
 
 /** Frames one record: u64 length, its checksum, the payload, its checksum; little endian. */
-export function tfRecord(payload: Uint8Array): Uint8Array {
+function tfRecord(payload: Uint8Array): Uint8Array {
   const frame = new Uint8Array(payload.length + 16);
   const view = new DataView(frame.buffer);
   view.setUint32(0, payload.length, true);

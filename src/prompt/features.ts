@@ -17,10 +17,10 @@ export interface Controls {
 }
 
 /** The level of the flat grey of a blank picture. */
-export const BLANK_LEVEL = 40;
+const BLANK_LEVEL = 40;
 
 /** What every log-mel value of digital silence is: (log10(1e-10) + 4) / 4. */
-export const SILENCE = -1.5;
+const SILENCE = -1.5;
 
 /**
  * Makes the tensors of all media of a row, in the order of the conversation.

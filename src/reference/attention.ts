@@ -15,7 +15,7 @@ export interface AttentionCase {
 }
 
 /** The log-sum-exp that stands for a row without keys. */
-export const NO_KEYS_LSE = -3e38;
+const NO_KEYS_LSE = -3e38;
 
 /** The keys that a row sees, in ascending order. */
 function keysOf(segments: Uint32Array, row: number): number[] {

@@ -1,5 +1,5 @@
 /** High 32 bits of a 64-bit product of two u32. */
-export function mulHigh(a: number, b: number): number {
+function mulHigh(a: number, b: number): number {
   return Number((BigInt(a) * BigInt(b)) >> 32n);
 }
 

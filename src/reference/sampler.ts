@@ -2,7 +2,7 @@ import { philox, PURPOSES } from "../core/random.ts";
 import { fixedExp } from "./fixed-exp.ts";
 
 /** Marks a banned token's score. */
-export const BANNED_SCORE = Math.fround(-3.4e38);
+const BANNED_SCORE = Math.fround(-3.4e38);
 
 /** How scores are made; factors as `sampleParams` gives them. */
 export interface ScoreFactors {

@@ -18,7 +18,7 @@ import { NON_FINITE } from "./finite.ts";
 import { parseState, STATE_FILE, stateProblem } from "./state.ts";
 
 /** The file that makes a checkpoint whole: its step, and every other file with size and digest. */
-export const MANIFEST = "manifest.json";
+const MANIFEST = "manifest.json";
 
 /** A checkpoint that can be resumed from, and the newer ones that cannot. */
 export interface FoundCheckpoint {

@@ -6,7 +6,7 @@ export const NON_FINITE = "non-finite";
 const EXPONENT = 0x7f800000;
 
 /** Number of values that are infinite or NaN. */
-export function countNonFinite(values: Float32Array): number {
+function countNonFinite(values: Float32Array): number {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   let count = 0;
   // All exponent bits are set in these alone; a comparison of integers is faster than isFinite.

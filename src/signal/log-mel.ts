@@ -15,7 +15,7 @@ import { planPowerSpectrum } from "./fft.ts";
 /** Samples from one frame to the next, 10 ms. */
 export const HOP = 160;
 /** Samples of a frame, 25 ms. */
-export const WINDOW = 400;
+const WINDOW = 400;
 
 const BINS = WINDOW / 2 + 1;
 const BIN_HZ = 40;

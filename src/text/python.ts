@@ -10,7 +10,7 @@ export const LONGEST_NUMBER = 1000;
 const FLOAT = /^[+-]?(?:\d[\d_]*(?:\.(?:\d[\d_]*)?)?|\.\d[\d_]*)(?:e[+-]?\d[\d_]*)?$/i;
 
 /** Whether a UTF-16 unit is white space for Python's `str` and `re`. */
-export function isSpace(code: number): boolean {
+function isSpace(code: number): boolean {
   if (code < 0x80) return (code >= 9 && code <= 13) || (code >= 0x1c && code <= 0x20);
   if (code === 0x85 || code === 0xa0 || code === 0x1680 || code === 0x3000) return true;
   if (code >= 0x2000 && code <= 0x200a) return true;

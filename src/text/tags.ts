@@ -38,7 +38,7 @@ export function firstLineBlock(text: string, tag: string): string | undefined {
 }
 
 /** How often a text stands in another, without overlaps; counting stops at `most`. */
-export function countOf(text: string, part: string, most = Infinity): number {
+function countOf(text: string, part: string, most = Infinity): number {
   let count = 0;
   for (let at = text.indexOf(part); at >= 0 && count < most; at = text.indexOf(part, at)) {
     count++;

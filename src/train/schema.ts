@@ -2,7 +2,7 @@ import { z } from "zod";
 import { lossFields } from "../policy/loss/schema.ts";
 
 /** Learning rate schedules, under the names that transformers gives them. */
-export const SCHEDULES = [
+const SCHEDULES = [
   "constant",
   "constant_with_warmup",
   "linear",
@@ -37,7 +37,7 @@ const decaySteps = z
   );
 
 /** Low-rank adapters in place of full weights, under PEFT's names. */
-export const loraSchema = z.strictObject({
+const loraSchema = z.strictObject({
   r: z.int().positive().default(16).describe("Rank of every adapter."),
   lora_alpha: z
     .number()
@@ -211,7 +211,7 @@ export const trainSchema = z.strictObject({
 });
 
 /** One stage of supervised training: its own optimizer, schedule and mixture of losses. */
-export const sftStageSchema = z.strictObject({
+const sftStageSchema = z.strictObject({
   steps: z.int().positive().describe("Optimizer steps of the stage."),
   learning_rate: learningRate,
   lr_scheduler_type: scheduler.default("constant_with_warmup"),
@@ -261,8 +261,6 @@ export const sftSchema = z.strictObject({
 
 /** How weights are trained, checked and with every default filled in. */
 export type TrainConfig = z.output<typeof trainSchema>;
-/** Adapter settings, checked. */
-export type LoraSettings = z.output<typeof loraSchema>;
 /** Supervised training, checked. */
 export type SftConfig = z.output<typeof sftSchema>;
 /** One stage of supervised training, checked. */

@@ -35,6 +35,49 @@ export function importsOf(path: string): string[] {
     );
 }
 
+/** What a file takes of another: the file by its path, and the names; `*` for all of them. */
+export interface Taken {
+  from: string;
+  names: string[];
+}
+
+/**
+ * What a file takes by name of other files of the repository or of platform switches, by imports,
+ * types of imports, dynamic imports, and exports of what it passes on.
+ */
+export function takenBy(path: string): Taken[] {
+  const file = ts.createSourceFile(path, textOf(path), ts.ScriptTarget.Latest, true);
+  const taken: Taken[] = [];
+  const take = (specifier: ts.Node | undefined, names: string[]) => {
+    if (specifier === undefined || !ts.isStringLiteralLike(specifier)) return;
+    const { text } = specifier;
+    const from = text.startsWith(".") ? posix.join(posix.dirname(path), text) : text;
+    taken.push({ from, names });
+  };
+  const listed = (elements: ts.NodeArray<ts.ImportSpecifier | ts.ExportSpecifier>) =>
+    elements.map(({ propertyName, name }) => (propertyName ?? name).text);
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node)) {
+      const bindings = node.importClause?.namedBindings;
+      if (bindings === undefined) take(node.moduleSpecifier, []);
+      else if (ts.isNamespaceImport(bindings)) take(node.moduleSpecifier, ["*"]);
+      else take(node.moduleSpecifier, listed(bindings.elements));
+    } else if (ts.isExportDeclaration(node)) {
+      const { exportClause: clause } = node;
+      const names =
+        clause !== undefined && ts.isNamedExports(clause) ? listed(clause.elements) : ["*"];
+      take(node.moduleSpecifier, names);
+    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      take(node.arguments[0], ["*"]);
+    } else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) {
+      take(node.argument.literal, [node.qualifier?.getText() ?? "*"]);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return taken;
+}
+
 /** A file's export. */
 export interface FoundExport {
   name: string;
@@ -44,6 +87,8 @@ export interface FoundExport {
   kind: "declaration" | "default" | "from";
   /** True when nothing of it is left in JavaScript. */
   isType: boolean;
+  /** Words of its declaration without the bodies of functions: what its users must be able to say. */
+  signature: ReadonlySet<string>;
 }
 
 function declaredNames(node: ts.Statement): string[] {
@@ -52,6 +97,20 @@ function declaredNames(node: ts.Statement): string[] {
   }
   const { name } = node as ts.DeclarationStatement;
   return [name?.getText() ?? "default"];
+}
+
+/** The words of a declaration but those in bodies of functions and in private members. */
+function signatureOf(declaration: ts.Node): Set<string> {
+  const words = new Set<string>();
+  const visit = (node: ts.Node): void => {
+    if (ts.isBlock(node) && ts.isFunctionLike(node.parent)) return;
+    if (ts.isClassElement(node) && node.name !== undefined && ts.isPrivateIdentifier(node.name))
+      return;
+    if (ts.isIdentifier(node)) words.add(node.text);
+    ts.forEachChild(node, visit);
+  };
+  visit(declaration);
+  return words;
 }
 
 /** Every export of a TypeScript file; the implementation of an overload counts as its first line. */
@@ -64,7 +123,7 @@ export function exportsOf(path: string): FoundExport[] {
       ts.isInterfaceDeclaration(node) ||
       ts.isTypeAliasDeclaration(node) ||
       (ts.isExportDeclaration(node) && node.isTypeOnly);
-    const common = { line, doc: "", isType };
+    const common = { line, doc: "", isType, signature: signatureOf(node) };
     if (ts.isExportAssignment(node)) found.push({ ...common, name: "default", kind: "default" });
     if (ts.isExportDeclaration(node)) {
       const names = node.exportClause?.getText() ?? "*";

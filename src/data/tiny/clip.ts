@@ -22,7 +22,7 @@ export const FRAMES_PER_SECOND = 8;
 /** Frames of a clip. */
 export const FRAME_COUNT = 16;
 /** The frames that sampling at 4 a second picks, ends included: two of each slot. */
-export const SAMPLED_FRAMES = [0, 2, 4, 6, 9, 11, 13, 15] as const;
+const SAMPLED_FRAMES = [0, 2, 4, 6, 9, 11, 13, 15] as const;
 /** Sample rate of the sound in Hz. */
 export const SAMPLE_RATE = 16000;
 /** Samples of a clip. */

@@ -38,7 +38,7 @@ export interface Teacher {
 }
 
 /** The teacher of stage 1. */
-export const PERFECT_TEACHER: Teacher = { late: [0, 0, 0, 0], forget: 0 };
+const PERFECT_TEACHER: Teacher = { late: [0, 0, 0, 0], forget: 0 };
 
 /** A completion with the role of each token. */
 export interface TinyCompletion {

@@ -8,7 +8,7 @@ export function at(tensor: Tensor, chunk: Chunk | number): { tensor: Tensor; chu
 }
 
 /** Number of elements in a chunk of a tensor, at replay. */
-export function elements(chunk: Chunk, width: number): Value {
+function elements(chunk: Chunk, width: number): Value {
   return (environment) => evaluate(chunk.rows, environment) * width;
 }
 

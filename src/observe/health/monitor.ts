@@ -19,7 +19,7 @@ export const HEALTH_RULES: readonly HealthRule[] = [
 ];
 
 /** Names of what the monitor keeps in the run folder. */
-export const HEALTH_FILES = { record: "health.json", words: "health.md" } as const;
+const HEALTH_FILES = { record: "health.json", words: "health.md" } as const;
 
 /** Rows that rules look back over; more are not kept. */
 const MOST_ROWS = 32;

@@ -3,7 +3,7 @@ import { skipSpace } from "../../text/python.ts";
 import { type Completion, defineReward, type RewardRow } from "../reward.ts";
 
 /** The parts of a well-formed completion. */
-export interface StrictParts {
+interface StrictParts {
   thought: string;
   answer: string;
 }
@@ -20,7 +20,7 @@ const VISIBLE = /(?![\p{Default_Ignorable_Code_Point}\u2800])[\p{L}\p{N}\p{P}\p{
  * White space may part the two blocks, as in TRL and the other sources; nothing may stand before or
  * after. Thought and answer hold a visible character and no tag. Takes time linear in the text.
  */
-export function parseStrict(text: string): StrictParts | undefined {
+function parseStrict(text: string): StrictParts | undefined {
   const [opening, middle, closing] = ["<think>", "</think>", "</answer>"] as const;
   const split = text.indexOf(middle);
   if (split < 0 || !text.startsWith(opening) || !text.endsWith(closing)) return undefined;
