@@ -1,8 +1,4 @@
-/*
- * What a file states about a track beyond what mediabunny hands on. One rule decides whether a file
- * is whole, in Node and in a page: a file that states how much it holds must hold it; one that does
- * not counts as long as it is, as far as its pieces follow on each other without a hole.
- */
+/* What a file states about a track beyond what mediabunny hands on, the same in Node and in a page. */
 import {
   AdtsInputFormat,
   type Input,
@@ -12,17 +8,15 @@ import {
   MatroskaInputFormat,
   Mp3InputFormat,
   OggInputFormat,
-  WaveInputFormat,
 } from "mediabunny";
 import { DataError } from "../core/errors.ts";
 import { rateOfNanoseconds, type TrackClock } from "./frame-rate.ts";
 import type { MediaBytes } from "./bytes.ts";
 import { countFrames, readMp3, type SoundSpan } from "./frames.ts";
-import { readMatroska } from "./matroska.ts";
 import { type Mp4Track, readMp4 } from "./mp4.ts";
-import { type OggStream, readOgg } from "./ogg.ts";
+import type { OggStream } from "./ogg.ts";
 import { scanPackets } from "./packets.ts";
-import { checkWav } from "./wav.ts";
+import type { Container } from "./whole.ts";
 
 /** What a file states about one of its tracks. */
 export interface TrackFacts {
@@ -35,14 +29,14 @@ export interface TrackFacts {
 const OPUS_CLOCK = 48000;
 
 /**
- * Reads the facts of a track and checks that the file is whole.
+ * Reads the facts of a track.
  *
- * @throws {DataError} `media-cut-off`, `media-holed`, `media-edit-list`.
+ * @throws {DataError} `media-edit-list`.
  */
 export async function readFacts(
   input: Input,
   track: InputTrack,
-  bytes: MediaBytes | null,
+  { bytes, matroska }: Container,
   file: string,
 ): Promise<TrackFacts> {
   const format = await input.getFormat();
@@ -55,12 +49,12 @@ export async function readFacts(
     facts.clock.exact = true;
     facts.shown.fromS = 0;
     if (!bytes) return facts;
-    const { endS, samples, ticks } = await readOneEdit(bytes, track.id, file);
-    facts.shown.endS = endS;
+    const { samples, ticks, ...shown } = await readOneEdit(bytes, track.id, file);
+    facts.shown = { fromS: shown.fromS, endS: shown.endS };
     if (ticks > 0) facts.clock.statedRate = (samples * resolution) / ticks;
   }
-  if (format instanceof MatroskaInputFormat && bytes) {
-    const { defaultDurationNs = 0 } = (await readMatroska(bytes, file)).get(track.id) ?? {};
+  if (format instanceof MatroskaInputFormat) {
+    const { defaultDurationNs = 0 } = matroska.get(track.id) ?? {};
     if (defaultDurationNs > 0) facts.clock.statedRate = rateOfNanoseconds(defaultDurationNs);
   }
   return facts;
@@ -85,14 +79,14 @@ export interface SoundFacts extends SoundSpan {
 }
 
 /**
- * Reads which samples of a track are its sound, and checks that the file is whole.
+ * Reads which samples of a track are its sound, and checks that they are whole.
  *
  * @throws {DataError} `media-cut-off`, `media-holed`, `media-edit-list`.
  */
 export async function readSoundFacts(
   input: Input,
   track: InputAudioTrack,
-  bytes: MediaBytes | null,
+  { bytes, matroska, ogg }: Container,
   file: string,
 ): Promise<SoundFacts> {
   const format = await input.getFormat();
@@ -100,23 +94,22 @@ export async function readSoundFacts(
   const whole = { skip: 0, keep: Infinity, discardS: 0, shown: { fromS: 0, endS: Infinity } };
   if (!bytes) return whole;
   if (format instanceof IsobmffInputFormat) {
-    const { endS } = await readOneEdit(bytes, track.id, file);
+    const { fromS, endS } = await readOneEdit(bytes, track.id, file);
     await scanPackets(track, file);
-    return { ...whole, shown: { fromS: 0, endS } };
+    return { ...whole, shown: { fromS, endS } };
   }
   if (format instanceof MatroskaInputFormat) {
-    const { discardNs = 0 } = (await readMatroska(bytes, file)).get(track.id) ?? {};
+    const { discardNs = 0 } = matroska.get(track.id) ?? {};
     return { ...whole, discardS: discardNs / 1e9 };
   }
   if (format instanceof OggInputFormat) {
-    const stream = (await readOgg(bytes, file)).get(track.id);
+    const stream = ogg.get(track.id);
     return stream ? { ...whole, ...(await oggSpan(track, stream, file)) } : whole;
   }
   if (format instanceof Mp3InputFormat) {
     return { ...whole, ...(await readMp3(track, rate, bytes, file)) };
   }
   if (format instanceof AdtsInputFormat) await countFrames(track, bytes, file);
-  if (format instanceof WaveInputFormat) await checkWav(bytes, file);
   return whole;
 }
 

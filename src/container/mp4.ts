@@ -1,12 +1,17 @@
 /*
- * The facts of a track of an MP4 or MOV (ISO/IEC 14496-12) that mediabunny does not hand on: where
- * its edit list ends (8.6.6; mediabunny applies where the first edit starts), and how many ticks its
- * table of times counts (8.6.1.2; mediabunny lengthens a frame before a gap in presentation time).
+ * The facts of an MP4 or MOV (ISO/IEC 14496-12) that mediabunny does not hand on: whether its boxes
+ * are whole, where the edit list of a track begins and ends to show something (8.6.6; mediabunny
+ * applies where the first edit starts), and how many ticks its table of times counts (8.6.1.2;
+ * mediabunny lengthens a frame before a gap in presentation time).
  */
+import { beat } from "../core/progress.ts";
+import { cutOff } from "./damage.ts";
 import { fourLetters, type MediaBytes } from "./bytes.ts";
 
 /** What an MP4 states about a track. */
 export interface Mp4Track {
+  /** The start of what is shown, in seconds of presentation time: after the first empty edits. */
+  fromS: number;
   /** The end of what is shown, in seconds of presentation time; Infinity when nothing is said. */
   endS: number;
   /** Edits that show something; one is the rule, and `endS` is true for one only. */
@@ -16,9 +21,25 @@ export interface Mp4Track {
   ticks: number;
 }
 
+/** Boxes without which a clip is not whole. */
+const NEEDED = new Set(["moov", "moof", "mdat"]);
+
+/**
+ * Checks that the boxes of a file end within it.
+ *
+ * @throws {DataError} `media-cut-off`.
+ */
+export async function checkBoxes(bytes: MediaBytes, file: string): Promise<void> {
+  for await (const { type, end } of boxes(bytes, { start: 0, end: bytes.size })) {
+    beat();
+    if (end <= bytes.size || !NEEDED.has(type)) continue;
+    throw cutOff(file, `${end} bytes`, `it has ${bytes.size}`);
+  }
+}
+
 /** Reads what a file states about the track with this id. */
 export async function readMp4(bytes: MediaBytes, trackId: number): Promise<Mp4Track> {
-  const facts: Mp4Track = { endS: Infinity, edits: 1, samples: 0, ticks: 0 };
+  const facts: Mp4Track = { fromS: 0, endS: Infinity, edits: 1, samples: 0, ticks: 0 };
   const moov = await findBox(bytes, { start: 0, end: bytes.size }, "moov");
   const timescale = moov ? await readTimescale(bytes, moov) : 0;
   if (!moov || timescale === 0) return facts;
@@ -44,21 +65,27 @@ async function readTrackId(bytes: MediaBytes, trak: Box): Promise<number> {
   return view && view.byteLength >= 24 ? view.getUint32(view.getUint8(0) === 1 ? 20 : 12) : 0;
 }
 
-function readEdits(view: DataView, timescale: number): Pick<Mp4Track, "endS" | "edits"> {
+type Edits = Pick<Mp4Track, "fromS" | "endS" | "edits">;
+
+function readEdits(view: DataView, timescale: number): Edits {
   const long = view.byteLength >= 8 && view.getUint8(0) === 1;
   let ticks = 0;
+  let start = 0;
   let edits = 0;
   for (const at of entriesOf(view, long ? 20 : 12)) {
     const length = long ? Number(view.getBigUint64(at)) : view.getUint32(at);
     const from = long ? Number(view.getBigInt64(at + 8)) : view.getInt32(at + 4);
-    // An empty edit delays what follows.
-    ticks += length;
-    if (from === -1) continue;
+    // An empty edit delays what follows; after the last one it is silence that nobody sees.
+    if (from === -1) {
+      if (edits === 0) start += length;
+      continue;
+    }
     edits++;
     // In a fragmented file a length of 0 stands for all of it.
-    if (length === 0) ticks = Infinity;
+    ticks += length === 0 ? Infinity : length;
   }
-  return edits === 0 ? { endS: Infinity, edits: 1 } : { endS: ticks / timescale, edits };
+  if (edits === 0) return { fromS: 0, endS: Infinity, edits: 1 };
+  return { fromS: start / timescale, endS: (start + ticks) / timescale, edits };
 }
 
 function readTimes(view: DataView): Pick<Mp4Track, "samples" | "ticks"> {
@@ -91,7 +118,9 @@ interface Box extends Span {
 async function findBox(bytes: MediaBytes, within: Span, ...path: string[]): Promise<Box | null> {
   const [type, ...deeper] = path;
   for await (const box of boxes(bytes, within)) {
-    if (box.type === type) return deeper.length === 0 ? box : findBox(bytes, box, ...deeper);
+    if (box.type !== type) continue;
+    const inside = { ...box, end: Math.min(box.end, within.end) };
+    return deeper.length === 0 ? inside : findBox(bytes, inside, ...deeper);
   }
   return null;
 }
@@ -105,7 +134,7 @@ async function* boxes(bytes: MediaBytes, { start, end }: Span): AsyncGenerator<B
     const size = short === 0 ? end - at : long ? Number(view.getBigUint64(8)) : short;
     const head = long ? 16 : 8;
     if (size < head) return;
-    yield { type: fourLetters(view, 4), start: at + head, end: Math.min(at + size, end) };
+    yield { type: fourLetters(view, 4), start: at + head, end: at + size };
     at += size;
   }
 }

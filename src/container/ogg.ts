@@ -56,7 +56,11 @@ export async function readOgg(bytes: MediaBytes, file: string): Promise<Map<numb
   }
   const open = [...next.values()].find((number) => number !== -1);
   if (open === undefined) return streams;
-  throw cutOff(file, "a last page of its stream of Ogg", `it ends after ${open} pages`);
+  throw cutOff(
+    file,
+    "a last page of its stream of Ogg",
+    `it ends after ${open === 1 ? "one page" : `${open} pages`}`,
+  );
 }
 
 function notePosition(stream: OggStream, head: DataView): void {

@@ -67,12 +67,12 @@ interface Mono {
 
 function decodeKnown(source: MediaSource, options: DecodeAudioOptions): Promise<Mono> {
   const file = sourceName(source);
-  return withMedia(source, options, async (input, bytes) => {
+  return withMedia(source, options, async (input, container) => {
     const track = await chooseTrack(input, file, options);
     await requireDecoder(track, file);
     checkSampleRate(await track.getSampleRate(), file);
-    const checking = { file, what: "checking that it is whole" };
-    const facts = await watch(readSoundFacts(input, track, bytes, file), checking);
+    const checking = { file, what: "checking that its sound is whole" };
+    const facts = await watch(readSoundFacts(input, track, container, file), checking);
     const preSkip = await preSkipOf(track);
     return decodeMono(new AudioSampleSink(track).samples(), { ...facts, preSkip }, file);
   });

@@ -75,7 +75,7 @@ function decodeKnown(
   options: DecodeVideoOptions,
 ): Promise<VideoClip> {
   const file = sourceName(source);
-  return withMedia(source, options, async (input, bytes) => {
+  return withMedia(source, options, async (input, container) => {
     const [track, ...others] = await input.getVideoTracks();
     if (!track) {
       throw new DataError(
@@ -94,8 +94,9 @@ function decodeKnown(
       });
     }
     await requireDecoder(track, file);
-    const checking = { file, what: "checking that it is whole" };
-    const facts = await watch(readFacts(input, track, bytes, file), checking);
+    const facts = await watch(readFacts(input, track, container, file), {
+      ...{ file, what: "reading its times" },
+    });
     const packets = await watch(scanPackets(track, file), { file, what: "counting its frames" });
     const sink = new VideoSampleSink(track, { hardwareAcceleration: "prefer-software" });
     const space = await track.getColorSpace();

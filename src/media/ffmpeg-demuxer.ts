@@ -19,22 +19,22 @@ const DEMUXERS = [
 /** Those whose headers state how long the sound is; others guess, or count silence in front. */
 const STATE_LENGTH = ["mov", "wav", "w64", "aiff", "caf", "au"];
 
+/** The one whose number of pictures counts those that its edit list hides, too. */
+const COUNTS_HIDDEN = "mov";
+
 /** FFmpeg, and mediabunny's samples that are backed by its frames. */
 export interface Ffmpeg {
   av: typeof NodeAv;
   server: typeof import("@mediabunny/server");
 }
 
-/** Opens a file (a path) or its bytes with a demuxer of FFmpeg; null when it knows none. */
-export async function openWithFfmpeg(
-  ffmpeg: Ffmpeg,
-  input: string | Buffer,
-): Promise<ForeignMedium | null> {
+/** Opens the file at an absolute path with a demuxer of FFmpeg; null when it knows none. */
+export async function openWithFfmpeg(ffmpeg: Ffmpeg, path: string): Promise<ForeignMedium | null> {
   const { Demuxer } = ffmpeg.av;
-  const probed = await Demuxer.probeFormat(input);
+  const probed = await Demuxer.probeFormat(path);
   const format = probed?.format.split(",").find((name) => DEMUXERS.includes(name));
   if (format === undefined) return null;
-  const open = () => Demuxer.open(input, { format, copyTs: true });
+  const open = () => Demuxer.open(path, { format, copyTs: true });
   let demuxer: NodeAv.Demuxer;
   try {
     demuxer = await open();
@@ -50,7 +50,7 @@ export async function openWithFfmpeg(
   );
   const sound = demuxer.streams.find((stream) => stream.codecpar.codecType === kind.audio);
   const medium: ForeignMedium = {
-    pictures: picture ? picturesOf(ffmpeg, open, picture) : null,
+    pictures: picture ? picturesOf(ffmpeg, open, picture, format) : null,
     sound: sound ? soundOf(ffmpeg, open, sound, STATE_LENGTH.includes(format)) : null,
     close: () => demuxer.closeSync(),
   };
@@ -59,12 +59,17 @@ export async function openWithFfmpeg(
 
 type Open = () => Promise<NodeAv.Demuxer>;
 
-function picturesOf(ffmpeg: Ffmpeg, open: Open, stream: NodeAv.Stream): ForeignPictures {
+function picturesOf(
+  ffmpeg: Ffmpeg,
+  open: Open,
+  stream: NodeAv.Stream,
+  format: string,
+): ForeignPictures {
   const { num, den } = stream.avgFrameRate;
   const tick = stream.timeBase.num / stream.timeBase.den;
   return {
     frameRate: den > 0 ? num / den : 0,
-    statedFrames: Number(stream.nbFrames),
+    statedFrames: format === COUNTS_HIDDEN ? 0 : Number(stream.nbFrames),
     orientation: { rotation: rotationOf(ffmpeg, stream), flip: false },
     async times() {
       const times = [];

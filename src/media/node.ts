@@ -2,9 +2,10 @@
  * The media platform in Node: files, folders and URLs; FFmpeg through @mediabunny/server, pictures
  * through sharp.
  */
-import type { Stats } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { rmSync, type Stats } from "node:fs";
+import { mkdtemp, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { BlobSource, BufferSource, FilePathSource, type Source } from "mediabunny";
@@ -119,9 +120,23 @@ export async function openForeign(source: MediaSource): Promise<ForeignMedium | 
     return null;
   }
   const server = await import("@mediabunny/server");
+  const ffmpeg = { av: await loadNodeAv(), server };
   const isPath = typeof source === "string" && !/^https?:/i.test(source) && !isDataAddress(source);
-  const input = isPath ? localPath(source) : Buffer.from(await mediaBytes(source));
-  return openWithFfmpeg({ av: await loadNodeAv(), server }, input);
+  if (isPath) return openWithFfmpeg(ffmpeg, resolve(localPath(source)));
+  // What FFmpeg reads through functions of JavaScript can end the process when the file is damaged
+  // (node-av 6.1: a reader of its own that outlives the file), so that all it gets is files.
+  const folder = await mkdtemp(join(tmpdir(), "aubade-medium-"));
+  const remove = () => rmSync(folder, { recursive: true, force: true });
+  try {
+    const path = join(folder, "medium");
+    await writeFile(path, await mediaBytes(source));
+    const medium = await openWithFfmpeg(ffmpeg, path);
+    if (!medium) remove();
+    return medium && { ...medium, close: () => (medium.close(), remove()) };
+  } catch (error) {
+    remove();
+    throw error;
+  }
 }
 
 function localPath(source: string): string {

@@ -2,6 +2,8 @@ import { ALL_FORMATS, Input, type InputTrack } from "mediabunny";
 import { openSource, prepareDecoders } from "#media";
 import { AubadeError, DataError } from "../core/errors.ts";
 import { MediaBytes } from "../container/bytes.ts";
+import { checkForm } from "../container/chunks.ts";
+import { type Container, readContainer } from "../container/whole.ts";
 import { emptyFile } from "../container/damage.ts";
 import { sourceName, type DecodeOptions, type MediaSource } from "./types.ts";
 import { watch } from "./watchdog.ts";
@@ -12,24 +14,30 @@ export const ONLY_IN_NODE =
   "read in Node only, with the package @mediabunny/server.";
 
 /**
- * Opens a media file, hands it and its bytes (null from a server that does not state their number)
- * to `use`, and closes it whatever happens.
+ * Opens a media file, hands it and what its container states to `use`, and closes it whatever happens.
  *
- * @throws {DataError} `media-missing`, `media-empty-file`, `media-unreadable` (no known container, or a damaged one),
- *   `media-corrupt` (decoding fails), `media-stalled`, or what `use` throws.
+ * @throws {DataError} `media-missing`, `media-empty-file`, `media-cut-off`, `media-holed`,
+ *   `media-unreadable` (no known container, or a damaged one), `media-corrupt` (decoding fails),
+ *   `media-stalled`, or what `use` throws.
  */
 export async function withMedia<T>(
   source: MediaSource,
   options: DecodeOptions,
-  use: (input: Input, bytes: MediaBytes | null) => Promise<T>,
+  use: (input: Input, container: Container) => Promise<T>,
 ): Promise<T> {
   const file = sourceName(source);
   if (typeof source !== "string" && sizeOf(source.data) === 0) throw emptyFile(file);
   const opened = await openSource(source);
   const input = new Input({ formats: ALL_FORMATS, source: opened });
   try {
-    await watch(readHeader(input, file), { file, what: "reading its header", ...options });
-    return await use(input, await MediaBytes.of(opened));
+    const known = { file, what: "reading its header", ...options };
+    const bytes = await watch(MediaBytes.of(opened), known);
+    if (bytes) await checkForm(bytes, file);
+    const format = await watch(headerOf(input.getFormat(), file), known);
+    const checking = { file, what: "checking that it is whole" };
+    const container = await watch(readContainer(format, bytes, file), checking);
+    await watch(requireTracks(input, file), known);
+    return await use(input, container);
   } catch (cause) {
     if (cause instanceof AubadeError) throw cause;
     throw corrupt(file, cause);
@@ -42,11 +50,9 @@ function sizeOf(data: Uint8Array | Blob): number {
   return data instanceof Uint8Array ? data.byteLength : data.size;
 }
 
-async function readHeader(input: Input, file: string): Promise<void> {
-  let tracks: number;
+async function headerOf<T>(reading: Promise<T>, file: string): Promise<T> {
   try {
-    await input.getFormat();
-    tracks = (await input.getTracks()).length;
+    return await reading;
   } catch (cause) {
     throw new DataError("media-unreadable", `${file} cannot be read: ${messageOf(cause)}.`, {
       hint:
@@ -55,7 +61,11 @@ async function readHeader(input: Input, file: string): Promise<void> {
       cause,
     });
   }
-  if (tracks > 0) return;
+}
+
+async function requireTracks(input: Input, file: string): Promise<void> {
+  const tracks = await headerOf(input.getTracks(), file);
+  if (tracks.length > 0) return;
   const what = "neither sound nor pictures that are known here";
   throw new DataError("media-unreadable", `${file} holds ${what}.`, {
     hint: `It may have been cut off while it was written; fetch it again. ${ONLY_IN_NODE}`,

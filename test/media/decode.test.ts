@@ -129,7 +129,7 @@ test("damage is an error, never a patched frame", async () => {
   expect((await codeOf(loadVideo({ name: "holes", data: holes }))).code).toBe("media-corrupt");
   expect((await codeOf(loadAudio({ name: "holes", data: holes }))).code).toBe("media-corrupt");
   const short = new Uint8Array(good.subarray(0, good.length * 0.6));
-  expect((await codeOf(loadVideo({ name: "short", data: short }))).code).toBe("media-unreadable");
+  expect((await codeOf(loadVideo({ name: "short", data: short }))).code).toBe("media-cut-off");
   // Damage leaves nothing behind: the next clip decodes.
   expect((await loadVideo(LOSSLESS.film)).frames).toHaveLength(4);
 });

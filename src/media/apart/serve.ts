@@ -1,3 +1,4 @@
+import { Logging, LogLevel } from "mediabunny";
 import { serveHere } from "#apart";
 import { packError, unpackError } from "../../core/error-copy.ts";
 import { listenToProgress } from "../../core/progress.ts";
@@ -66,5 +67,7 @@ class Server {
 
 /** Begins to decode what the main thread sends to this one. */
 export function decodeHere(): void {
+  // What is wrong with a file is said in errors, once and with its name.
+  Logging.level = LogLevel.Silent;
   serveHere((tell) => new Server(tell));
 }

@@ -9,6 +9,7 @@ Then make mel.json and frames.json anew, which hold what is heard and seen in vo
 import base64
 import json
 import os
+import struct
 import subprocess
 import warnings
 
@@ -139,6 +140,45 @@ def with_sbr(adts):
     return out
 
 
+def boxes(data):
+    """The boxes of an MP4 as pairs of type and contents."""
+    while data:
+        size = int.from_bytes(data[:4], "big")
+        yield data[4:8], data[8:size]
+        data = data[size:]
+
+
+def box(kind, body):
+    return (len(body) + 8).to_bytes(4, "big") + kind + body
+
+
+def with_edits(mp4, edits):
+    """Gives the track of an MP4 whose table is at its end another edit list: pairs of length and start."""
+    table = b"".join(struct.pack(">IiI", *edit, 0x10000) for edit in edits)
+    edts = box(b"edts", box(b"elst", struct.pack(">II", 0, len(edits)) + table))
+
+    def changed(kind, body):
+        if kind == b"edts":
+            return b""
+        if kind not in (b"moov", b"trak"):
+            return box(kind, body)
+        inner = b"".join(changed(*child) + (edts if child[0] == b"tkhd" else b"") for child in boxes(body))
+        return box(kind, inner)
+
+    return b"".join(changed(*child) for child in boxes(mp4))
+
+
+def make_edited():
+    """Cuts that follow on each other with a gap between them; sound that begins later."""
+    ffmpeg("-i", path("24.mp4"), "-c", "copy", "/tmp/aubade-24.mp4")
+    for source, name, edits in (
+        ("/tmp/aubade-24.mp4", "24-edits.mp4", [(500, 12288), (500, -1), (700, 24576)]),
+        (path("aac.m4a"), "late.m4a", [(700, -1), (900, 4096)]),
+    ):
+        with open(source, "rb") as whole, open(path(name), "wb") as out:
+            out.write(with_edits(whole.read(), edits))
+
+
 def make_he_aac():
     ffmpeg("-i", "/tmp/aubade-sound.wav", "-ar", "22050", "-c:a", "aac", "-b:a", "32k", "/tmp/aubade-core.aac")
     with open("/tmp/aubade-core.aac", "rb") as core, open(path("he.aac"), "wb") as out:
@@ -149,7 +189,7 @@ def make_he_aac():
 
 def pictures(name):
     reader = decord.VideoReader(path(name))
-    frames = VideoDecoder(path(name)).metadata.num_frames if "cut" in name else len(reader)
+    frames = VideoDecoder(path(name)).metadata.num_frames if "cut" in name or "edits" in name else len(reader)
     return {"frames": frames, "fps": reader.get_avg_fps()}
 
 
@@ -192,6 +232,7 @@ def main():
     make_pictures()
     make_sound()
     make_he_aac()
+    make_edited()
     make_voice()
     make_films()
     names = sorted(os.listdir(CLIPS))

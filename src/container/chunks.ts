@@ -1,6 +1,6 @@
 /*
- * Whether a WAV file (RIFF, RF64) holds as much sound as its header states. mediabunny takes what
- * is there.
+ * Whether files of chunks hold as much as their headers state: the sound of WAV (RIFF, RF64), of
+ * which mediabunny takes what is there, and the whole of AVI and AIFF, of which FFmpeg does.
  */
 import { fourLetters, type MediaBytes } from "./bytes.ts";
 import { cutOff } from "./damage.ts";
@@ -32,4 +32,27 @@ export async function checkWav(bytes: MediaBytes, file: string): Promise<void> {
     }
     at += 8 + size + (size & 1);
   }
+}
+
+/** Files whose first chunk is all of them, and whether their numbers are little-endian. */
+const FORMS = new Map([
+  ["RIFFAVI ", true],
+  ["FORMAIFF", false],
+  ["FORMAIFC", false],
+]);
+
+/**
+ * Checks the size that an AVI or AIFF states; other files are let through.
+ *
+ * @throws {DataError} `media-cut-off`.
+ */
+export async function checkForm(bytes: MediaBytes, file: string): Promise<void> {
+  const head = await bytes.view(0, 12);
+  const little =
+    head.byteLength < 12 ? undefined : FORMS.get(fourLetters(head, 0) + fourLetters(head, 8));
+  if (little === undefined) return;
+  const size = head.getUint32(4, little);
+  const end = size + 8;
+  if (size >= OPEN_SIZE || end <= bytes.size) return;
+  throw cutOff(file, `${end} bytes`, `it has ${bytes.size}`);
 }
