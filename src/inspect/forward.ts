@@ -1,17 +1,15 @@
-import { differentiate } from "../graph/differentiate.ts";
 import { Extent } from "../graph/extent.ts";
 import { Graph } from "../graph/graph.ts";
 import { GrowingPlan } from "../graph/growing-plan.ts";
-import { logProb } from "../graph/ops/head.ts";
-import { linear as product } from "../graph/ops/linear.ts";
-import { nllLoss } from "../graph/ops/loss.ts";
-import { columnSum } from "../graph/ops/reduce.ts";
+import { linear } from "../graph/ops/linear.ts";
 import { Plan } from "../graph/plan.ts";
-import { recompute } from "../graph/recompute.ts";
-import { lossExtent, lossRows, packedDecoder, towers } from "../network/decoder/packed-decoder.ts";
+import { packedDecoder, towers } from "../network/decoder/packed-decoder.ts";
 import { packedFeed, packTrees } from "../network/decoder/packed.ts";
 import { textRowBytes } from "../network/decoder/text.ts";
+import { trainingGraph, weightedNll } from "../network/decoder/training.ts";
+import type { ModelConfig } from "../network/config.ts";
 import { type Feed, mergeFeeds } from "../network/feed.ts";
+import type { Scope } from "../network/scope.ts";
 import type { Model } from "../model/model.ts";
 import { checkLedger, type Sample } from "../prompt/sample.ts";
 
@@ -70,7 +68,7 @@ export class ForwardPass {
     const plan = new GrowingPlan(device, "inspect", () => trace(model, labels !== undefined));
     if (labels !== undefined) device.submit((encoder) => weights.clearGradients(encoder));
     await plan.run(feed);
-    const [value] = labels === undefined ? [] : await plan.read("loss", 1);
+    const [value] = labels === undefined ? [] : await plan.read("terms", 1);
     return new ForwardPass(model, plan, feed.sizes, value);
   }
 
@@ -123,7 +121,7 @@ export class ForwardPass {
     const graph = new Graph();
     const normed = graph.input("normed", extent, text.hiddenSize);
     const head = this.#model.scope(graph).weight("lm_head.weight");
-    graph.keep("logits", product(graph, normed, head));
+    graph.keep("logits", linear(graph, normed, head));
     const plan = await Plan.compile(device, graph, {
       label: "head",
       capacity: { logitRows: rows },
@@ -141,28 +139,20 @@ function trace(model: Model, backward: boolean): Graph {
   const { config } = model;
   const graph = new Graph();
   const scope = model.scope(graph);
-  const features = towers(scope, config);
-  const normed = packedDecoder(scope, config, features);
+  const { features, hidden } = backward
+    ? trainingGraph(scope, config, weightedNll, { recomputes: true })
+    : hiddenStates(scope, config);
   if (features.vision !== undefined) graph.keep("vision", features.vision);
   if (features.audio !== undefined) graph.keep("audio", features.audio);
-  graph.keep("normed", normed);
-  const names = Array.from({ length: config.text.layers }, (_, i) =>
-    hiddenName(i, config.text.layers),
-  );
-  for (const name of names) graph.keep(name, graph.annotations.get(name)!);
-  if (!backward) return graph;
-  const { rows, target } = lossRows(graph, config, normed);
-  const out = logProb(graph, rows, scope.weight("lm_head.weight"), target);
-  const { gradient, terms } = nllLoss(
-    graph,
-    out,
-    graph.input("loss.weight", lossExtent(config), 1),
-  );
-  graph.keep("loss", columnSum(graph, terms));
-  const first = graph.nodes.length;
-  differentiate(graph, [[out, gradient]]);
-  const last = graph.annotations.get(`hidden.${config.text.layers - 1}`)!;
-  const boundaries = [...names.map((name) => graph.annotations.get(name)!), last];
-  recompute(graph, { boundaries, backward: first });
+  graph.keep("normed", hidden);
+  for (let index = 0; index < config.text.layers; index++) {
+    const name = hiddenName(index, config.text.layers);
+    graph.keep(name, graph.annotations.get(name)!);
+  }
   return graph;
+}
+
+function hiddenStates(scope: Scope, config: ModelConfig) {
+  const features = towers(scope, config);
+  return { features, hidden: packedDecoder(scope, config, features) };
 }

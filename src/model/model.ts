@@ -2,18 +2,12 @@ import { modelFolder, type HubOptions } from "#hub";
 import { readText } from "#io";
 import { CheckpointError } from "../core/errors.ts";
 import type { Device } from "../gpu/device.ts";
-import type { Graph, Tensor } from "../graph/graph.ts";
+import type { Graph } from "../graph/graph.ts";
 import { joinPath } from "../io/path.ts";
 import { openCheckpoint } from "../checkpoint/safetensors.ts";
-import { Scope, type Weights } from "../network/scope.ts";
+import { Scope } from "../network/scope.ts";
 import { isAdapterFolder, readAdapterConfig, readAdapters } from "../checkpoint/adapter-folder.ts";
 import type { FamilyModel } from "../families/family.ts";
-import {
-  lossRows,
-  packedDecoder,
-  towers,
-  type Features,
-} from "../network/decoder/packed-decoder.ts";
 import { packedFeed, packTrees, type FeatureOffset, type Tree } from "../network/decoder/packed.ts";
 import { parseModelConfig } from "../families/registry.ts";
 import { mergeFeeds, type Feed } from "../network/feed.ts";
@@ -144,23 +138,6 @@ export class Model {
   /** A scope that names this model's weights in a graph. */
   scope(graph: Graph): Scope {
     return new Scope(graph, this.weights);
-  }
-
-  /**
-   * Traces the decoder over packed trees up to the rows whose tokens are predicted.
-   *
-   * @param features where media features come from; the towers themselves when left out.
-   * @param weights in the place of the model's own, for a reference policy.
-   */
-  predictedRows(
-    graph: Graph,
-    features?: Features,
-    weights: Weights = this.weights,
-  ): { rows: Tensor; target: Tensor; head: Tensor } {
-    const scope = new Scope(graph, weights);
-    const media = features ?? towers(scope, this.config);
-    const hidden = packedDecoder(scope, this.config, media);
-    return { ...lossRows(graph, this.config, hidden), head: scope.weight("lm_head.weight") };
   }
 
   /** What the decoder is fed for packed trees. */

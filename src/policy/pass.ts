@@ -1,20 +1,10 @@
-import { differentiate } from "../graph/differentiate.ts";
-import { type Extent, scalar } from "../graph/extent.ts";
-import { Graph, type Tensor } from "../graph/graph.ts";
+import { scalar } from "../graph/extent.ts";
+import { Graph } from "../graph/graph.ts";
 import { GrowingPlan } from "../graph/growing-plan.ts";
-import { logProb } from "../graph/ops/head.ts";
-import { columnSum } from "../graph/ops/reduce.ts";
-import { recompute } from "../graph/recompute.ts";
 import type { Model } from "../model/model.ts";
-import type { Weights } from "../network/scope.ts";
 import type { Features } from "../network/decoder/packed-decoder.ts";
-
-/** Traces a loss over the log-probabilities of predicted tokens: [rows, 2] gradient, and its terms. */
-export type LossTrace = (
-  graph: Graph,
-  out: Tensor,
-  rows: Extent,
-) => { gradient: Tensor; terms?: Tensor };
+import { tokenLogProbs, trainingGraph, type LossTrace } from "../network/decoder/training.ts";
+import { Scope, type Weights } from "../network/scope.ts";
 
 /** What a training pass may do without or add. */
 export interface PassOptions {
@@ -24,32 +14,25 @@ export interface PassOptions {
   gradientCheckpointing?: boolean;
 }
 
+/** Divides the logits of a pass by the temperature of the rollout. */
+const inverseTemperature = scalar("inverseTemperature");
+
 /**
  * The training pass of a model: packed trees forward, a loss per token, backward into gradients.
  *
- * Replay scalar `inverseTemperature`. Keeps `logProbs` [lossRows, 3] and, where the loss has terms,
- * their sums as `terms`.
+ * Replay scalar `inverseTemperature`. Keeps what {@link trainingGraph} keeps.
  */
 export function trainingPass(
   model: Model,
   label: string,
   loss: LossTrace,
-  options: PassOptions = {},
+  { features, gradientCheckpointing = false }: PassOptions = {},
 ): GrowingPlan {
   return new GrowingPlan(model.device, label, () => {
     const graph = new Graph();
-    const { rows, target, head } = model.predictedRows(graph, options.features?.(graph));
-    const out = logProb(graph, rows, head, target, scalar("inverseTemperature"));
-    const { gradient, terms } = loss(graph, out, rows.rows as Extent);
-    graph.keep("logProbs", out);
-    if (terms !== undefined) graph.keep("terms", columnSum(graph, terms));
-    const backward = graph.nodes.length;
-    differentiate(graph, [[out, gradient]]);
-    if (options.gradientCheckpointing === true) {
-      const layers = Array.from({ length: model.config.text.layers }, (_, i) => `hidden.${i}`);
-      const boundaries = ["embeddings", ...layers].map((name) => graph.annotations.get(name)!);
-      recompute(graph, { boundaries, backward });
-    }
+    trainingGraph(model.scope(graph), model.config, loss, {
+      ...{ features: features?.(graph), inverseTemperature, recomputes: gradientCheckpointing },
+    });
     return graph;
   });
 }
@@ -66,8 +49,8 @@ export function scoringPass(
 ): GrowingPlan {
   return new GrowingPlan(model.device, label, () => {
     const graph = new Graph();
-    const { rows, target, head } = model.predictedRows(graph, undefined, weights);
-    graph.keep("logProbs", logProb(graph, rows, head, target, scalar("inverseTemperature")));
+    const scope = new Scope(graph, weights);
+    graph.keep("logProbs", tokenLogProbs(scope, model.config, { inverseTemperature }).out);
     return graph;
   });
 }

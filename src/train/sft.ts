@@ -4,11 +4,11 @@ import { reportSpan } from "../core/run-events.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import type { TinyDataset } from "../data/tiny/dataset.ts";
 import { tinyIds, type TinyIds } from "../data/tiny/words.ts";
-import { nllLoss } from "../graph/ops/loss.ts";
 import type { GrowingPlan } from "../graph/growing-plan.ts";
 import { mergeFeeds } from "../network/feed.ts";
 import type { Model } from "../model/model.ts";
 import { treeTokens } from "../network/decoder/packed.ts";
+import { weightedNll } from "../network/decoder/training.ts";
 import { checkLedger } from "../prompt/sample.ts";
 import type { Processor } from "../model/processor.ts";
 import { AdamW, isDecayed, type AdamWSettings } from "./optimizer.ts";
@@ -60,12 +60,8 @@ export class SftTrainer {
     this.#optimizer = optimizer;
     this.#ids = tinyIds((text) => setup.processor.tokenizer.encode(text));
     this.#loader = new SampleLoader(setup.processor);
-    this.#pass = trainingPass(
-      setup.model,
-      "sft",
-      (graph, out, rows) => nllLoss(graph, out, graph.input("loss.weight", rows, 1)),
-      { gradientCheckpointing: setup.gradientCheckpointing },
-    );
+    const { model, gradientCheckpointing } = setup;
+    this.#pass = trainingPass(model, "sft", weightedNll, { gradientCheckpointing });
   }
 
   /** The optimizer's state, for checkpoints. */

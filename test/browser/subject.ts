@@ -17,6 +17,7 @@ import { requireDecoder, withMedia } from "../../src/media/open.ts";
 import type { MediaSource } from "../../src/media/types.ts";
 import { mergeFeeds } from "../../src/network/feed.ts";
 import { loadModel } from "../../src/model/load.ts";
+import { lossRows, packedDecoder, towers } from "../../src/network/decoder/packed-decoder.ts";
 import { completionBranch } from "../../src/network/decoder/packed.ts";
 import { Processor } from "../../src/model/processor.ts";
 import { defineReward } from "../../src/reward/reward.ts";
@@ -132,10 +133,12 @@ export async function greedy(folder: string, clip: MediaSource) {
   const sample = processor.process({ id: "clip", conversation, media });
   const plan = new GrowingPlan(device, "margins", () => {
     const graph = new Graph();
-    const { rows, head } = model.predictedRows(graph);
+    const scope = model.scope(graph);
+    const hidden = packedDecoder(scope, model.config, towers(scope, model.config));
+    const { rows } = lossRows(graph, model.config, hidden);
     const wide = new Extent("wide", 4 * model.config.text.vocabSize);
     const whole = gatherRows(graph, rows, graph.input("wide.index", wide, 1, "u32"));
-    graph.keep("logits", linear(graph, whole, head));
+    graph.keep("logits", linear(graph, whole, scope.weight("lm_head.weight")));
     return graph;
   });
   const trees = [{ prompt: sample, branches: [completionBranch(ids)] }];

@@ -1,12 +1,11 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { Graph } from "../../src/graph/graph.ts";
-import { logProb } from "../../src/graph/ops/head.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { openCheckpoint } from "../../src/checkpoint/safetensors.ts";
 import { Model } from "../../src/model/model.ts";
 import { ModelWeights } from "../../src/checkpoint/weights.ts";
-import { lossRows, packedDecoder, towers } from "../../src/network/decoder/packed-decoder.ts";
+import { tokenLogProbs } from "../../src/network/decoder/training.ts";
 import { useDevice } from "../helpers/device.ts";
 import { GoldenCase, goldenFeed, relativeL2 } from "../helpers/golden.ts";
 
@@ -47,11 +46,9 @@ describe.each([
     for (const storage of ["f32", "f16s"] as const) {
       const model = await Model.load(device(), folder, { ...FROZEN, storage });
       const graph = new Graph();
-      const scope = model.scope(graph);
-      const hidden = packedDecoder(scope, model.config, towers(scope, model.config));
+      const { hidden, out } = tokenLogProbs(model.scope(graph), model.config);
       graph.keep("hidden", hidden);
-      const { rows, target } = lossRows(graph, model.config, hidden);
-      graph.keep("out", logProb(graph, rows, scope.weight("lm_head.weight"), target));
+      graph.keep("out", out);
       const { sizes, scalars, inputs } = await goldenFeed(golden, model.config);
       const { "loss.weight": _unused, ...used } = inputs;
       const plan = await Plan.compile(device(), graph, { label: storage, capacity: sizes });

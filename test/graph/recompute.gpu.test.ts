@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
 import { differentiate } from "../../src/graph/differentiate.ts";
 import { Graph } from "../../src/graph/graph.ts";
-import { logProb } from "../../src/graph/ops/head.ts";
 import { nllLoss } from "../../src/graph/ops/loss.ts";
 import { columnSum } from "../../src/graph/ops/reduce.ts";
 import { planMemory } from "../../src/graph/memory.ts";
@@ -12,12 +11,8 @@ import type { FamilyModel } from "../../src/families/family.ts";
 import { parseModelConfig } from "../../src/families/registry.ts";
 import type { Feed } from "../../src/network/feed.ts";
 import { initialWeights } from "../../src/checkpoint/init.ts";
-import {
-  lossExtent,
-  lossRows,
-  packedDecoder,
-  towers,
-} from "../../src/network/decoder/packed-decoder.ts";
+import { lossExtent } from "../../src/network/decoder/packed-decoder.ts";
+import { tokenLogProbs } from "../../src/network/decoder/training.ts";
 import { arraySource, type WeightSource } from "../../src/checkpoint/weight-source.ts";
 import { ModelWeights } from "../../src/checkpoint/weights.ts";
 import { Scope } from "../../src/network/scope.ts";
@@ -56,9 +51,7 @@ describe("recomputing the blocks of a decoder of eight layers", () => {
   function trace(every?: number): { graph: Graph; added: number } {
     const graph = new Graph();
     const scope = new Scope(graph, weights);
-    const hidden = packedDecoder(scope, config, towers(scope, config));
-    const { rows, target } = lossRows(graph, config, hidden);
-    const out = logProb(graph, rows, scope.weight("lm_head.weight"), target);
+    const { out } = tokenLogProbs(scope, config);
     const loss = nllLoss(graph, out, graph.input("loss.weight", lossExtent(config), 1));
     graph.keep("loss", columnSum(graph, loss.terms));
     const backward = graph.nodes.length;

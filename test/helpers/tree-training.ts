@@ -1,19 +1,10 @@
 import type { Device } from "../../src/gpu/device.ts";
 import { hash32, Random } from "../../src/core/random.ts";
-import { differentiate } from "../../src/graph/differentiate.ts";
 import { Graph } from "../../src/graph/graph.ts";
-import { logProb } from "../../src/graph/ops/head.ts";
-import { nllLoss } from "../../src/graph/ops/loss.ts";
-import { columnSum } from "../../src/graph/ops/reduce.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import type { FamilyModel } from "../../src/families/family.ts";
 import { mergeFeeds, type Feed } from "../../src/network/feed.ts";
-import {
-  lossExtent,
-  lossRows,
-  packedDecoder,
-  towers,
-} from "../../src/network/decoder/packed-decoder.ts";
+import { trainingGraph, weightedNll } from "../../src/network/decoder/training.ts";
 import {
   completionBranch,
   IGNORE,
@@ -152,7 +143,7 @@ export class TrainingPass {
   readonly weights: ModelWeights;
   readonly plan: Plan;
 
-  /** Traces and compiles; keeps `loss` [1, 2] and `logProbs` [lossRows, 3]. */
+  /** Traces and compiles; keeps `terms` [1, 2] and `logProbs` [lossRows, 3]. */
   static async compile(
     device: Device,
     config: FamilyModel,
@@ -160,14 +151,7 @@ export class TrainingPass {
     capacity: Readonly<Record<string, number>>,
   ): Promise<TrainingPass> {
     const graph = new Graph();
-    const scope = new Scope(graph, weights);
-    const hidden = packedDecoder(scope, config, towers(scope, config));
-    const { rows, target } = lossRows(graph, config, hidden);
-    const out = logProb(graph, rows, scope.weight("lm_head.weight"), target);
-    const loss = nllLoss(graph, out, graph.input("loss.weight", lossExtent(config), 1));
-    graph.keep("logProbs", out);
-    graph.keep("loss", columnSum(graph, loss.terms));
-    differentiate(graph, [[out, loss.gradient]]);
+    trainingGraph(new Scope(graph, weights), config, weightedNll);
     const plan = await Plan.compile(device, graph, { label: "training", capacity });
     return new TrainingPass(device, weights, plan);
   }
@@ -185,7 +169,7 @@ export class TrainingPass {
     for (const { inputs, sizes, scalars } of feeds) {
       this.plan.writeAll(inputs);
       await this.plan.run(sizes, scalars);
-      loss += (await this.plan.read("loss", 1))[0]!;
+      loss += (await this.plan.read("terms", 1))[0]!;
     }
     return loss;
   }

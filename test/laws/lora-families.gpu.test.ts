@@ -3,11 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { differentiate } from "../../src/graph/differentiate.ts";
 import { Graph } from "../../src/graph/graph.ts";
-import { logProb } from "../../src/graph/ops/head.ts";
-import { nllLoss } from "../../src/graph/ops/loss.ts";
-import { columnSum } from "../../src/graph/ops/reduce.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import {
@@ -15,12 +11,7 @@ import {
   readAdapters,
   writeAdapters,
 } from "../../src/checkpoint/adapter-folder.ts";
-import {
-  lossExtent,
-  lossRows,
-  packedDecoder,
-  towers,
-} from "../../src/network/decoder/packed-decoder.ts";
+import { trainingGraph, weightedNll } from "../../src/network/decoder/training.ts";
 import type { Feed } from "../../src/network/feed.ts";
 import { Model } from "../../src/model/model.ts";
 import { adapterLayers } from "../../src/checkpoint/tuning.ts";
@@ -36,17 +27,11 @@ const FAMILIES = [
   { family: "qwen2-audio", prompt: "two-clips", layers: 11, rslora: true },
 ] as const;
 
-/** Decoder with towers, loss and gradients; keeps `hidden` and `loss`. */
+/** Decoder with towers, loss and gradients; keeps `hidden` and `terms`. */
 async function trainPlan(device: Device, { config, weights }: Model, feed: Feed): Promise<Plan> {
   const graph = new Graph();
   const scope = new Model(device, config, weights).scope(graph);
-  const hidden = packedDecoder(scope, config, towers(scope, config));
-  graph.keep("hidden", hidden);
-  const { rows, target } = lossRows(graph, config, hidden);
-  const out = logProb(graph, rows, scope.weight("lm_head.weight"), target);
-  const loss = nllLoss(graph, out, graph.input("loss.weight", lossExtent(config), 1));
-  graph.keep("loss", columnSum(graph, loss.terms));
-  differentiate(graph, [[out, loss.gradient]]);
+  graph.keep("hidden", trainingGraph(scope, config, weightedNll).hidden);
   const plan = await Plan.compile(device, graph, { label: "lora", capacity: feed.sizes });
   plan.writeAll(feed.inputs);
   return plan;
@@ -97,7 +82,7 @@ describe.each(FAMILIES)("adapters of $family equal PEFT's", (entry) => {
   async function step(): Promise<number> {
     device().submit((encoder) => model.weights.clearGradients(encoder));
     await plan.run(feed.sizes, { ...feed.scalars, adapter: 1 });
-    return (await plan.read("loss", 1))[0]!;
+    return (await plan.read("terms", 1))[0]!;
   }
 
   it("logits, loss and the gradients of all factors", async () => {

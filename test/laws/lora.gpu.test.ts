@@ -5,11 +5,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bytesSource } from "../../src/io/byte-source.ts";
 import { openSafetensors, type TensorStore } from "../../src/checkpoint/safetensors.ts";
-import { differentiate } from "../../src/graph/differentiate.ts";
 import { Graph } from "../../src/graph/graph.ts";
-import { logProb } from "../../src/graph/ops/head.ts";
-import { nllLoss } from "../../src/graph/ops/loss.ts";
-import { columnSum } from "../../src/graph/ops/reduce.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import type { Parameter } from "../../src/graph/storage.ts";
 import {
@@ -19,12 +15,7 @@ import {
 } from "../../src/checkpoint/adapter-folder.ts";
 import type { Feed } from "../../src/network/feed.ts";
 import { Model } from "../../src/model/model.ts";
-import {
-  lossExtent,
-  lossRows,
-  packedDecoder,
-  towers,
-} from "../../src/network/decoder/packed-decoder.ts";
+import { tokenLogProbs, trainingGraph, weightedNll } from "../../src/network/decoder/training.ts";
 import { useDevice } from "../helpers/device.ts";
 import { GoldenCase, goldenFeed, relativeL2 } from "../helpers/golden.ts";
 
@@ -64,14 +55,8 @@ describe("an adapter equals PEFT's", () => {
 
   async function compile(of: Model): Promise<{ plan: Plan; feed: Feed }> {
     const graph = new Graph();
-    const scope = of.scope(graph);
-    const hidden = packedDecoder(scope, of.config, towers(scope, of.config));
+    const { hidden } = trainingGraph(of.scope(graph), of.config, weightedNll);
     graph.keep("hidden", hidden);
-    const { rows, target } = lossRows(graph, of.config, hidden);
-    const out = logProb(graph, rows, scope.weight("lm_head.weight"), target);
-    const loss = nllLoss(graph, out, graph.input("loss.weight", lossExtent(of.config), 1));
-    graph.keep("loss", columnSum(graph, loss.terms));
-    differentiate(graph, [[out, loss.gradient]]);
     const all = await goldenFeed(base, of.config);
     const compiled = await Plan.compile(device(), graph, { label: "lora", capacity: all.sizes });
     compiled.writeAll(all.inputs);
@@ -100,7 +85,7 @@ describe("an adapter equals PEFT's", () => {
     expect(relativeL2(got, await golden.readF32("logits"))).toBeLessThan(1e-5);
     // The merged weights W + 2 B A are another order of rounding.
     expect(relativeL2(got, await golden.readF32("merged_logits"))).toBeLessThan(1e-5);
-    const [loss] = await plan.read("loss", 1);
+    const [loss] = await plan.read("terms", 1);
     expect(Math.abs(loss! / (await golden.readF32("loss"))[0]! - 1)).toBeLessThan(1e-6);
     for (const { name, gradient } of model.weights.trained) {
       const want = await golden.readF32(`grad.base_model.model.${name}`);
@@ -113,7 +98,7 @@ describe("an adapter equals PEFT's", () => {
     await plan.run(feed.sizes, { ...feed.scalars, adapter: 0 });
     const got = await logits();
     expect(relativeL2(got, await base.floats("logits"))).toBeLessThan(1e-5);
-    const [loss] = await plan.read("loss", 1);
+    const [loss] = await plan.read("terms", 1);
     expect(Math.abs(loss! / (await base.floats("loss"))[0]! - 1)).toBeLessThan(1e-6);
     for (const { name, gradient } of model.weights.trained) {
       expect(Math.hypot(...(await gradient!.download())), name).toBe(0);
@@ -141,8 +126,7 @@ describe("an adapter equals PEFT's", () => {
       Model.load(device(), copy, { trains: (name) => name === "model.norm.weight" }),
     ).rejects.toMatchObject({ code: "adapter-of-adapter" });
     const graph = new Graph();
-    const { rows, target, head: weight } = loaded.predictedRows(graph);
-    graph.keep("out", logProb(graph, rows, weight, target));
+    graph.keep("out", tokenLogProbs(loaded.scope(graph), loaded.config).out);
     const again = await Plan.compile(device(), graph, { label: "loaded", capacity: feed.sizes });
     const { "loss.weight": weights, ...inputs } = feed.inputs;
     again.writeAll(inputs);
