@@ -24,28 +24,25 @@ import type { Reference } from "./reference.ts";
 import { cutTrees, lossBatch, packedTree, type TokenTree } from "./trees.ts";
 
 /*
- * From trees to gradients. A tree is a prompt and its completions as branches, packed so that the
- * prompt is computed once; as many trees as fit go through the model together, one pass after the
- * other:
+ * From completions to gradients. In go trees: a prompt, and its completions as branches, each with
+ * its advantage and with the log-probabilities of the rollout. Out come gradients in the model's
+ * weights, and the loss with its metrics. An optimizer step is then the caller's (train/grpo.ts).
  *
- *   1  sums over the whole step (tokens, completions), which the normalisers of the loss divide by
+ *   1  sums over all trees (tokens, completions), which the normalisers of the loss divide by
  *   2  gradients to zero
- *   3  per pass: forward on the GPU to the log-probability of every completion token; a pause, in
- *      which the host computes the loss and its derivative by each log-probability in float64;
- *      backward on the GPU from there, adding to the gradients in a fixed order
+ *   3  per pass, as many packed trees as fit: forward on the GPU to the log-probability of every
+ *      completion token; a pause, in which the host computes the loss and its derivative by each
+ *      log-probability; backward on the GPU from there, adding to the gradients in a fixed order
  *
- * The sums of 1 make the result independent of how trees are cut into passes, where TRL averages per
- * micro-batch. The host computes the loss since it is thousands of numbers, not billions: every loss
- * is then a page of plain float64, and whole completions are in sight, which sequence-level ratios
- * need.
- *
- * Towers that do not train give the same features at rollout and in training, so the pass reads those
- * that the rollout left on the device, where its source has them for all samples; else it runs the
- * towers itself. The reference policy is scored by forward passes alone.
+ * A prompt is computed once for all its completions. The sums of 1 make the result independent of how
+ * trees are cut into passes, where TRL averages per micro-batch. The host computes the loss since it
+ * is thousands of numbers, not billions: every loss is a page of plain float64 that sees whole
+ * completions. Towers that do not train give the same features as at rollout, so a pass reads those
+ * that the rollout left on the device, where its source has them for all samples.
  *
  * Before the first update the log-probabilities here must be those of the rollout: `Parity` collects
- * the differences as the passes go by. The paper (Shao et al. 2024) has one policy for both and so no
- * such question; two engines that differ by rounding make every step silently off-policy.
+ * the differences as the passes go by. The paper has one policy for both and no such question; two
+ * engines that differ by more than rounding would make every step silently off-policy.
  *
  * Sources: Shao et al. 2024 (GRPO), arXiv 2402.03300; TRL 1.16 `GRPOTrainer._compute_loss`.
  */

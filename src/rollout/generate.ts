@@ -3,7 +3,8 @@ import { loadMedium, type LoadedMedium } from "../prompt/media.ts";
 import type { Model } from "../model/model.ts";
 import type { Processor, ProcessOptions } from "../model/processor.ts";
 import { mediaParts, type Conversation } from "../text/chat-template.ts";
-import { Generator, tokenFacts } from "./generator.ts";
+import { Generator } from "./generator.ts";
+import { tokenFacts } from "./token-facts.ts";
 import { DEFAULT_SAMPLING, type Rollout, type SamplingOptions } from "./types.ts";
 
 /** What is asked. */

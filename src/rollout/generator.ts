@@ -11,7 +11,6 @@ import {
   type DecodeSizes,
 } from "../network/decoder/decode.ts";
 import type { Model } from "../model/model.ts";
-import type { Processor } from "../model/processor.ts";
 import { packedFeed, packTrees } from "../network/decoder/packed.ts";
 import { checkLedger, type Sample } from "../prompt/sample.ts";
 import { mropeTable } from "../network/rotary.ts";
@@ -24,25 +23,31 @@ import {
   requestTables,
 } from "./request-tables.ts";
 import type { RolloutSource } from "./source.ts";
+import { bannedTokens, type TokenFacts } from "./token-facts.ts";
 import type { GenerationRequest, GenerationWatch, Rollout, SamplingOptions } from "./types.ts";
 
-/** Facts of a tokenizer that generation needs. */
-export interface TokenFacts {
-  /** Tokens that end a completion. */
-  eosIds: readonly number[];
-  padId: number;
-  /** Media placeholders and what else the sampler must never emit. */
-  placeholderIds: readonly number[];
-  /** Tokens that the tokenizer knows; embedding rows beyond are padding and are banned too. */
-  vocabSize: number;
-}
-
-/** What generation needs to know of a processor's tokenizer. */
-export function tokenFacts(processor: Processor): TokenFacts {
-  const { eosIds, padId, placeholderIds, generation, tokenizer } = processor;
-  const banned = [...placeholderIds, ...(generation.suppressTokens ?? [])];
-  return { eosIds, padId, placeholderIds: banned, vocabSize: tokenizer.vocabSize };
-}
+/*
+ * How completions come to be. In go requests: a sample (a prompt with its media, as the model takes
+ * them), how many completions it is to have (a group), and which draw of the sample this is. Out come
+ * the groups: token ids, each with the log-probability that the policy gave it and the entropy there.
+ *
+ *   batch     whole groups, as many as the device's buffers hold at a time
+ *   encode    the towers, over the pictures and sounds of the batch; their features stay on the device
+ *   prefill   every prompt once, packed one after the other: keys and values of its tokens go to a
+ *             cache, and its last token gives every completion of the group its first logits
+ *   decode    the next token of all completions together: choose one from the logits, run it through
+ *             the layers over the prompt's cache and the completion's own, leave logits again
+ *   collect   when all have ended, or reached the limit: read ids, log-probabilities and entropies
+ *
+ * A clip is thousands of tokens and an answer tens, so what a group shares is computed and kept once.
+ * Decoding is a plan that replays without the host: position, lengths and end flags live on the GPU,
+ * and the host looks at the flags every 32 steps. The random number of a token depends on the seed,
+ * the sample, the draw, the completion and its place only, so a completion is the same in whatever
+ * batch it stands. The kernels are those of training: log-probabilities here and in the first training
+ * pass are the same but for rounding, and training may read the features that stayed on the device.
+ *
+ * Sampling options follow transformers' `GenerationConfig`.
+ */
 
 /** Decode steps between two looks at whether all completions have ended. */
 const STEPS_BETWEEN_CHECKS = 32;
@@ -62,7 +67,7 @@ export class Generator implements RolloutSource {
   #features: HeldFeatures | undefined;
   readonly #tokensPerBatch: number;
 
-  /** @param tokensPerBatch most tokens of prompts and completions that are generated at a time. */
+  /** @param tokensPerBatch maximum tokens of prompts and completions that are generated at a time. */
   constructor(model: Model, facts: TokenFacts, tokensPerBatch = Infinity) {
     this.#model = model;
     this.#facts = facts;
@@ -192,7 +197,7 @@ export class Generator implements RolloutSource {
       (_, i) => i % sizes.positions,
     );
     buffers.rotary.upload(mropeTable(positions, sizes.positions, rotaryAxes, ropeTheta));
-    buffers.bans.upload(this.#bans());
+    buffers.bans.upload(bannedTokens(this.#facts, config.text.vocabSize));
     buffers.eos.upload(Uint32Array.from(this.#facts.eosIds));
     try {
       this.#decode = await Plan.compile(device, decodeGraph(this.#model, buffers), {
@@ -208,15 +213,6 @@ export class Generator implements RolloutSource {
     this.#encode = new GrowingPlan(device, "encode", () => encodeGraph(this.#model, buffers));
     this.#prefill = new GrowingPlan(device, "prefill", () => prefillGraph(this.#model, buffers));
     return (this.#buffers = buffers);
-  }
-
-  #bans(): Uint32Array {
-    const { vocabSize } = this.#model.config.text;
-    const bits = new Uint32Array(Math.ceil(vocabSize / 32));
-    const ban = (id: number) => (bits[id >>> 5]! |= 1 << (id & 31));
-    for (const id of this.#facts.placeholderIds) ban(id);
-    for (let id = this.#facts.vocabSize; id < bits.length * 32; id++) ban(id);
-    return bits;
   }
 
   #upload(

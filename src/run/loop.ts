@@ -14,25 +14,26 @@ import type { Parts } from "./parts.ts";
 import { STATE_VERSION, type TrainerState } from "./state.ts";
 
 /*
- * The loop of a run, whatever it trains:
+ * The loop of a run, whatever it trains. In go the session (configuration, folder, logs, events), the
+ * parts (device, model, processor), the task and the held-out questions; out comes what the run did:
+ * steps, scores before and after, and the model that it left.
  *
- *   evaluate            greedily on held-out rows: the "before" of the model card
- *   step                the task's: rollout, rewards, advantages, updates (train/grpo.ts), or a
+ *   evaluate            held-out questions, greedily: the "before" of the model card
+ *   step                the task's own: rollout, rewards, advantages and updates (train/grpo.ts), or a
  *                       supervised batch (train/sft-task.ts); its metrics become an event
  *   save, evaluate      when they are due
  *   ...                 until the last step, or until somebody stops the run
  *   save, export        the last checkpoint, and the model in Hugging Face layout
- *   evaluate            what was written, loaded again: the "after" of the card
+ *   evaluate            the model that was written, loaded again: the "after" of the card
  *
- * A task never changes where the run stands: it takes a cursor and returns the next one, so a step
+ * A task never changes where the run stands: it takes a cursor and returns the next one. So a step
  * that fails has not happened, and a checkpoint is the cursor, the weights, the moments and the
- * lengths of the logs. A checkpoint is of the moment before its step's evaluation, since that may be
- * interrupted; a resumed run therefore begins with the evaluation of the step that it resumes from.
- * Everything outside hears of the run through events, after the fact: nothing that listens can change
- * a number of it, but the log keeper and the rules of the run's health, which are asked after every
- * step and end the run by raising.
+ * lengths of the logs. It is of the moment before its step's evaluation, which may be interrupted; a
+ * resumed run therefore begins with the evaluation of the step that it resumes from. What listens to
+ * the run hears events after the fact and cannot change a number of it. Only the log keeper and the
+ * rules of the run's health are asked after every step, and end the run by raising.
  *
- * TRL's loop (transformers' Trainer) counts optimizer updates; this one counts rollout batches, each
+ * Transformers' Trainer, and so TRL, counts optimizer updates; this loop counts rollout batches, each
  * of which may take several updates. Source: TRL 1.16 `GRPOTrainer`, transformers `Trainer`.
  */
 

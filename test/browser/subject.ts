@@ -21,7 +21,8 @@ import { lossRows, packedDecoder, towers } from "../../src/network/decoder/packe
 import { completionBranch } from "../../src/network/decoder/packed.ts";
 import { Processor } from "../../src/model/processor.ts";
 import { defineReward } from "../../src/reward/reward.ts";
-import { Generator, tokenFacts } from "../../src/rollout/generator.ts";
+import { Generator } from "../../src/rollout/generator.ts";
+import { tokenFacts } from "../../src/rollout/token-facts.ts";
 import type { Rollout } from "../../src/rollout/types.ts";
 import type { RolloutSource } from "../../src/rollout/source.ts";
 import type { Conversation } from "../../src/text/chat-template.ts";

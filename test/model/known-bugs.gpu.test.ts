@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
 import { Model } from "../../src/model/model.ts";
 import type { Sample } from "../../src/prompt/sample.ts";
-import { Generator, type TokenFacts } from "../../src/rollout/generator.ts";
+import { Generator } from "../../src/rollout/generator.ts";
+import type { TokenFacts } from "../../src/rollout/token-facts.ts";
 import { DEFAULT_SAMPLING } from "../../src/rollout/types.ts";
 import { GoldenCase, goldenSample, loadGoldenModel } from "../helpers/golden.ts";
 
