@@ -36,7 +36,7 @@ export function loadVideo(source: MediaSource, options: LoadVideoOptions = {}): 
 }
 
 /**
- * Loads a picture file: PNG, JPEG, WebP or the first picture of a GIF.
+ * Loads a picture file: PNG, JPEG, WebP, AVIF, BMP, TIFF (in Node) or the first picture of a GIF.
  *
  * @throws {DataError} see `decodeImage`.
  */

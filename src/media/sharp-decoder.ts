@@ -1,16 +1,18 @@
 /*
  * Picture files in Node, by way of sharp (libvips, an optional dependency). Its decoders are those
- * of Pillow (libjpeg-turbo's code, libwebp): equal in every byte. Profiles are ignored and pictures
- * are not turned, as in Pillow.
+ * of Pillow (libjpeg-turbo's code, libwebp, libtiff): equal in every byte. Profiles are ignored and
+ * pictures are not turned, as in Pillow. AVIF is read by libheif, which does not smooth colours that
+ * are kept at half size: about 2 levels of 255 from Pillow's libavif.
  */
 import { DataError } from "../core/errors.ts";
 import { checkPictureSize, MAX_PICTURE_PIXELS } from "./limits.ts";
 import type { Pixels } from "../signal/frame.ts";
 
 /**
- * Decodes the first picture of a JPEG, WebP or GIF.
+ * Decodes the first picture of a JPEG, WebP, GIF, AVIF or TIFF.
  *
- * @throws {DataError} `media-decoder-missing` when sharp is not installed, `media-too-large`.
+ * @throws {DataError} `media-decoder-missing` when sharp is not installed, `media-too-large`,
+ *   `media-pixel-format` for 16 bits of grey and for numbers that are not whole.
  * @throws {Error} of sharp when the bytes are damaged: warnings of its decoders count.
  */
 export async function decodeWithSharp(bytes: Uint8Array, file: string): Promise<Pixels> {
@@ -20,11 +22,17 @@ export async function decodeWithSharp(bytes: Uint8Array, file: string): Promise<
     failOn: "warning",
     limitInputPixels: MAX_PICTURE_PIXELS,
   } as const;
-  const { space, width, height } = await sharp(bytes, {
+  const { space, width, height, depth } = await sharp(bytes, {
     ...options,
     limitInputPixels: false,
   }).metadata();
   checkPictureSize(width, height, file);
+  if (space === "grey16" || (depth !== "uchar" && depth !== "ushort")) {
+    const what = space === "grey16" ? "16 bits of grey" : `numbers of type ${depth}`;
+    throw new DataError("media-pixel-format", `${file} is a picture with ${what}.`, {
+      hint: "Save it with 8 bits a channel, with the brightness that is meant.",
+    });
+  }
   const pipeline = sharp(bytes, options);
   const { data, info } =
     space === "cmyk"
@@ -47,7 +55,7 @@ async function importSharp(file: string): Promise<typeof import("sharp")> {
   } catch (cause) {
     throw new DataError(
       "media-decoder-missing",
-      `${file}: decoding JPEG, WebP and GIF in Node needs the package sharp, which is not here.`,
+      `${file}: decoding JPEG, WebP, GIF, AVIF and TIFF in Node needs the package sharp, which is not here.`,
       { hint: "Run: npm install sharp (or save the picture as PNG).", cause },
     );
   }

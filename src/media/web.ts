@@ -1,5 +1,6 @@
 /* The media platform in a browser: URLs and blobs; WebCodecs decodes. */
 import { BlobSource, BufferSource, type Source } from "mediabunny";
+import { DataError } from "../core/errors.ts";
 import { dataAddressBytes, isDataAddress } from "./data-address.ts";
 import type { ForeignMedium } from "./foreign.ts";
 import type { MediaFolder } from "./frame-folder.ts";
@@ -40,13 +41,19 @@ export async function mediaBytes(source: MediaSource): Promise<Uint8Array> {
  * Profiles are ignored. A canvas holds premultiplied bytes, so drawing on white is what keeps
  * translucent pixels exact (measured in Chromium; reading alpha back would not).
  *
+ * @throws {DataError} `media-unreadable` for TIFF.
  * @throws {DOMException} when the bytes are damaged.
  */
 export async function decodePicture(
   bytes: Uint8Array,
   format: PictureFormat,
-  _file: string,
+  file: string,
 ): Promise<Pixels> {
+  if (format === "tiff") {
+    throw new DataError("media-unreadable", `${file} is a TIFF, which is read in Node only.`, {
+      hint: "Convert the picture to PNG.",
+    });
+  }
   const upright = format === "jpeg" ? withoutExif(bytes) : new Uint8Array(bytes);
   const bitmap = await createImageBitmap(new Blob([upright], { type: `image/${format}` }), {
     colorSpaceConversion: "none",

@@ -14,7 +14,7 @@ export interface Frame {
 }
 
 /** Picture formats that a platform's own decoder reads. */
-export type PictureFormat = "jpeg" | "webp" | "gif";
+export type PictureFormat = "jpeg" | "webp" | "gif" | "avif" | "tiff";
 
 /** Decoded pixels of a picture file, interleaved, 8 bits each. */
 export interface Pixels {

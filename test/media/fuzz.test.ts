@@ -11,7 +11,7 @@ test("whole files of every format are read", async () => {
   expect(seeds.length).toBeGreaterThan(70);
   for (const seed of seeds) {
     // Pillow, too, refuses to make RGB of grey with 16 bits.
-    const want = seed.name === "grey-16.png" ? "media-pixel-format" : "fine";
+    const want = seed.name.startsWith("grey-16.") ? "media-pixel-format" : "fine";
     expect(await outcomeOf(seed), seed.name).toBe(want);
   }
 });

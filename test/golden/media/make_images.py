@@ -84,6 +84,79 @@ def png(samples, depth, colour, interlaced=False, palette=None, transparent=None
     return out + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
 
 
+def bmp(header, bits, rows, palette=b"", extra=b"", compression=0, top_down=False):
+    """A BMP of rows of bytes; `header` is the length of its first header."""
+    height, width = len(rows), len(rows[0]) * 8 // bits
+    data = b"".join(row + bytes(-len(row) % 4) for row in (rows if top_down else rows[::-1]))
+    tall = -height if top_down else height
+    if header == 12:
+        head = struct.pack("<IHHHH", header, width, height, 1, bits)
+    else:
+        colours = len(palette) // 4
+        head = struct.pack("<IiiHHIIiiII", header, width, tall, 1, bits, compression, len(data), 0, 0, colours, colours)
+        head += extra.ljust(header - 40, b"\0")
+    start = 14 + len(head) + len(palette) + (len(extra) if header == 40 else 0)
+    body = head + (extra if header == 40 else b"") + palette + data
+    return b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, start) + body
+
+
+def tiff(samples):
+    """An uncompressed TIFF of 16 bits a sample."""
+    h, w, channels = samples.shape
+    bits = struct.pack("<H", 16) + bytes(2)
+    at = 8
+    data = samples.tobytes()
+    if channels == 3:
+        bits, data = struct.pack("<I", at), struct.pack("<HHH", 16, 16, 16) + data
+    strip = at + (6 if channels == 3 else 0)
+    tags = [
+        (256, 4, 1, w), (257, 4, 1, h), (258, 3, channels, bits), (259, 3, 1, 1), (262, 3, 1, 2 if channels == 3 else 1),
+        (273, 4, 1, strip), (277, 3, 1, channels), (278, 4, 1, h), (279, 4, 1, samples.nbytes),
+    ]
+    directory = struct.pack("<H", len(tags))
+    for tag, kind, count, value in tags:
+        directory += struct.pack("<HHI", tag, kind, count) + (value if isinstance(value, bytes) else struct.pack("<I", value))
+    return b"II*\0" + struct.pack("<I", at + len(data)) + data + directory + bytes(4)
+
+
+def more_formats(rgb, rgba, photo, second, levels):
+    saved("rgb.bmp", rgb)
+    saved("alpha.bmp", rgba)
+    saved("grey.bmp", rgb.convert("L"))
+    saved("palette.bmp", rgb.quantize(40))
+    saved("one.bmp", rgb.convert("1"))
+    colours = rng.integers(0, 256, (16, 4)).astype(np.uint8)
+    colours[:, 3] = 0
+    nibbles = [bytes(int(a) << 4 | int(b) for a, b in zip(row[0:20:2], row[1:21:2])) for row in levels]
+    keep("palette4.bmp", bmp(40, 4, nibbles, colours.tobytes()))
+    keep("os2.bmp", bmp(12, 4, nibbles, colours[:, :3].tobytes()))
+    words = [rng.integers(0, 256, 26).astype(np.uint8).tobytes() for _ in range(7)]
+    keep("555.bmp", bmp(40, 16, words))
+    masks = struct.pack("<III", 0xF800, 0x7E0, 0x1F)
+    keep("565.bmp", bmp(40, 16, words, extra=masks, compression=3))
+    wide = [rng.integers(0, 256, 20).astype(np.uint8).tobytes() for _ in range(6)]
+    keep("32.bmp", bmp(40, 32, wide, top_down=True))
+    fields = struct.pack("<IIII", 0xFF, 0xFF00, 0xFF0000, 0xFF000000)
+    keep("rgba-fields.bmp", bmp(124, 32, wide, extra=fields, compression=3))
+    for name, options in (
+        ("rgb.tiff", {}), ("lzw.tiff", {"compression": "tiff_lzw"}), ("deflate.tiff", {"compression": "tiff_adobe_deflate"}),
+    ):
+        saved(name, rgb, **options)
+    saved("alpha.tiff", rgba)
+    saved("grey.tiff", rgb.convert("L"))
+    saved("palette.tiff", rgb.quantize(40))
+    saved("fax.tiff", rgb.convert("1"), compression="group4")
+    saved("pages.tiff", rgb, save_all=True, append_images=[second])
+    saved("cmyk.tiff", Image.fromarray(rng.integers(0, 256, (13, 21, 4)).astype(np.uint8), "CMYK"))
+    keep("rgb-16.tiff", tiff(rng.integers(0, 65536, (7, 9, 3)).astype("<u2")))
+    keep("grey-16.tiff", tiff(rng.integers(0, 65536, (7, 9, 1)).astype("<u2")), refused=True)
+    y, x = np.mgrid[0:48, 0:64]
+    smooth = np.stack([128 + 100 * np.sin(x / 9), 128 + 100 * np.cos(y / 11), (x + y) * 2], -1).astype(np.uint8)
+    saved("420.avif", Image.fromarray(smooth), quality=85, subsampling="4:2:0")
+    saved("444.avif", photo, quality=90, subsampling="4:4:4")
+    saved("alpha.avif", rgba, quality=80, subsampling="4:4:4")
+
+
 def swapped_profile():
     """sRGB with red and green exchanged: whoever applies it shows it."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
@@ -142,6 +215,7 @@ def main():
     saved("moving.webp", rgb, save_all=True, append_images=[second], lossless=True)
     saved("still.gif", rgb.quantize(64))
     saved("moving.gif", rgb.quantize(64), save_all=True, append_images=[second.quantize(64)])
+    more_formats(rgb, rgba, photo, second, noise[4][..., 0])
     with open("test/golden/media/images.json", "w") as out:
         json.dump(golden, out, separators=(",", ":"))
         out.write("\n")
