@@ -15,23 +15,23 @@ import type { SamplingOptions } from "../rollout/types.ts";
 /** Questions that are answered together. */
 const BATCH = 32;
 
-/** What an evaluation works with. */
+/** Parts and questions of an evaluation. */
 export interface Evaluation {
   generator: RolloutSource;
   processor: Processor;
   loader: SampleLoader;
   rows: readonly DataRow[];
-  /** How answers are decoded; a temperature of 0 is greedy. */
+  /** Settings by which answers are decoded; a temperature of 0 is greedy. */
   sampling: SamplingOptions;
   scorer: Scorer;
   /** The rewards of a run, measured beside the scores; none when left out. */
   rewards?: RewardScorer<DataRow> | undefined;
-  /** What the records of the answers say of the evaluation. */
+  /** The evaluation, as the records of its answers name it. */
   place: Pick<RunEvents["evaluation"], "benchmark" | "step" | "when" | "control">;
   events: Events;
   /** Checked between batches: an abort ends the evaluation without a result. */
   stop?: AbortSignal;
-  /** What the progress line calls it. */
+  /** Its name on the progress line. */
   what?: string;
 }
 

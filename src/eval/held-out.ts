@@ -30,7 +30,7 @@ export interface HeldOutSettings {
 export interface Benchmark {
   readonly name: string;
   readonly settings: BenchmarkConfig;
-  /** Whether it stands in a list, so that its metrics bear its name. */
+  /** True where it stands in a list, so that its metrics bear its name. */
   readonly listed: boolean;
   readonly rows: readonly DataRow[];
   readonly scorer: Scorer;
@@ -65,7 +65,7 @@ export async function openBenchmarks(config: EvalConfig, events: Events): Promis
   return benchmarks;
 }
 
-/** Who hears of an evaluation, and the rewards that it measures besides. */
+/** Events, stop signal and further rewards of an evaluation. */
 export interface HeldOutOptions {
   events: Events;
   stop: AbortSignal;
@@ -112,7 +112,7 @@ export class HeldOut {
     this.#generator.destroy();
   }
 
-  /** How many questions each benchmark asks, by name. */
+  /** Numbers of questions of the benchmarks, by name. */
   get questions(): Record<string, number> {
     return Object.fromEntries(this.#benchmarks.map(({ name, rows }) => [name, rows.length]));
   }

@@ -26,7 +26,7 @@ export function sharedRows(set: DataSet, benchmarks: readonly Benchmark[]): stri
   });
 }
 
-/** What a row is known by: its prompt, and the id that it names itself. */
+/** Returns the names by which a row is known: its prompt, and the id that it names itself. */
 function keysOf({ id, place, conversation }: DataRow): string[] {
   const prompt = conversation.map(({ role, content }) =>
     typeof content === "string"

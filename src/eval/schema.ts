@@ -55,7 +55,7 @@ export function benchmarkSchema(registry?: DataRegistry) {
 
 const one = benchmarkSchema();
 
-/** What is measured: one benchmark, several, or nothing. */
+/** The section `eval`: one benchmark, several, or nothing. */
 export const evalSchema = z
   .union([one, z.array(one)])
   .nullable()
@@ -63,7 +63,7 @@ export const evalSchema = z
 
 /** One benchmark, checked. */
 export type BenchmarkConfig = z.output<typeof one>;
-/** What is measured, checked. */
+/** Settings of the section `eval`. */
 export type EvalConfig = z.output<typeof evalSchema>;
 
 /** The benchmarks of the section `eval` with their names: none, the only one, or a list. */

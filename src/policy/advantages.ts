@@ -1,12 +1,12 @@
 import { spreadOf } from "../core/spread.ts";
 
-/** What divides the centred reward: the deviation of its group, of the whole batch, or nothing. */
+/** The divisor of a centred reward: the deviation of its group, of the whole batch, or nothing. */
 export type RewardScaling = "group" | "batch" | "none";
 
-/** How rewards become advantages: see `computeAdvantages`. */
+/** A rule by which rewards become advantages: see `computeAdvantages`. */
 export type AdvantageEstimator = RewardScaling | "loo" | "rloo" | "reinforce++" | "gdpo";
 
-/** What some estimators need besides the rewards. */
+/** Settings of the estimators. */
 export interface AdvantageOptions {
   /** [completions] tokens of every completion: the weights of `reinforce++`. */
   lengths?: ArrayLike<number>;
@@ -32,11 +32,11 @@ export interface Advantages {
   limited: number;
 }
 
-/** What TRL adds to the standard deviation before it divides by it. */
+/** TRL adds this to the standard deviation before it divides by it. */
 const DEVIATION_OFFSET = 1e-4;
-/** What NeMo adds to its leave-one-out deviation. */
+/** NeMo adds this to its leave-one-out deviation. */
 const LEAVE_ONE_OUT_OFFSET = 1e-6;
-/** Least variance that whitening over tokens divides by. */
+/** Minimum of the variance that whitening over tokens divides by. */
 const WHITENING_FLOOR = 1e-8;
 
 /** Mean and deviation of the rewards that apply. */
@@ -54,7 +54,7 @@ function groupSpread(rewards: Float64Array): GroupSpread {
   return { mean: mean ?? NaN, std: std ?? 0, level };
 }
 
-/** Where the completions of a group stand: from the first on, as many as its size. */
+/** The place of a group's completions: from the first on, as many as its size. */
 type Group = readonly [first: number, end: number];
 
 /** Neighbouring groups of one size, or of the sizes that are listed. */

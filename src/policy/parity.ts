@@ -9,7 +9,7 @@ import type { PolicyTree } from "../rollout/types.ts";
  */
 const LIMITS = { mean: 1e-5, max: 1e-3, completion: 1e-4 };
 
-/** What a prompt holds besides text. */
+/** Names the media that a prompt has besides text. */
 function modality({ visionRows, audioRows }: Sample): string {
   if (visionRows.length > 0) return audioRows.length > 0 ? "audio-video" : "vision";
   return audioRows.length > 0 ? "audio" : "text";
@@ -28,7 +28,7 @@ interface Worst {
 }
 
 /**
- * How far the log-probabilities of rollout and training are apart: one engine makes both, so before
+ * The distance between the log-probabilities of rollout and training: one engine makes both, so before
  * an update only rounding may differ.
  */
 export class Parity {

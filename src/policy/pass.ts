@@ -6,7 +6,7 @@ import type { Features } from "../network/decoder/packed-decoder.ts";
 import { tokenLogProbs, trainingGraph, type LossTrace } from "../network/decoder/training.ts";
 import { Scope, type Weights } from "../network/scope.ts";
 
-/** What a training pass may do without or add. */
+/** Variants of a training pass. */
 export interface PassOptions {
   /** Media features to splice; the towers are part of the pass when left out. */
   features?: ((graph: Graph) => Features) | undefined;

@@ -9,7 +9,7 @@ import { fillStorage, slicesOf } from "../checkpoint/fill-storage.ts";
 /** One trained weight as the reference has it. */
 interface Copy {
   policy: Parameter;
-  /** Where it is: on the GPU, or on the host. */
+  /** The values on the GPU, or else on the host. */
   storage?: Storage;
   matrix?: HostMatrix;
 }
@@ -22,7 +22,7 @@ interface Copy {
  * gives the same bits. Where adapters train it is the model itself with its adapters switched off.
  */
 export class Reference {
-  /** What a scoring pass runs on; adapters have to be switched off in it. */
+  /** The weights of a scoring pass; adapters have to be switched off in it. */
   readonly weights: Weights;
   readonly #copies: readonly Copy[];
 

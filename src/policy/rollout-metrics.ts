@@ -2,7 +2,7 @@ import { spreadOf } from "../core/spread.ts";
 import type { Checks } from "../rollout/records.ts";
 import type { RolloutGroup } from "../rollout/types.ts";
 
-/** What is known of a step's completions once they are rewarded: one entry each, group by group. */
+/** A step's completions once they are rewarded: one entry each, group by group. */
 export interface RewardedCompletions {
   /** Completions of every group; those of one prompt stand together. */
   sizes: readonly number[];
@@ -14,13 +14,13 @@ export interface RewardedCompletions {
   failures?: Readonly<Record<string, number>>;
   /** Tokens of every completion, its end token included. */
   lengths: ArrayLike<number>;
-  /** Whether every completion ended by itself. */
+  /** True for each completion that ended by itself. */
   ended: readonly boolean[];
-  /** Whether every completion holds the right answer; null where its row has none. */
+  /** True for each completion with the right answer; null where its row has none. */
   correct: readonly (boolean | null)[];
-  /** Whether no answer could be read in it. */
+  /** True for each completion in which no answer could be read. */
   unparsed: readonly boolean[];
-  /** Whether every completion has the asked format. */
+  /** True for each completion in the asked format. */
   formatted: readonly boolean[];
 }
 

@@ -4,7 +4,7 @@ import { completionBranch, treeTokens, type Tree } from "../network/decoder/pack
 import type { PolicyCompletion, PolicyTree, RolloutGroup } from "../rollout/types.ts";
 import type { LossBatch, LossCompletion } from "./loss/types.ts";
 
-/** What is known of the completions of a step, one entry each, group by group. */
+/** Facts about the completions of a step, one entry each, group by group. */
 export interface KnownOfCompletions {
   /** Log-probabilities under the reference policy; none when left out. */
   reference?: readonly (readonly number[])[] | undefined;

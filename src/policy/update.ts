@@ -47,12 +47,12 @@ import { cutTrees, lossBatch, packedTree, type TokenTree } from "./trees.ts";
  * Sources: Shao et al. 2024 (GRPO), arXiv 2402.03300; TRL 1.16 `GRPOTrainer._compute_loss`.
  */
 
-/** What an updater works with. */
+/** The model and the settings of an updater. */
 export interface PolicySetup {
   model: Model;
-  /** What generated the completions, if it leaves media features on the device. */
+  /** The source of the completions, if it leaves media features on the device. */
   rollouts?: Pick<RolloutSource, "features"> | undefined;
-  /** Whether decoder layers are computed again in backward instead of kept. Default false. */
+  /** Computes decoder layers again in backward instead of keeping them. Default false. */
   gradientCheckpointing?: boolean;
   /** Maximum tokens of a packed pass. Default 8192. */
   tokensPerPass?: number;
@@ -62,7 +62,7 @@ export interface PolicySetup {
   maxCompletionLength: number;
 }
 
-/** What one accumulation of gradients measured. */
+/** Loss, metrics and parity of one accumulation of gradients. */
 export interface Accumulated {
   result: LossResult;
   parity: Parity;
@@ -70,7 +70,7 @@ export interface Accumulated {
   tokens: number;
 }
 
-/** What a model makes of the tokens of a completion: an entry per token, in nats. */
+/** Scores of a completion by a model: an entry per token, in nats. */
 interface TokenScores {
   logProbs: number[];
   entropies: number[];

@@ -24,7 +24,7 @@ export function completionRecord(
   };
 }
 
-/** What the completions of a step are besides their rewards: one entry each, group by group. */
+/** Facts about the completions of a step besides their rewards: one entry each, group by group. */
 export interface Checks {
   /** By the reader of answers, which no format can please; null for rows without an answer. */
   correct: (boolean | null)[];
@@ -48,7 +48,7 @@ export function checkGroups(groups: readonly Pick<RolloutGroup, "row" | "said">[
   return checks;
 }
 
-/** What is known of a step's completions besides their rewards: one entry each, group by group. */
+/** Answers, masks and advantages of a step's completions: one entry each, group by group. */
 export interface Verdicts {
   correct: readonly (boolean | null)[];
   unparsed: readonly boolean[];

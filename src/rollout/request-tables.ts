@@ -4,7 +4,7 @@ import { hash32 } from "../core/random.ts";
 import type { DecodeLimits, DecodeSizes } from "../network/decoder/decode.ts";
 import type { GenerationRequest } from "./types.ts";
 
-/** What the decode loop is told of its rows: one row per completion, groups contiguous. */
+/** Inputs of the decode loop: one row per completion, groups contiguous. */
 export interface RequestTables {
   rows: number;
   /** [rows, 4]: key of the sample, completion, draw, and 1 where it is greedy. */
@@ -126,7 +126,7 @@ export function checkRequest(
   );
 }
 
-/** What buffers must hold for each of the batches. */
+/** Returns sizes of buffers that can hold each of the batches. */
 export function batchSizes(
   batches: readonly (readonly GenerationRequest[])[],
   maxNewTokens: number,

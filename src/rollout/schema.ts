@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** How completions are sampled during training: TRL's names and defaults. */
+/** The section `rollout`: sampling of completions in training, with TRL's names and defaults. */
 export const rolloutSchema = z.strictObject({
   temperature: z
     .number()
@@ -20,7 +20,7 @@ export const rolloutSchema = z.strictObject({
     .max(1)
     .nullable()
     .default(null)
-    .describe("Least probability kept, as a fraction of the greatest; null keeps all."),
+    .describe("Minimum probability kept, as a fraction of the maximum; null keeps all."),
   repetition_penalty: z
     .number()
     .positive()
@@ -30,13 +30,13 @@ export const rolloutSchema = z.strictObject({
     .int()
     .positive()
     .default(512)
-    .describe("Most tokens of a completion, its end token included."),
+    .describe("Maximum tokens of a completion, its end token included."),
   max_tokens_per_batch: z
     .int()
     .positive()
     .default(32_768)
     .describe(
-      "Most tokens, of prompts and of the room for their completions, that are generated at a time: " +
+      "Maximum tokens, of prompts and of the room for their completions, that are generated at a time: " +
         "more groups take turns, which bounds memory and changes no choice but by rounding.",
     ),
   max_batches_per_step: z
@@ -44,7 +44,7 @@ export const rolloutSchema = z.strictObject({
     .positive()
     .default(1)
     .describe(
-      "Most rollout batches of a step: above 1, groups whose rewards are all equal are replaced by " +
+      "Maximum rollout batches of a step: above 1, groups whose rewards are all equal are replaced by " +
         "groups of further prompts (dynamic sampling).",
     ),
   over_sampling: z
@@ -54,5 +54,5 @@ export const rolloutSchema = z.strictObject({
     .describe("Prompts that are rolled out for each one that a step needs."),
 });
 
-/** How completions are sampled, checked. */
+/** Settings of the section `rollout`. */
 export type RolloutConfig = z.output<typeof rolloutSchema>;

@@ -11,7 +11,7 @@ export interface TokenFacts {
   vocabSize: number;
 }
 
-/** What generation needs to know of a processor's tokenizer. */
+/** Collects what generation needs to know of a processor's tokenizer. */
 export function tokenFacts(processor: Processor): TokenFacts {
   const { eosIds, padId, placeholderIds, generation, tokenizer } = processor;
   const banned = [...placeholderIds, ...(generation.suppressTokens ?? [])];

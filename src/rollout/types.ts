@@ -15,7 +15,7 @@ import type { Completion, Score } from "../reward/reward.ts";
  * Each is made whole at one place and never changed afterwards.
  */
 
-/** How completions are chosen, under the names of transformers' `GenerationConfig`. */
+/** Settings by which tokens are chosen, under the names of transformers' `GenerationConfig`. */
 export interface SamplingOptions {
   /** 0 is greedy. */
   temperature: number;
@@ -48,7 +48,7 @@ export interface GenerationRequest {
   draw: number;
 }
 
-/** Who looks at completions while they are generated; each look reads them back from the GPU. */
+/** Looks at completions while they are generated; each look reads them back from the GPU. */
 export interface GenerationWatch {
   /** Decode steps between two looks. */
   every?: number;
@@ -97,7 +97,7 @@ export interface PolicyCompletion {
   readonly reference: readonly number[];
   readonly advantage: number;
   readonly truncated: boolean;
-  /** Whether a rule of the run's health takes it out of the loss. */
+  /** True where a rule of the run's health takes it out of the loss. */
   readonly masked: boolean;
 }
 

@@ -17,7 +17,7 @@ export interface DrawnGroups {
   leftOut: LeftOut;
 }
 
-/** What a step asks for. */
+/** The groups that a step asks for. */
 export interface DrawOptions {
   /** Place of the run from which its rows come. */
   place: number;
@@ -27,7 +27,7 @@ export interface DrawOptions {
   step: number;
   /** The draw counter of its first batch. */
   draw: number;
-  /** Whether every reward teaches by itself (`gdpo`), so that equal sums may still do. */
+  /** True where every reward teaches by itself (`gdpo`), so that equal sums may still do. */
   byComponent: boolean;
   /** `rollout.over_sampling` and `rollout.max_batches_per_step`. */
   over: number;

@@ -59,7 +59,7 @@ import type { Cursor, StepResult, TrainingTask } from "./task.ts";
  * 1.16 `GRPOTrainer`.
  */
 
-/** What GRPO works with. */
+/** Parts and settings of GRPO. */
 export interface GrpoSetup {
   model: Model;
   processor: Processor;
@@ -75,7 +75,7 @@ export interface GrpoSetup {
   rollout: RolloutConfig;
   /** The rows of the run by their place. */
   feed: RowSource;
-  /** Whether rows that cannot be read are left out, and so counted. */
+  /** Leaves out, and counts, rows that cannot be read. */
   lenient?: boolean;
   /** Learning rate of a step, counted from 0. */
   learningRate: (step: number) => number;
@@ -84,7 +84,7 @@ export interface GrpoSetup {
   events: Events;
 }
 
-/** What a GRPO step did, and on which completions. */
+/** Measures of a GRPO step, and its completions. */
 export interface GrpoStep extends StepResult {
   groups: readonly RolloutGroup[];
 }

@@ -14,7 +14,7 @@ import { RowFeed } from "./row-feed.ts";
 import { learningRateAt, totalStepsOf } from "./schedule.ts";
 import type { TaskSettings } from "./task.ts";
 
-/** What a GRPO task is opened with besides its settings. */
+/** Parts of a GRPO task besides its settings. */
 export interface GrpoParts extends Pick<GrpoSetup, "events" | "rewards"> {
   dataset: DataSet;
   /** Makes what generates the completions; the engine that trains when left out. */

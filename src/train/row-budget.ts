@@ -24,7 +24,7 @@ export interface RowMeasure {
   settings: TaskSettings;
 }
 
-/** What the rows of a GRPO run are checked with. */
+/** Settings and parts that the rows of a GRPO run are checked with. */
 export interface RowCheck {
   measure: RowBudget;
   settings: TaskSettings;

@@ -5,7 +5,7 @@ import type { RowOrder } from "../data/row-order.ts";
 import { isRefused, type Misfit, type RowBudget } from "./row-budget.ts";
 import type { TaskSettings } from "./task.ts";
 
-/** How many rows were left out, by why. */
+/** Numbers of rows that were left out, by reason. */
 export type LeftOut = Readonly<Record<Misfit["kind"], number>>;
 
 /** Rows from a place of the run on. */
@@ -25,7 +25,7 @@ export interface RowSource {
   ahead(place: number, count: number): readonly DataRow[];
 }
 
-/** What a feed is made of. */
+/** Parts of a feed. */
 export interface FeedParts {
   dataset: DataSet;
   order: RowOrder;

@@ -20,7 +20,7 @@ export interface WeightedTree {
   tree: Tree;
   sample?: Sample;
   weights: number[];
-  /** What each of these tokens says, for the metrics: `alignment`, `letter`, `text_letter` ... */
+  /** The kind of each of these tokens, for the metrics: `alignment`, `letter`, `text_letter` ... */
   parts: string[];
 }
 
@@ -58,7 +58,7 @@ const rolesOf = (branches: TinyTree["branches"], prefix = ""): string[] =>
 const branchLabels = (branches: readonly Branch[]): number =>
   branches.reduce((sum, { labels }) => sum + labelled(labels), 0);
 
-/** What a batch is drawn with. */
+/** Settings of the draw of a batch. */
 export interface SftDraw {
   stage: SftStage;
   /** Step within the stage, from 0. */

@@ -17,7 +17,7 @@ import { learningRateAt } from "./schedule.ts";
 import type { SftStage } from "./schema.ts";
 import { cutPasses, sftTrees } from "./sft-batch.ts";
 
-/** What supervised training needs beside the model. */
+/** Model, data and settings of supervised training. */
 export interface SftSetup {
   model: Model;
   processor: Processor;
@@ -30,7 +30,7 @@ export interface SftSetup {
   events: Events;
 }
 
-/** What one supervised step did. */
+/** Loss and measures of one supervised step. */
 export interface SftStep {
   loss: number;
   gradNorm: number;

@@ -6,7 +6,7 @@ import type { RolloutConfig } from "../rollout/schema.ts";
 import type { AdamW } from "./optimizer.ts";
 import type { SftConfig, TrainConfig } from "./schema.ts";
 
-/** Where a run stands, as far as its task decides it. */
+/** The place of a run, as far as its task decides it. */
 export interface Cursor {
   /** Optimizer steps done, over all stages. */
   readonly step: number;
@@ -20,9 +20,9 @@ export interface Cursor {
   readonly entropyControl: EntropyControl | null;
 }
 
-/** What a step did. */
+/** The result of a step. */
 export interface StepResult {
-  /** Where the run stands after it. */
+  /** The place of the run after it. */
   cursor: Cursor;
   metrics: Record<string, number>;
   /** Tokens that went through training passes, prompts included. */

@@ -21,6 +21,12 @@ import type { CommonLossSettings } from "./settings.ts";
  *   luspo     1 / N           completions weigh by their length
  */
 
+/** Metrics of which TRL also logs the smallest or largest mean of one completion. */
+const EXTREMES = {
+  "clip_ratio/low_mean": "clip_ratio/low_min",
+  "clip_ratio/high_mean": "clip_ratio/high_max",
+};
+
 /**
  * The clipped surrogate of PPO: -min(min(w, delta) A, clamp(w, 1 - epsilon, 1 + epsilon_high) A).
  *
@@ -63,6 +69,7 @@ function clippedTerms(view: LossView, settings: CommonLossSettings): PolicyTerms
   measure(terms, view, "clip_ratio/high_mean", isHigh);
   measure(terms, view, "clip_ratio/region_mean", isRegion);
   if (dual !== null) measure(terms, view, "clip_ratio/dual_mean", isDual);
+  terms.extremes = EXTREMES;
   return terms;
 }
 

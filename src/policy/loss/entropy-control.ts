@@ -7,7 +7,7 @@ export interface EntropyControlSettings {
   entropy_coef_max: number;
 }
 
-/** What an adaptive entropy bonus remembers between updates; part of a checkpoint. */
+/** State of an adaptive entropy bonus between updates; part of a checkpoint. */
 export interface EntropyControl {
   coef: number;
   /** Mean entropy of the update before; null before the first, which has no bonus. */

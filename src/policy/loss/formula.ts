@@ -14,7 +14,7 @@ export interface LossView {
   advantage: Float64Array;
   /** The completion's own advantage; undefined where every token has its own. */
   oneAdvantage: number | undefined;
-  /** Whether ratio and advantage are one for the whole completion: metrics then count it once. */
+  /** True where ratio and advantage are one for the whole completion: metrics count it once. */
   uniform: boolean;
   /** Ratio of rollout policy to sampling distribution per token; undefined without correction. */
   correction: Float64Array | undefined;
@@ -27,10 +27,15 @@ export interface PolicyTerms {
   byLogRatio: Float64Array;
   /** Derivative of the value by `logp` where it does not come through `ratio`. */
   byLogp: Float64Array;
-  /** What is averaged over tokens as a metric, by metric name. */
+  /** Values that are averaged over tokens as a metric, by metric name. */
   perToken?: Record<string, Float64Array>;
-  /** What is averaged over completions as a metric, by metric name. */
+  /** Values that are averaged over completions as a metric, by metric name. */
   perCompletion?: Record<string, number>;
+  /**
+   * Metrics, by the name of one of the above, of the smallest or largest mean of one completion: their
+   * names end in `min` or `max`.
+   */
+  extremes?: Readonly<Record<string, string>>;
 }
 
 /** A setting that a loss cannot work with: its key, the reason, and what to set instead. */

@@ -3,7 +3,7 @@ import type { LossResult } from "./types.ts";
 /** Columns of the log-probability op: by target token, log-sum-exp, entropy. */
 export const LOG_PROB_COLUMNS = 3;
 
-/** What a loss reads of the rows [rows, 3] that a forward pass gave, in float64. */
+/** Reads log-probabilities and entropies from the rows [rows, 3] of a forward pass, in float64. */
 export function columnsOf(rows: Float32Array): { logp: Float64Array; entropy: Float64Array } {
   const column = (index: number) =>
     Float64Array.from(
@@ -13,7 +13,7 @@ export function columnsOf(rows: Float32Array): { logp: Float64Array; entropy: Fl
   return { logp: column(0), entropy: column(2) };
 }
 
-/** The gradient [rows, 2] that a backward pass starts from: by log-probability, by entropy; f32. */
+/** Packs the gradient [rows, 2] that a backward pass starts from: by log-probability, by entropy; f32. */
 export function gradientRows({ dLogp, dEntropy }: LossResult): Float32Array {
   return Float32Array.from({ length: 2 * dLogp.length }, (_, i) =>
     i % 2 === 0 ? dLogp[i / 2]! : (dEntropy?.[(i - 1) / 2] ?? 0),

@@ -91,11 +91,11 @@ export function klPenalisedRewards(
   });
 }
 
-/** How the weight of the KL term runs over training. */
+/** Courses of the weight of the KL term over training. */
 export type BetaSchedule = "constant" | "humanomni_v2";
 
 /**
- * Weight of the KL term at a step.
+ * Returns the weight of the KL term at a step.
  *
  * `humanomni_v2` falls linearly from beta to a quarter of it over the first half of the run and
  * stays there.

@@ -1,5 +1,5 @@
 /**
- * Whether the off-policy mask keeps tokens of a negative advantage of one completion.
+ * Tells if the off-policy mask keeps tokens of a negative advantage of one completion.
  *
  * Kept while the mean of sampling - logp over its tokens, an estimate of the KL from the sampling
  * distribution to the policy, is at most the threshold. Tokens of advantage >= 0 are always kept. A
@@ -25,7 +25,7 @@ export function isOnPolicy(
 }
 
 /**
- * Minimum entropy of the tokens that `top_entropy_quantile` keeps.
+ * Computes the minimum entropy of the tokens that `top_entropy_quantile` keeps.
  *
  * The (1 - fraction) quantile over all tokens of the step, linear between neighbours; tokens at or
  * above it are kept. A fraction of 1 keeps all, and so does a step without tokens keep none. TRL

@@ -1,16 +1,10 @@
 import type { PolicyTerms } from "./formula.ts";
 import type { LossResult, StepTotals } from "./types.ts";
 
-/** Metrics of which TRL also logs the smallest or largest mean of one completion. */
-const EXTREMES: Readonly<Record<string, string>> = {
-  "clip_ratio/low_mean": "clip_ratio/low_min",
-  "clip_ratio/high_mean": "clip_ratio/high_max",
-};
-
 const isMinimum = (name: string) => /[_/]min$/.test(name);
 const isMaximum = (name: string) => /[_/]max$/.test(name);
 
-/** Least or most of two values, of which a NaN says that nothing was measured. */
+/** Minimum or maximum of two values, of which a NaN says that nothing was measured. */
 function extreme(name: string, a: number, b: number): number {
   if (Number.isNaN(a)) return b;
   if (Number.isNaN(b)) return a;
@@ -53,16 +47,16 @@ export class LossMetrics {
   }
 
   /** Files what a loss measured on one completion. */
-  addTerms({ perToken = {}, perCompletion = {} }: PolicyTerms): void {
+  addTerms({ perToken = {}, perCompletion = {}, extremes = {} }: PolicyTerms): void {
     for (const [name, values] of Object.entries(perToken)) {
       const sum = values.reduce((total, value) => total + value, 0);
       this.addTokens(name, sum);
       // 0 / 0 where a completion is masked: it is left out of the extremes, as in TRL.
-      if (name in EXTREMES) this.offer(EXTREMES[name]!, sum / values.length);
+      if (name in extremes) this.offer(extremes[name]!, sum / values.length);
     }
     for (const [name, value] of Object.entries(perCompletion)) {
       this.addCompletion(name, value);
-      if (name in EXTREMES) this.offer(EXTREMES[name]!, value);
+      if (name in extremes) this.offer(extremes[name]!, value);
     }
   }
 }

@@ -8,7 +8,7 @@ import type { CommonLossSettings } from "./settings.ts";
 import { countedLength } from "./totals.ts";
 import type { LossBatch, LossCompletion, LossResult, StepTotals } from "./types.ts";
 
-/** What the loss of one completion works on and writes to. */
+/** The inputs and the results of a loss while it goes through the completions. */
 interface Work {
   formula: PolicyFormula;
   batch: LossBatch;

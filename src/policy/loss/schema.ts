@@ -77,8 +77,8 @@ export const lossFields = {
     .min(0)
     .default(0.2)
     .describe("Mean entropy, in nats per token, that an adaptive bonus keeps the policy above."),
-  entropy_coef_min: z.number().default(0).describe("Least weight of an adaptive bonus."),
-  entropy_coef_max: z.number().default(1).describe("Largest weight of an adaptive bonus."),
+  entropy_coef_min: z.number().default(0).describe("Minimum weight of an adaptive bonus."),
+  entropy_coef_max: z.number().default(1).describe("Maximum weight of an adaptive bonus."),
   entropy_coef_delta: positive()
     .default(0.005)
     .describe("What an update adds to the weight of an adaptive bonus, or takes off."),
@@ -92,7 +92,9 @@ export const lossFields = {
     ),
   off_policy_mask_threshold: bound()
     .default(D.off_policy_mask_threshold)
-    .describe("Most mean log-ratio at which a completion of negative advantage counts; null: all."),
+    .describe(
+      "Maximum mean log-ratio at which a completion of negative advantage counts; null: all.",
+    ),
   importance_sampling_mode: z
     .enum(["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"])
     .nullable()
@@ -102,10 +104,10 @@ export const lossFields = {
     ),
   importance_sampling_clip_max: bound()
     .default(D.importance_sampling_clip_max)
-    .describe("Largest factor of that correction; null for none."),
+    .describe("Maximum factor of that correction; null for none."),
   importance_sampling_clip_min: bound()
     .default(D.importance_sampling_clip_min)
-    .describe("Smallest factor of that correction; null for none."),
+    .describe("Minimum factor of that correction; null for none."),
   mask_truncated_completions: z
     .boolean()
     .default(D.mask_truncated_completions)

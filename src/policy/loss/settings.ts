@@ -1,10 +1,10 @@
 /** Estimators of the KL divergence against the reference policy, from one sampled token. */
 export type KlEstimator = "k1" | "k2" | "k3" | "abs";
 
-/** What the gradient of a KL estimate is: see `klTerm`. */
+/** Gradients of a KL estimate: see `klTerm`. */
 export type KlGradient = "differentiated" | "straight_through" | "score_function";
 
-/** How the ratio of rollout policy to sampling distribution is bounded, by TRL's names. */
+/** Bounds of the ratio of rollout policy to sampling distribution, by TRL's names. */
 export type CorrectionMode =
   "token_truncate" | "token_mask" | "sequence_truncate" | "sequence_mask";
 
@@ -27,7 +27,7 @@ export interface CommonLossSettings {
   beta: number;
   kl_estimator: KlEstimator;
   kl_gradient: KlGradient;
-  /** Whether the KL term is multiplied by the ratio, through which it is differentiated too. */
+  /** Multiplies the KL term by the ratio, through which it is differentiated too. */
   use_bias_correction_kl: boolean;
   /** Bound of |reference - logp| before the estimate; null for none. */
   kl_input_clamp_value: number | null;
@@ -36,7 +36,7 @@ export interface CommonLossSettings {
   entropy_coef: number;
   /** Fraction of tokens, by highest entropy, that the policy term keeps. */
   top_entropy_quantile: number;
-  /** Most mean log-ratio of sampling to policy at which a negative advantage counts; null: all. */
+  /** Maximum mean log-ratio of sampling to policy at which a negative advantage counts; null: all. */
   off_policy_mask_threshold: number | null;
   /** TRL's `vllm_importance_sampling_mode`; null for no correction. */
   importance_sampling_mode: CorrectionMode | null;

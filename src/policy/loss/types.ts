@@ -6,9 +6,9 @@ export interface LossCompletion {
   length: number;
   /** Advantage of all its tokens, unless the batch has `tokenAdvantage`. */
   advantage: number;
-  /** Whether it ended at the length limit rather than by an end token. */
+  /** True where it ended at the length limit rather than by an end token. */
   truncated: boolean;
-  /** Whether a rule of the run's health takes it out: it then has no tokens, as a truncated one. */
+  /** True where a rule of the run's health takes it out: it then has no tokens, as a truncated one. */
   masked?: boolean;
 }
 
@@ -42,9 +42,9 @@ export interface StepTotals {
   completions: number;
   /** Tokens of completions that are not masked. */
   tokens: number;
-  /** Most tokens a completion may have: `max_completion_length`, the constant of `dr_grpo`. */
+  /** Maximum tokens of a completion: `max_completion_length`, the constant of `dr_grpo`. */
   maxCompletionLength: number;
-  /** Least entropy of a token that `top_entropy_quantile` keeps; -Infinity keeps all. */
+  /** Minimum entropy of a token that `top_entropy_quantile` keeps; -Infinity keeps all. */
   entropyThreshold: number;
   /** Tokens with at least that entropy, over which the entropy bonus is a mean. */
   entropyTokens: number;
