@@ -7,6 +7,7 @@ import { checkSource } from "../../src/config/load.ts";
 import { parseSource } from "../../src/config/source.ts";
 import { referenceFiles } from "../../scripts/make-config-reference.ts";
 import { ConfigError } from "../../src/core/errors.ts";
+import { LOSSES } from "../../src/policy/loss/losses.ts";
 import { REWARDS } from "../../src/reward/schema.ts";
 
 const disk = (path: string): Promise<string> => readFile(path, "utf8");
@@ -195,7 +196,7 @@ describe("messages", () => {
     ["train:\n  __proto__: 1\n", "train.__proto__ is not a known key (configs/x.yaml:4)."],
     [
       "train:\n  loss_type: dpao\n",
-      'train.loss_type is "dpao"; it must be one of grpo, bnpo, dr_grpo, dapo, cispo, cispo_minimax, sapo, luspo, vespo (configs/x.yaml:4). Did you mean dapo?',
+      `train.loss_type is "dpao"; it must be one of ${Object.keys(LOSSES).join(", ")} (configs/x.yaml:4). Did you mean dapo?`,
     ],
     [
       "train:\n  learning_rate: fast\n",
