@@ -1,14 +1,15 @@
 import { readAsset } from "#core";
 import { assert } from "../core/errors.ts";
 import type { Tier } from "./capabilities.ts";
+import type { Consts } from "./kernel.ts";
 import { SHADER_LIBRARY } from "./shader-library.ts";
 
-/** Values for a shader's top-level `const` and `alias` declarations and its library variants. */
+/** Values for a shader's top-level `const` declarations and its library variants. */
 export interface Specialisation {
   /** New right-hand sides of top-level `const NAME: type = ...;`. */
-  consts?: Record<string, number | boolean>;
+  consts?: Consts;
   /** Variant of a `// uses:` library, such as `{ weight: "f16s" }`; by tier when left out. */
-  library?: Record<string, string>;
+  library?: Readonly<Partial<Record<string, string>>>;
 }
 
 /** A name that is the same exactly when two specialisations give the same text. */
@@ -24,11 +25,13 @@ export function specialisationKey(specialisation: Specialisation): string {
 /**
  * Gives a shader's top-level constants new values; the file itself stays plain, checkable WGSL.
  *
- * @throws {Error} when a name is not declared in the file, as Dawn does for unknown overrides.
+ * @throws {Error} when a name is not declared in the file, as Dawn does for unknown overrides, or has
+ *   no value.
  */
-export function specialise(source: string, consts: Record<string, number | boolean> = {}): string {
+export function specialise(source: string, consts: Consts = {}): string {
   let text = source;
   for (const [name, value] of Object.entries(consts)) {
+    assert(value !== undefined, `the shader's const ${name} was given no value`);
     const declaration = new RegExp(`^(const ${name}: *(\\w+) *= *)[^;]+;`, "m");
     const match = declaration.exec(text);
     assert(match !== null, `the shader declares no top-level const ${name}`);

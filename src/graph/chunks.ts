@@ -1,6 +1,6 @@
 import { ShapeError } from "../core/errors.ts";
 import { evaluate, Extent, type Environment } from "./extent.ts";
-import { rootOf, type Chunk, type Tensor } from "./graph.ts";
+import { rootOf, type Chunk, type Chunks, type Tensor } from "./graph.ts";
 import type { Storage } from "./storage.ts";
 
 /** The most that a plan can be replayed with, by extent name. */
@@ -78,18 +78,20 @@ export function placeOf(
  *
  * All tensors over one extent are cut at the same places, so row-wise ops go chunk by chunk.
  */
-export function chunksOf(tensor: Tensor, capacity: Capacity, chunkBytes: number): Chunk[] {
+export function chunksOf(tensor: Tensor, capacity: Capacity, chunkBytes: number): Chunks {
   const total = capacityRows(tensor, capacity);
   const step = rowsPerChunk(tensor, chunkBytes);
-  const chunks: Chunk[] = [];
-  for (let first = 0; first < Math.max(1, total); first += step) {
+  const chunk = (index: number): Chunk => {
+    const first = index * step;
     const size = Math.min(step, total - first);
     const rows =
       tensor.rows instanceof Extent
         ? (environment: Environment) =>
             Math.min(size, Math.max(0, evaluate(tensor.rows, environment) - first))
         : size;
-    chunks.push({ index: chunks.length, first, capacity: size, rows });
-  }
+    return { index, first, capacity: size, rows };
+  };
+  const chunks: [Chunk, ...Chunk[]] = [chunk(0)];
+  while (chunks.length * step < total) chunks.push(chunk(chunks.length));
   return chunks;
 }

@@ -1,22 +1,26 @@
 import { assert } from "../core/errors.ts";
-import type { Graph, Node, Tape, Tensor } from "./graph.ts";
-import { rootOf } from "./graph.ts";
+import type { Graph, Operands, Tape, Tensor } from "./graph.ts";
+import { rootOf, tensorsOf } from "./graph.ts";
 import { add } from "./ops/add.ts";
 
 /** Tensors whose gradient leads to a trained parameter or to a requested input. */
 function tensorsThatNeedGradients(graph: Graph, requested: readonly Tensor[]): Set<Tensor> {
   const needed = new Set<Tensor>(requested.map(rootOf));
   for (const { inputs } of graph.nodes) {
-    for (const input of inputs) {
+    for (const input of tensorsOf(inputs)) {
       if (rootOf(input).parameter?.gradient !== undefined) needed.add(rootOf(input));
     }
   }
   for (const { op, inputs, outputs } of graph.nodes) {
-    if (op.backward !== undefined && inputs.some((input) => needed.has(rootOf(input)))) {
-      for (const output of outputs) needed.add(rootOf(output));
+    if (op.backward !== undefined && reads(inputs, needed)) {
+      for (const output of tensorsOf(outputs)) needed.add(rootOf(output));
     }
   }
   return needed;
+}
+
+function reads(operands: Operands, tensors: ReadonlySet<Tensor>): boolean {
+  return tensorsOf(operands).some((tensor) => tensors.has(rootOf(tensor)));
 }
 
 /**
@@ -35,6 +39,12 @@ export function differentiate(
 ): Map<Tensor, Tensor> {
   const needed = tensorsThatNeedGradients(graph, wanted);
   const gradients = new Map<Tensor, Tensor>();
+  const received = (output: Tensor): Tensor | undefined => {
+    const gradient = gradients.get(rootOf(output));
+    // A seed may have a width of its own (by log-probability and entropy); only views reshape.
+    if (gradient?.width !== rootOf(output).width) return gradient;
+    return graph.reshape(gradient, output.width);
+  };
   const tape: Tape = {
     graph,
     needs: (tensor) => needed.has(rootOf(tensor)),
@@ -46,6 +56,12 @@ export function differentiate(
       const sum = gradients.get(root);
       gradients.set(root, sum === undefined ? part : add(graph, sum, part));
     },
+    gradient(output) {
+      const gradient = received(output);
+      assert(gradient !== undefined, `no gradient flows into ${output.name}`);
+      return gradient;
+    },
+    gradients: (outputs) => outputs.map(received),
     parameterGradient(tensor) {
       const { parameter } = rootOf(tensor);
       assert(parameter?.gradient !== undefined, `${tensor.name} has no gradient storage`);
@@ -56,19 +72,16 @@ export function differentiate(
     assert(!gradients.has(rootOf(output)), `${output.name} has two seeds`);
     gradients.set(rootOf(output), gradient);
   }
-  const forward: Node[] = [...graph.nodes];
-  for (const node of forward.reverse()) {
-    const { op, outputs } = node;
+  for (const { op, inputs, outputs } of [...graph.nodes].reverse()) {
     if (op.backward === undefined) continue;
-    const received = outputs.map((output) => {
-      const gradient = gradients.get(rootOf(output));
-      // A seed may have a width of its own (by log-probability and entropy); only views reshape.
-      if (gradient?.width !== rootOf(output).width) return gradient;
-      return graph.reshape(gradient, output.width);
-    });
-    if (received.every((gradient) => gradient === undefined)) continue;
-    if (!node.inputs.some((input) => needed.has(rootOf(input)))) continue;
-    op.backward(node, received, tape);
+    if (!tensorsOf(outputs).some((output) => gradients.has(rootOf(output)))) continue;
+    if (reads(inputs, needed)) op.backward(inputs, outputs, tape);
   }
-  return new Map(wanted.map((tensor) => [tensor, gradients.get(rootOf(tensor))!]));
+  return new Map(
+    wanted.map((tensor) => {
+      const gradient = gradients.get(rootOf(tensor));
+      assert(gradient !== undefined, `no gradient flows into ${tensor.name}`);
+      return [tensor, gradient];
+    }),
+  );
 }

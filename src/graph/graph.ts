@@ -1,7 +1,6 @@
 import { assert } from "../core/errors.ts";
 import type { DeviceProfile } from "../gpu/capabilities.ts";
-import type { Kernel } from "../gpu/kernel.ts";
-import type { Specialisation } from "../gpu/shader.ts";
+import type { BuffersOf, ConstsOf, Kernel, LibrariesOf, ParamsOf } from "../gpu/kernel.ts";
 import { Extent, type Dim, type Environment, type Value } from "./extent.ts";
 import type { ElementType, Parameter, Storage } from "./storage.ts";
 
@@ -32,11 +31,15 @@ export interface ChunkBinding {
   firstRow?: number;
 }
 
-/** One kernel launch of an op. */
-export interface Dispatch extends Specialisation {
-  kernel: Kernel;
-  buffers: Record<string, ChunkBinding>;
-  params: Record<string, Value>;
+/** One kernel launch of an op: a value for every buffer and parameter that the kernel names. */
+export interface Dispatch<K extends Kernel = Kernel> {
+  kernel: K;
+  buffers: BuffersOf<K, ChunkBinding>;
+  params: ParamsOf<K, Value>;
+  /** Values of top-level constants; those left out are chosen for the device or are the defaults. */
+  consts?: ConstsOf<K>;
+  /** Variant of each library that the shader has in several. */
+  library?: LibrariesOf<K>;
   /** Multiply-adds times two, for the counters and for cutting submits. */
   flops?: (environment: Environment) => number;
 }
@@ -58,13 +61,13 @@ export interface Fetch {
 /** What an op may ask while it is lowered. */
 export interface Lowering {
   /** Adds a launch to the plan. */
-  dispatch(dispatch: Dispatch): void;
+  dispatch<K extends Kernel>(dispatch: Dispatch<K>): void;
   /** Adds a step that the host computes. */
   host(step: HostStep): void;
   /** Adds an upload of what the host keeps. */
   fetch(step: Fetch): void;
   /** The chunks of a tensor: index, first row and the rows that a replay has in it. */
-  chunks(tensor: Tensor): readonly Chunk[];
+  chunks(tensor: Tensor): Chunks;
   /** The device, for the choice of kernels and their tunables. */
   readonly profile: DeviceProfile;
 }
@@ -80,6 +83,9 @@ export interface Chunk {
   rows: Value;
 }
 
+/** The chunks of a tensor, in order; a tensor of no rows has one too. */
+export type Chunks = readonly [Chunk, ...Chunk[]];
+
 /** The gradient side of a differentiation, as ops see it. */
 export interface Tape {
   readonly graph: Graph;
@@ -87,23 +93,59 @@ export interface Tape {
   needs(tensor: Tensor): boolean;
   /** Adds a contribution to the gradient of a tensor. */
   add(tensor: Tensor, gradient: Tensor): void;
+  /** The gradient that an output of the op has received. */
+  gradient(output: Tensor): Tensor;
+  /** The gradients of several outputs; undefined where none was received. */
+  gradients(outputs: readonly Tensor[]): (Tensor | undefined)[];
   /** The gradient buffer of a parameter, into which ops accumulate in place. */
   parameterGradient(tensor: Tensor): Tensor;
 }
 
-/** A differentiable operation: how it becomes kernel launches, and its backward rule. */
-export interface Op {
+/** What an op reads or writes under one name: a tensor, several of them, or none if it may be left out. */
+export type Operand = Tensor | readonly Tensor[] | undefined;
+
+/** What an op reads, or what it writes, by name. */
+export type Operands = Readonly<Record<string, Operand>>;
+
+/** One tensor under each of the names. */
+export type Tensors<Name extends string> = Readonly<Record<Name, Tensor>>;
+
+/** The tensors of operands, in the order in which the names were given. */
+export function tensorsOf(operands: Operands): Tensor[] {
+  return Object.values(operands)
+    .flat()
+    .filter((tensor) => tensor !== undefined);
+}
+
+/** Operands with other tensors under the same names. */
+export function mapTensors(operands: Operands, change: (tensor: Tensor) => Tensor): Operands {
+  const changed = (operand: Operand): Operand => {
+    if (operand === undefined) return undefined;
+    return "id" in operand ? change(operand) : operand.map(change);
+  };
+  return Object.fromEntries(
+    Object.entries(operands).map(([name, operand]) => [name, changed(operand)]),
+  );
+}
+
+/**
+ * A differentiable operation: how it becomes kernel launches, and its backward rule.
+ *
+ * Both find their tensors in the operands alone: a pass over the graph may have put others in the
+ * place of those that the op was applied to.
+ */
+export interface Op<In extends Operands = Operands, Out extends Operands = Operands> {
   name: string;
-  lower(node: Node, to: Lowering): void;
+  lower(inputs: In, outputs: Out, to: Lowering): void;
   /** Adds the ops that turn gradients of the outputs into gradients of the inputs. */
-  backward?(node: Node, gradients: readonly (Tensor | undefined)[], tape: Tape): void;
+  backward?(inputs: In, outputs: Out, tape: Tape): void;
 }
 
 /** An op applied to tensors. */
 export interface Node {
   op: Op;
-  inputs: readonly Tensor[];
-  outputs: readonly Tensor[];
+  inputs: Operands;
+  outputs: Operands;
 }
 
 /** The trace of a model: tensors and the ops between them, in the order of their addition. */
@@ -175,8 +217,12 @@ export class Graph {
     return this.#make(root.parameter === undefined ? view : { ...view, parameter: root.parameter });
   }
 
-  /** Applies an op. */
-  add(op: Op, inputs: readonly Tensor[], outputs: readonly Tensor[]): void {
+  /** Applies an op: it reads the inputs and writes the outputs. */
+  add<In extends Operands, Out extends Operands>(
+    op: Op<In, Out>,
+    inputs: NoInfer<In>,
+    outputs: NoInfer<Out>,
+  ): void {
     this.nodes.push({ op, inputs, outputs });
   }
 

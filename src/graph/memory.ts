@@ -1,5 +1,5 @@
 import { chunksOf, rowBytesOf, type Capacity } from "./chunks.ts";
-import { rootOf, type Graph, type Tensor } from "./graph.ts";
+import { rootOf, tensorsOf, type Graph, type Tensor } from "./graph.ts";
 
 /** One future GPUBuffer, used by several tensor chunks one after the other. */
 export interface Slot {
@@ -62,7 +62,7 @@ export function planMemory(graph: Graph, capacity: Capacity, chunkBytes: number)
 function itemsOf(graph: Graph, capacity: Capacity, chunkBytes: number): Item[] {
   const lives = new Map<Tensor, { first: number; last: number }>();
   graph.nodes.forEach(({ inputs, outputs }, index) => {
-    for (const root of [...inputs, ...outputs].map(rootOf)) {
+    for (const root of [...tensorsOf(inputs), ...tensorsOf(outputs)].map(rootOf)) {
       if (root.kind !== "value") continue;
       const life = lives.get(root);
       if (life === undefined) lives.set(root, { first: index, last: index });

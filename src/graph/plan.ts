@@ -7,6 +7,7 @@ import { chooseTunables } from "../kernels/choose.ts";
 import { evaluate, type Environment } from "./extent.ts";
 import {
   rootOf,
+  tensorsOf,
   type Dispatch,
   type Fetch,
   type Graph,
@@ -89,7 +90,7 @@ export class Plan {
     const lowered: { op: string; dispatch: Dispatch }[] = [];
     const pauses: Pause[] = [];
     for (const node of graph.nodes) {
-      const known = new Set([...node.inputs, ...node.outputs].map(rootOf));
+      const known = new Set([...tensorsOf(node.inputs), ...tensorsOf(node.outputs)].map(rootOf));
       const to: Lowering = {
         profile,
         chunks: (tensor) => chunksOf(tensor, options.capacity, profile.chunkBytes),
@@ -107,7 +108,7 @@ export class Plan {
         host: (step) => void pauses.push({ ...step, before: lowered.length }),
         fetch: (step) => void pauses.push({ ...step, before: lowered.length }),
       };
-      node.op.lower(node, to);
+      node.op.lower(node.inputs, node.outputs, to);
     }
     const pipelines = await Promise.all(
       lowered.map(({ dispatch }) => device.pipelines.get(dispatch.kernel, dispatch)),

@@ -1,5 +1,5 @@
 import { assert } from "../core/errors.ts";
-import { rootOf, type Graph, type Node, type Tensor } from "./graph.ts";
+import { mapTensors, rootOf, tensorsOf, type Graph, type Node, type Tensor } from "./graph.ts";
 
 /** Where blocks of a differentiated graph begin and end. */
 export interface Blocks {
@@ -22,7 +22,7 @@ export interface Blocks {
 export function recompute(graph: Graph, { boundaries, backward }: Blocks): number {
   const producer = new Map<Tensor, number>();
   graph.nodes.slice(0, backward).forEach(({ outputs }, index) => {
-    for (const output of outputs) producer.set(rootOf(output), index);
+    for (const output of tensorsOf(outputs)) producer.set(rootOf(output), index);
   });
   const borders = boundaries.map((boundary) => {
     const index = producer.get(rootOf(boundary));
@@ -62,7 +62,7 @@ function recomputeBlock(
   const kept = new Set([...graph.kept.values()].map(rootOf));
   const inside = new Set<Tensor>();
   const forward = graph.nodes.slice(first, end);
-  for (const output of forward.flatMap(({ outputs }) => outputs.map(rootOf))) {
+  for (const output of forward.flatMap(({ outputs }) => tensorsOf(outputs).map(rootOf))) {
     if (output.kind === "value" && output !== boundary && !kept.has(output)) inside.add(output);
   }
   const copies = new Map<Tensor, Tensor>();
@@ -77,15 +77,16 @@ function recomputeBlock(
   let firstUse = -1;
   for (let index = backward; index < graph.nodes.length; index++) {
     const node = graph.nodes[index]!;
-    if (!node.inputs.some((input) => inside.has(rootOf(input)))) continue;
+    if (!tensorsOf(node.inputs).some((input) => inside.has(rootOf(input)))) continue;
     if (firstUse < 0) firstUse = index;
-    graph.nodes[index] = { ...node, inputs: node.inputs.map(copy) };
+    graph.nodes[index] = { ...node, inputs: mapTensors(node.inputs, copy) };
   }
   if (firstUse < 0) return;
   const again: Node[] = [];
   for (const node of forward.reverse()) {
-    if (!node.outputs.some((output) => copies.has(rootOf(output)))) continue;
-    again.unshift({ op: node.op, inputs: node.inputs.map(copy), outputs: node.outputs.map(copy) });
+    if (!tensorsOf(node.outputs).some((output) => copies.has(rootOf(output)))) continue;
+    const { op, inputs, outputs } = node;
+    again.unshift({ op, inputs: mapTensors(inputs, copy), outputs: mapTensors(outputs, copy) });
   }
   before.set(firstUse, [...(before.get(firstUse) ?? []), ...again]);
 }

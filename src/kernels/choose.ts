@@ -4,10 +4,13 @@
  * run with the choices of both kinds of device, whichever the tests run on.
  */
 import type { DeviceProfile } from "../gpu/capabilities.ts";
-import type { Kernel } from "../gpu/kernel.ts";
+import type { Consts, Kernel, TunablesOf } from "../gpu/kernel.ts";
 import {
+  attentionBackwardKvKernel,
+  attentionBackwardQKernel,
   attentionDecodeKernel,
   attentionDecodeWideKernel,
+  attentionKernel,
   ropeDecodeKernel,
   ropeKernel,
 } from "./attention.ts";
@@ -31,13 +34,13 @@ import {
 import { addRowsKernel, bucketSumKernel, copyColumnsKernel, gatherRowsKernel } from "./rows.ts";
 import { sampleDrawKernel, sampleScoresKernel } from "./sample.ts";
 
-type Tunables = Readonly<Record<string, number | boolean>>;
-
-const NORMS = [rmsNormKernel, rmsNormBackwardKernel, layerNormKernel, layerNormBackwardKernel];
-const ROWWISE: readonly Kernel[] = [
-  ...[ropeKernel, ropeDecodeKernel, gatherRowsKernel, bucketSumKernel, addRowsKernel],
-  ...[copyColumnsKernel, poolRowsKernel, convPackKernel, convPackBackwardKernel],
-];
+/** Entries of a table that give several kernels the same tunables. */
+function tuned<K extends Kernel>(
+  kernels: readonly K[],
+  values: Partial<TunablesOf<K>>,
+): [kernel: Kernel, values: Consts][] {
+  return kernels.map((kernel) => [kernel, values as Consts]);
+}
 
 /**
  * Tunables for adapters that run on the processor, by kernel; the kernels' defaults are for GPUs.
@@ -46,13 +49,17 @@ const ROWWISE: readonly Kernel[] = [
  * so eight threads a row, four rows a workgroup, and norms with one thread a row (7 times as fast
  * for rows of 64).
  */
-const SOFTWARE_TUNABLES: ReadonlyMap<Kernel, Tunables> = new Map<Kernel, Tunables>([
-  ...NORMS.map((kernel) => [kernel, { WG: 8, THREAD_A_ROW: true }] as const),
-  ...ROWWISE.map((kernel) => [kernel, { WG: 8, ROWS: 4 }] as const),
-  [logitStatsKernel, { WG: 8 }],
-  [logitBackwardKernel, { WG: 8, PER: 64 }],
-  [sampleScoresKernel, { WG: 8 }],
-  [sampleDrawKernel, { WG: 8 }],
+const SOFTWARE_TUNABLES: ReadonlyMap<Kernel, Consts> = new Map<Kernel, Consts>([
+  ...tuned([rmsNormKernel, rmsNormBackwardKernel, layerNormKernel, layerNormBackwardKernel], {
+    WG: 8,
+    THREAD_A_ROW: true,
+  }),
+  ...tuned([ropeKernel, ropeDecodeKernel], { WG: 8, ROWS: 4 }),
+  ...tuned([gatherRowsKernel, bucketSumKernel, addRowsKernel], { WG: 8, ROWS: 4 }),
+  ...tuned([copyColumnsKernel, poolRowsKernel], { WG: 8, ROWS: 4 }),
+  ...tuned([convPackKernel, convPackBackwardKernel], { WG: 8, ROWS: 4 }),
+  ...tuned([logitStatsKernel, sampleScoresKernel, sampleDrawKernel], { WG: 8 }),
+  ...tuned([logitBackwardKernel], { WG: 8, PER: 64 }),
 ]);
 
 /**
@@ -60,7 +67,7 @@ const SOFTWARE_TUNABLES: ReadonlyMap<Kernel, Tunables> = new Map<Kernel, Tunable
  *
  * Products and attention, which have several kernels, are chosen by functions of their own.
  */
-export function chooseTunables({ software }: DeviceProfile, kernel: Kernel): Tunables {
+export function chooseTunables({ software }: DeviceProfile, kernel: Kernel): Consts {
   return (software ? SOFTWARE_TUNABLES.get(kernel) : undefined) ?? {};
 }
 
@@ -75,11 +82,20 @@ export interface MatmulSize {
   k: number;
 }
 
-/** A kernel with its tunables; all kernels of a layout have the same bindings and parameters. */
-export interface MatmulChoice {
-  kernel: Kernel;
-  consts: Record<string, number>;
+/** A kernel with a value for each of its tunables. */
+export type ChosenKernel<K extends Kernel> = K extends Kernel
+  ? { kernel: K; consts: TunablesOf<K> }
+  : never;
+
+/** The kernels of each product; all of a product have the same bindings and parameters. */
+interface MatmulKernels {
+  nt: typeof matmulNtKernel | typeof matmulNtTiledKernel | typeof matmulSkinnyKernel;
+  nn: typeof matmulNnKernel | typeof matmulNnTiledKernel;
+  tn: typeof matmulTnKernel | typeof matmulTnTiledKernel;
 }
+
+/** A kernel for a product, with its tile. */
+export type MatmulChoice<L extends MatmulLayout> = ChosenKernel<MatmulKernels[L]>;
 
 /** The smallest of the values, in ascending order, that is at least `size`, or else the last. */
 const atLeast = (size: number, values: readonly number[]): number =>
@@ -90,7 +106,7 @@ const atLeast = (size: number, values: readonly number[]): number =>
  *
  * 16 x 4 was the fastest nearly everywhere (`npm run bench`); narrower only where it would be wasted.
  */
-function softwareTile(rows: number, columns: number): Record<string, number> {
+function softwareTile(rows: number, columns: number): TunablesOf<typeof matmulNtKernel> {
   return {
     WG: 8,
     ROWS: atLeast(rows, [4, 8, 16]),
@@ -99,69 +115,69 @@ function softwareTile(rows: number, columns: number): Record<string, number> {
 }
 
 /** Graphics processor: 4 x 4 outputs a thread; half the tile where that gives too few workgroups. */
-function gpuTile(rows: number, columns: number): Record<string, number> {
+function gpuTile(rows: number, columns: number): TunablesOf<typeof matmulNtTiledKernel> {
   const tiles = Math.ceil(rows / 64) * Math.ceil(columns / 64);
   return { TILE: tiles < 64 ? 32 : 64, PER: 4 };
 }
+
+const MATMUL: {
+  [L in MatmulLayout]: (software: boolean, size: MatmulSize) => MatmulChoice<L>;
+} = {
+  nt(software, { m, n, k }) {
+    if (software) return { kernel: matmulNtKernel, consts: softwareTile(m, n) };
+    if (m > 16) return { kernel: matmulNtTiledKernel, consts: gpuTile(m, n) };
+    const ROWS = atLeast(m, [1, 2, 4, 8, 16]);
+    return { kernel: matmulSkinnyKernel, consts: { WG: 64, LANES: k < 512 ? 16 : 32, ROWS } };
+  },
+  nn: (software, { m, k }) =>
+    software
+      ? { kernel: matmulNnKernel, consts: softwareTile(m, k) }
+      : { kernel: matmulNnTiledKernel, consts: gpuTile(m, k) },
+  tn: (software, { n, k }) =>
+    software
+      ? { kernel: matmulTnKernel, consts: softwareTile(n, k) }
+      : { kernel: matmulTnTiledKernel, consts: gpuTile(n, k) },
+};
 
 /**
  * Chooses the kernel and tile for a product.
  *
  * @param size of which only n and k, and the capacity m, may differ between plans.
  */
-export function chooseMatmul(
+export function chooseMatmul<L extends MatmulLayout>(
   { software }: DeviceProfile,
-  layout: MatmulLayout,
-  { m, n, k }: MatmulSize,
-): MatmulChoice {
-  if (software) {
-    if (layout === "nt") return { kernel: matmulNtKernel, consts: softwareTile(m, n) };
-    if (layout === "nn") return { kernel: matmulNnKernel, consts: softwareTile(m, k) };
-    return { kernel: matmulTnKernel, consts: softwareTile(n, k) };
-  }
-  if (layout === "nt") {
-    if (m <= 16) {
-      const ROWS = atLeast(m, [1, 2, 4, 8, 16]);
-      return { kernel: matmulSkinnyKernel, consts: { WG: 64, LANES: k < 512 ? 16 : 32, ROWS } };
-    }
-    return { kernel: matmulNtTiledKernel, consts: gpuTile(m, n) };
-  }
-  if (layout === "nn") return { kernel: matmulNnTiledKernel, consts: gpuTile(m, k) };
-  return { kernel: matmulTnTiledKernel, consts: gpuTile(n, k) };
+  layout: L,
+  size: MatmulSize,
+): MatmulChoice<L> {
+  return MATMUL[layout](software, size);
 }
 
-/** Constants of an attention kernel: threads, threads per (row, head), keys in flight, staging. */
-export type AttentionConsts = Readonly<Record<string, number | boolean>>;
-
-/** Constants of the attention kernels that have some to choose, and which kernel decodes. */
-export interface AttentionTile {
-  forward: AttentionConsts;
-  backwardQ: AttentionConsts;
-  backwardKv: AttentionConsts;
-  decode: AttentionConsts;
-  decodeKernel: typeof attentionDecodeKernel;
+/** Tunables of the attention kernels that have some to choose, and which kernel decodes. */
+export interface AttentionChoice {
+  forward: TunablesOf<typeof attentionKernel>;
+  backwardQ: TunablesOf<typeof attentionBackwardQKernel>;
+  backwardKv: TunablesOf<typeof attentionBackwardKvKernel>;
+  decode: ChosenKernel<typeof attentionDecodeKernel | typeof attentionDecodeWideKernel>;
 }
 
 /**
  * A software driver runs a workgroup of eight threads as the lanes of one vector: no barrier, no
  * copies, and keys at uniform addresses are read once for all lanes.
  */
-const SOFTWARE_ATTENTION: AttentionTile = {
+const SOFTWARE_ATTENTION: AttentionChoice = {
   forward: { WG: 8, SPLIT: 1, KEYS: 4, STAGE: false },
   backwardQ: { WG: 8, SPLIT: 1, KEYS: 2, STAGE: false },
   backwardKv: { WG: 8, SPLIT: 1, QUERIES: 2, STAGE: false },
-  decode: { WG: 8, KEYS: 4 },
-  decodeKernel: attentionDecodeKernel,
+  decode: { kernel: attentionDecodeKernel, consts: { WG: 8, KEYS: 4 } },
 };
 
 /** On a GPU keys go through workgroup memory, and large heads are split so that they fit registers. */
-function gpuAttention(split: number): AttentionTile {
+function gpuAttention(split: number): AttentionChoice {
   return {
     forward: { WG: 128, SPLIT: split, KEYS: 8, STAGE: true },
     backwardQ: { WG: 128, SPLIT: split, KEYS: 4, STAGE: true },
     backwardKv: { WG: 128, SPLIT: split, QUERIES: 4, STAGE: true },
-    decode: { WG: 128 },
-    decodeKernel: attentionDecodeWideKernel,
+    decode: { kernel: attentionDecodeWideKernel, consts: { WG: 128 } },
   };
 }
 
@@ -170,7 +186,7 @@ function gpuAttention(split: number): AttentionTile {
  *
  * headDim: a multiple of 4 up to 128.
  */
-export function chooseAttention({ software }: DeviceProfile, headDim: number): AttentionTile {
+export function chooseAttention({ software }: DeviceProfile, headDim: number): AttentionChoice {
   if (software) return SOFTWARE_ATTENTION;
   if (headDim >= 64 && headDim % 16 === 0) return gpuAttention(4);
   return gpuAttention(headDim % 8 === 0 ? 2 : 1);

@@ -136,11 +136,9 @@ for (const [label, prompts, length, branches, heads, kvHeads, headDim, capacity]
   };
   const params = { rows, heads, kvHeads, capacity, scale: headDim ** -0.5 };
   for (const soft of software ? [true, false] : [false]) {
-    const { decode, decodeKernel } = chooseAttention(
-      { ...device.capabilities, software: soft },
-      headDim,
-    );
-    await bench(device, label, decodeKernel, { HEAD_DIM: headDim, ...decode }, data, params);
+    const profile = { ...device.capabilities, software: soft };
+    const { kernel, consts } = chooseAttention(profile, headDim).decode;
+    await bench(device, label, kernel, { HEAD_DIM: headDim, ...consts }, data, params);
   }
 }
 

@@ -5,18 +5,12 @@ import { Graph, type Tensor } from "../../src/graph/graph.ts";
 import { gelu, swiglu } from "../../src/graph/ops/activation.ts";
 import { add } from "../../src/graph/ops/add.ts";
 import { attention } from "../../src/graph/ops/attention.ts";
+import { convPack, poolRows } from "../../src/graph/ops/conv.ts";
+import { embed } from "../../src/graph/ops/embed.ts";
 import { linear } from "../../src/graph/ops/linear.ts";
 import { layerNorm, rmsNorm } from "../../src/graph/ops/norm.ts";
 import { rope } from "../../src/graph/ops/rope.ts";
-import {
-  addRows,
-  convPack,
-  embed,
-  gatherRows,
-  NO_ROW,
-  permuteRows,
-  poolRows,
-} from "../../src/graph/ops/rows.ts";
+import { addRows, gatherRows, NO_ROW, permuteRows } from "../../src/graph/ops/rows.ts";
 import { Plan } from "../../src/graph/plan.ts";
 import { Storage, type Parameter } from "../../src/graph/storage.ts";
 import { treeSegments } from "../../src/network/segments.ts";

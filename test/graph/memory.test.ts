@@ -2,10 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chunksOf } from "../../src/graph/chunks.ts";
 import { Extent } from "../../src/graph/extent.ts";
-import { Graph, rootOf, type Op, type Tensor } from "../../src/graph/graph.ts";
+import { Graph, rootOf, tensorsOf, type Op, type Tensor } from "../../src/graph/graph.ts";
 import { planMemory } from "../../src/graph/memory.ts";
 
-const op: Op = { name: "any", lower: () => {} };
+type Lists = { readonly [name in "some" | "more"]?: readonly Tensor[] };
+
+const op: Op<Lists, Lists> = { name: "any", lower: () => {} };
 
 /** A node: which earlier tensors it reads, what it makes, whether it is viewed or kept. */
 const nodes = fc.array(
@@ -37,7 +39,7 @@ function build(shape: ReturnType<typeof nodes.generate>["value"]): Graph {
       graph.value("v", rows === 3 ? 7 : tokens.times(rows + 1), rows === 3 ? 30 : width),
     );
     const written = again === undefined ? undefined : values[again % (values.length || 1)];
-    graph.add(op, read, written === undefined ? made : [...made, written]);
+    graph.add(op, { some: read }, { some: made, more: written === undefined ? [] : [written] });
     for (const tensor of made) {
       const even = tensor.width % 2 === 0;
       known.push(view && even ? graph.reshape(tensor, tensor.width / 2) : tensor);
@@ -58,7 +60,7 @@ describe("planMemory", () => {
         const kept = new Set([...graph.kept.values()].map(rootOf));
         const life = new Map<Tensor, { from: number; to: number }>();
         graph.nodes.forEach(({ inputs, outputs }, index) => {
-          for (const tensor of [...inputs, ...outputs].map(rootOf)) {
+          for (const tensor of [...tensorsOf(inputs), ...tensorsOf(outputs)].map(rootOf)) {
             if (tensor.kind !== "value") continue;
             const seen = life.get(tensor);
             life.set(tensor, {
@@ -97,7 +99,7 @@ describe("planMemory", () => {
     let x = graph.input("x", 8, 8);
     for (let i = 0; i < 20; i++) {
       const y = graph.value("y", 8, 8);
-      graph.add(op, [x], [y]);
+      graph.add(op, { some: [x] }, { some: [y] });
       x = y;
     }
     const plan = planMemory(graph, {}, CHUNK_BYTES);

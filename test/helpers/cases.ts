@@ -36,12 +36,12 @@ export function fuzz(
 }
 
 /** Every choice of one value per tunable, the defaults first. */
-export function combinations(
-  tunables: Readonly<Record<string, readonly (number | boolean)[]>>,
-): Record<string, number | boolean>[] {
-  return Object.entries(tunables).reduce<Record<string, number | boolean>[]>(
+export function combinations<T extends string>(
+  tunables: Readonly<Record<T, readonly (number | boolean)[]>>,
+): Record<T, number | boolean>[] {
+  return Object.entries<readonly (number | boolean)[]>(tunables).reduce<object[]>(
     (list, [name, values]) =>
       list.flatMap((chosen) => values.map((value) => ({ ...chosen, [name]: value }))),
     [{}],
-  );
+  ) as Record<T, number | boolean>[];
 }

@@ -1,18 +1,28 @@
 import { expect } from "vitest";
 import type { Device } from "../../src/gpu/device.ts";
-import { kernelConsts, paramsBytes, writeParams, type Kernel } from "../../src/gpu/kernel.ts";
-import type { Specialisation } from "../../src/gpu/shader.ts";
+import {
+  kernelConsts,
+  paramsBytes,
+  writeParams,
+  type BuffersOf,
+  type ConstsOf,
+  type Kernel,
+  type LibrariesOf,
+  type ParamsOf,
+} from "../../src/gpu/kernel.ts";
 
 /** Data of one buffer. */
 export type Data = Float32Array | Uint32Array | Int32Array;
 
 /** One run of a kernel and what must come out. */
-export interface KernelCase extends Specialisation {
+export interface KernelCase<K extends Kernel = Kernel> {
+  consts?: ConstsOf<K>;
+  library?: LibrariesOf<K>;
   /** Every buffer of the kernel: inputs with their data, outputs with their initial content. */
-  buffers: Record<string, Data>;
-  params: Record<string, number>;
+  buffers: BuffersOf<K, Data>;
+  params: ParamsOf<K, number>;
   /** Expected content of outputs, from the float64 reference; buffers left out are not compared. */
-  expected: Record<string, ArrayLike<number>>;
+  expected: Partial<BuffersOf<K, ArrayLike<number>>>;
   /** Normalised mean squared error allowed per output (sum (y-r)^2 / sum r^2); default 1e-10. */
   nmse?: number;
   /** Largest absolute difference allowed per element, when the case needs one too. */
@@ -23,11 +33,12 @@ const GUARD_WORDS = 64;
 const GUARD = 0x7fc0dead;
 
 /** Runs a kernel once and returns its buffers, having checked the guard words around outputs. */
-export async function runKernel(
+export async function runKernel<K extends Kernel>(
   device: Device,
-  kernel: Kernel,
-  run: Omit<KernelCase, "expected">,
+  kernel: K,
+  typed: Omit<KernelCase<K>, "expected">,
 ): Promise<Record<string, Data>> {
+  const run: Omit<KernelCase, "expected"> = typed;
   const pipeline = await device.pipelines.get(kernel, run);
   const arena = device.createBuffer("params", 256, 0x40);
   const view = new DataView(new ArrayBuffer(paramsBytes(kernel)));
@@ -79,9 +90,14 @@ export async function runKernel(
 }
 
 /** Runs a kernel and compares its outputs with a float64 reference; prints the worst element. */
-export async function checkKernel(device: Device, kernel: Kernel, run: KernelCase): Promise<void> {
+export async function checkKernel<K extends Kernel>(
+  device: Device,
+  kernel: K,
+  run: KernelCase<K>,
+): Promise<void> {
   const results = await runKernel(device, kernel, run);
-  for (const [name, want] of Object.entries(run.expected)) {
+  const expected = run.expected as Readonly<Record<string, ArrayLike<number>>>;
+  for (const [name, want] of Object.entries(expected)) {
     compare(`${kernel.name}.${name}`, results[name]!, want, run.nmse ?? 1e-10, run.absolute);
   }
 }

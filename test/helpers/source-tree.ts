@@ -78,6 +78,18 @@ export function takenBy(path: string): Taken[] {
   return taken;
 }
 
+/** How often a file says `!` of a value that its type allows to be missing. */
+export function nonNullAssertions(path: string): number {
+  const file = ts.createSourceFile(path, textOf(path), ts.ScriptTarget.Latest, true);
+  let count = 0;
+  const visit = (node: ts.Node): void => {
+    if (ts.isNonNullExpression(node)) count++;
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return count;
+}
+
 /** A file's export. */
 export interface FoundExport {
   name: string;

@@ -5,7 +5,7 @@ import {
   attentionKernel,
   kvAppendKernel,
 } from "../../src/kernels/attention.ts";
-import { chooseAttention, type AttentionTile } from "../../src/kernels/choose.ts";
+import { chooseAttention, type AttentionChoice } from "../../src/kernels/choose.ts";
 import { attentionDecode } from "../../src/reference/attention-decode.ts";
 import { f64, periodicF32, zeros } from "../helpers/cases.ts";
 import { checkKernel, compare, runKernel } from "../helpers/check-kernel.ts";
@@ -50,7 +50,7 @@ function build({ prompts, heads, kvHeads, headDim, capacity, step }: Batch) {
   };
 }
 
-async function check(batch: Batch, tile: Decode): Promise<void> {
+async function check(batch: Batch, { kernel, consts }: AttentionChoice["decode"]): Promise<void> {
   const { rows, scale, buffers } = build(batch);
   const { heads, kvHeads, headDim, capacity, step } = batch;
   const want = attentionDecode({
@@ -62,16 +62,14 @@ async function check(batch: Batch, tile: Decode): Promise<void> {
     table: buffers.table,
     ...{ heads, kvHeads, headDim, capacity, step, scale },
   });
-  await checkKernel(device(), tile.decodeKernel, {
-    consts: { HEAD_DIM: headDim, ...tile.decode },
+  await checkKernel(device(), kernel, {
+    consts: { HEAD_DIM: headDim, ...consts },
     buffers,
     params: { rows, heads, kvHeads, capacity, scale },
     expected: { o: want },
     nmse: 1e-11,
   });
 }
-
-type Decode = Pick<AttentionTile, "decode" | "decodeKernel">;
 
 const MIXED = [
   { length: 7, branches: 3 },
@@ -85,8 +83,8 @@ describe("attention-decode", () => {
     for (const software of [true, false]) {
       it(`equals float64 with the tile for ${headDim}, software ${software}`, async () => {
         const sizes = { prompts: MIXED, heads: 4, kvHeads: 2, headDim, capacity: 9 };
-        const tile = chooseAttention(profileOf(software), headDim);
-        for (const step of [0, 5, 8]) await check({ ...sizes, step }, tile);
+        const { decode } = chooseAttention(profileOf(software), headDim);
+        for (const step of [0, 5, 8]) await check({ ...sizes, step }, decode);
       });
     }
   }
@@ -98,16 +96,15 @@ describe("attention-decode", () => {
         { length: 127, branches: 2 },
       ];
       const sizes = { prompts, heads: 7, kvHeads: 1, headDim: 24, capacity: 140 };
-      const tile = { decode: { WG }, decodeKernel: attentionDecodeWideKernel };
-      for (const step of [0, 99, 139]) await check({ ...sizes, step }, tile);
+      const choice = { kernel: attentionDecodeWideKernel, consts: { WG } };
+      for (const step of [0, 99, 139]) await check({ ...sizes, step }, choice);
     });
   }
 
   it("covers more (branch, head) pairs than one grid dimension has workgroups", async () => {
     const prompts = [{ length: 3, branches: 8200 }];
     const sizes = { prompts, heads: 8, kvHeads: 1, headDim: 4, capacity: 1, step: 0 };
-    const decodeKernel = attentionDecodeWideKernel;
-    await check(sizes, { decode: { WG: 8 }, decodeKernel });
+    await check(sizes, { kernel: attentionDecodeWideKernel, consts: { WG: 8 } });
   });
 
   it("covers more branches than one grid dimension has workgroups", async () => {
@@ -126,7 +123,7 @@ describe("attention-decode", () => {
     const prefixK = randomF32((prompts[0]!.length + 1) * 4, 4);
     const prefixV = randomF32((prompts[0]!.length + 1) * 4, 5);
     const result = await runKernel(device(), attentionDecodeKernel, {
-      consts: { HEAD_DIM: 4, ...decode },
+      consts: { HEAD_DIM: 4, ...decode.consts },
       buffers: {
         ...{ q, prefixK, prefixV, suffixK, suffixV, table },
         state: Uint32Array.of(0),
@@ -156,7 +153,7 @@ describe("attention-decode", () => {
     const { rows, scale, buffers } = build({ ...batch, capacity: step + 1 });
     const { decode, forward } = chooseAttention(profileOf(true), headDim);
     const decoded = await runKernel(device(), attentionDecodeKernel, {
-      consts: { HEAD_DIM: headDim, ...decode },
+      consts: { HEAD_DIM: headDim, ...decode.consts },
       buffers,
       params: { rows, heads, kvHeads, capacity: step + 1, scale },
     });

@@ -5,7 +5,7 @@ import {
   attentionDeltaKernel,
   attentionKernel,
 } from "../../src/kernels/attention.ts";
-import { chooseAttention, type AttentionTile } from "../../src/kernels/choose.ts";
+import { chooseAttention, type AttentionChoice } from "../../src/kernels/choose.ts";
 import { attention, attentionBackward, type AttentionCase } from "../../src/reference/attention.ts";
 import { f64, periodicF32, zeros } from "../helpers/cases.ts";
 import { checkKernel, compare, differences, runKernel } from "../helpers/check-kernel.ts";
@@ -61,7 +61,7 @@ function inFloat64(p: Problem): AttentionCase {
 }
 
 /** Runs forward and backward over the given cuts of keys and rows, and compares everything. */
-async function check(p: Problem, tile: AttentionTile, cut = p.rows): Promise<void> {
+async function check(p: Problem, tile: AttentionChoice, cut = p.rows): Promise<void> {
   const { rows, heads, kvHeads, headDim, scale } = p;
   const want = attention(inFloat64(p));
   const back = attentionBackward(inFloat64(p), f64(p.dO));

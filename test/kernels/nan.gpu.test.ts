@@ -145,7 +145,7 @@ describe.each([true, false])("attention with the tiles of a software driver: %s"
         ["v", 4 * kv + 1],
         ["q", 2],
       ] as const) {
-        const given: Buffers = { ...common };
+        const given = { ...common };
         given[input] = common[input].slice();
         given[input][at] = poison;
         let [o, lse]: Data[] = [wide(4), zeros(ROWS * heads)];
@@ -153,16 +153,16 @@ describe.each([true, false])("attention with the tiles of a software driver: %s"
           [0, 2],
           [2, 4],
         ] as const) {
-          const part = (name: string) =>
-            given[name]!.slice(keyFirst * kv, (keyFirst + keyCount) * kv);
-          const result = await runKernel(device(), attentionKernel, {
+          const part = (name: "k" | "v") =>
+            given[name].slice(keyFirst * kv, (keyFirst + keyCount) * kv);
+          const result: Buffers = await runKernel(device(), attentionKernel, {
             consts: { HEAD_DIM, MERGE: keyFirst > 0, ...tile.forward },
             buffers: { ...given, k: part("k"), v: part("v"), o: o!, lse: lse! },
             params: { rows: ROWS, heads, kvHeads, keyFirst, keyCount, scale },
           });
           [o, lse] = [result["o"]!, result["lse"]!];
         }
-        const want = attention(of((name) => f64(given[name]!)));
+        const want = attention(of((name) => f64(given[name as "q" | "k" | "v"])));
         expectSameSoundness(`o of ${poison} in ${input}[${at}]`, o!, want.o);
         expectSameSoundness(`lse of ${poison} in ${input}[${at}]`, lse!, want.lse);
       }
@@ -178,7 +178,7 @@ describe.each([true, false])("attention with the tiles of a software driver: %s"
       let [o, lse]: Data[] = [wide(4), zeros(ROWS * heads)];
       for (let first = 0; first < ROWS; first += cut) {
         const part = (data: Float32Array) => data.slice(first * kv, (first + cut) * kv);
-        const result = await runKernel(device(), attentionKernel, {
+        const result: Buffers = await runKernel(device(), attentionKernel, {
           consts: { HEAD_DIM, MERGE: first > 0, ...tile.forward },
           buffers: { ...common, q, k: part(k), v: part(common.v), o: o!, lse: lse! },
           params: { rows: ROWS, heads, kvHeads, keyFirst: first, keyCount: cut, scale },
@@ -238,14 +238,14 @@ describe.each([true, false])("attention with the tiles of a software driver: %s"
   });
 
   it("decoding", async () => {
-    const kernels = [tile, { decode: { WG: 64 }, decodeKernel: attentionDecodeWideKernel }];
+    const choices = [tile.decode, { kernel: attentionDecodeWideKernel, consts: { WG: 64 } }];
     const [rows, capacity, step] = [3, 3, 1];
     const kv = kvHeads * HEAD_DIM;
     const table = Uint32Array.of(0, 4, 0, 4, 0, 4);
-    for (const { decode, decodeKernel } of software ? kernels.slice(0, 1) : kernels) {
+    for (const { kernel, consts } of software ? choices.slice(0, 1) : choices) {
       await check({
-        kernel: decodeKernel,
-        consts: { HEAD_DIM, ...decode },
+        kernel,
+        consts: { HEAD_DIM, ...consts },
         buffers: {
           q: randomF32(rows * heads * HEAD_DIM, 1, -2, 2),
           prefixK: randomF32(4 * kv, 2),
@@ -298,7 +298,7 @@ describe("the logits' kernels", () => {
           const tile = Float32Array.from({ length: rows * cols }, (_, i) => {
             return given[Math.floor(i / cols) * width + first + (i % cols)]!;
           });
-          const result = await runKernel(device(), logitStatsKernel, {
+          const result: Buffers = await runKernel(device(), logitStatsKernel, {
             consts: { WG },
             buffers: { logits: tile, targets, running },
             params: { rows, cols, first, invTemperature: 1.25, reset: first === 0 ? 1 : 0 },

@@ -1,16 +1,23 @@
 import { ShapeError } from "../../core/errors.ts";
 import { addKernel } from "../../kernels/pointwise.ts";
-import type { Graph, Op, Tensor } from "../graph.ts";
-import { lowerElementwise } from "./rowwise.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
+import { at, elements } from "./rowwise.ts";
 
-const addOp: Op = {
+const addOp: Op<Tensors<"a" | "b">, Tensors<"y">> = {
   name: "add",
-  lower({ inputs: [a, b], outputs: [y] }, to) {
-    lowerElementwise(to, addKernel, { a: a!, b: b!, y: y! }, { scale: 1 });
+  lower({ a, b }, { y }, to) {
+    for (const chunk of to.chunks(a)) {
+      to.dispatch({
+        kernel: addKernel,
+        buffers: { a: at(a, chunk), b: at(b, chunk), y: at(y, chunk) },
+        params: { count: elements(chunk, a), scale: 1 },
+      });
+    }
   },
-  backward({ inputs: [a, b] }, [dy], tape) {
-    tape.add(a!, dy!);
-    tape.add(b!, dy!);
+  backward({ a, b }, { y }, tape) {
+    const dy = tape.gradient(y);
+    tape.add(a, dy);
+    tape.add(b, dy);
   },
 };
 
@@ -27,6 +34,6 @@ export function add(graph: Graph, a: Tensor, b: Tensor): Tensor {
     );
   }
   const y = graph.value(`${a.name}+${b.name}`, a.rows, a.width);
-  graph.add(addOp, [a, b], [y]);
+  graph.add(addOp, { a, b }, { y });
   return y;
 }

@@ -6,7 +6,7 @@ import {
 } from "../../kernels/attention.ts";
 import { chooseAttention } from "../../kernels/choose.ts";
 import { evaluate, type Environment } from "../extent.ts";
-import type { Graph, Lowering, Op, Tensor } from "../graph.ts";
+import type { Graph, Lowering, Op, Tensor, Tensors } from "../graph.ts";
 import { at } from "./rowwise.ts";
 
 /** Which keys each query row sees, and the reverse: ragged structure as tables, never masks. */
@@ -26,7 +26,11 @@ export interface HeadLayout {
   visible: string;
 }
 
-function params({ heads, kvHeads, headDim }: HeadLayout): Record<string, number> {
+function params({ heads, kvHeads, headDim }: HeadLayout): {
+  heads: number;
+  kvHeads: number;
+  scale: number;
+} {
   return { heads, kvHeads, scale: 1 / Math.sqrt(headDim) };
 }
 
@@ -35,22 +39,29 @@ function pairFlops({ heads, headDim, visible }: HeadLayout, products: number, pa
     (2 * products * heads * headDim * (scalars[visible] ?? 0)) / parts;
 }
 
-function backwardOps(layout: HeadLayout): { delta: Op; queries: Op; keys: Op } {
+/** What queries and keys need for their gradients. */
+type BackwardInputs = Tensors<"q" | "k" | "v" | "dO" | "stats">;
+
+function backwardOps(layout: HeadLayout): {
+  delta: Op<Tensors<"o" | "dO" | "lse">, Tensors<"stats">>;
+  queries: Op<BackwardInputs & Tensors<"segments">, Tensors<"dq">>;
+  keys: Op<BackwardInputs & Tensors<"keyRanges">, Tensors<"dk" | "dv">>;
+} {
   const consts = { HEAD_DIM: layout.headDim };
   const tile = ({ profile }: Lowering) => chooseAttention(profile, layout.headDim);
   return {
     delta: {
       name: "attention-delta",
-      lower({ inputs: [o, dO, lse], outputs: [stats] }, to) {
-        for (const rows of to.chunks(o!)) {
+      lower({ o, dO, lse }, { stats }, to) {
+        for (const rows of to.chunks(o)) {
           to.dispatch({
             kernel: attentionDeltaKernel,
             consts,
             buffers: {
-              o: at(o!, rows),
-              dO: at(dO!, rows),
-              lse: at(lse!, rows),
-              stats: at(stats!, rows),
+              o: at(o, rows),
+              dO: at(dO, rows),
+              lse: at(lse, rows),
+              stats: at(stats, rows),
             },
             params: { rows: rows.rows, heads: layout.heads },
           });
@@ -59,21 +70,21 @@ function backwardOps(layout: HeadLayout): { delta: Op; queries: Op; keys: Op } {
     },
     queries: {
       name: "attention-backward-q",
-      lower({ inputs: [q, k, v, dO, stats, segments], outputs: [dq] }, to) {
-        const keys = to.chunks(k!);
-        for (const rows of to.chunks(q!)) {
+      lower({ q, k, v, dO, stats, segments }, { dq }, to) {
+        const keys = to.chunks(k);
+        for (const rows of to.chunks(q)) {
           for (const part of keys) {
             to.dispatch({
               kernel: attentionBackwardQKernel,
               consts: { ...consts, ...tile(to).backwardQ, ACCUMULATE: part.index > 0 },
               buffers: {
-                q: at(q!, rows),
-                k: at(k!, part),
-                v: at(v!, part),
-                dO: at(dO!, rows),
-                stats: at(stats!, rows),
-                segments: at(segments!, rows),
-                dq: at(dq!, rows),
+                q: at(q, rows),
+                k: at(k, part),
+                v: at(v, part),
+                dO: at(dO, rows),
+                stats: at(stats, rows),
+                segments: at(segments, rows),
+                dq: at(dq, rows),
               },
               params: {
                 ...params(layout),
@@ -89,22 +100,22 @@ function backwardOps(layout: HeadLayout): { delta: Op; queries: Op; keys: Op } {
     },
     keys: {
       name: "attention-backward-kv",
-      lower({ inputs: [q, k, v, dO, stats, keyRanges], outputs: [dk, dv] }, to) {
-        const chunks = to.chunks(q!);
-        for (const part of to.chunks(k!)) {
+      lower({ q, k, v, dO, stats, keyRanges }, { dk, dv }, to) {
+        const chunks = to.chunks(q);
+        for (const part of to.chunks(k)) {
           for (const rows of chunks) {
             to.dispatch({
               kernel: attentionBackwardKvKernel,
               consts: { ...consts, ...tile(to).backwardKv, ACCUMULATE: rows.index > 0 },
               buffers: {
-                q: at(q!, rows),
-                k: at(k!, part),
-                v: at(v!, part),
-                dO: at(dO!, rows),
-                stats: at(stats!, rows),
-                keyRanges: at(keyRanges!, part),
-                dk: at(dk!, part),
-                dv: at(dv!, part),
+                q: at(q, rows),
+                k: at(k, part),
+                v: at(v, part),
+                dO: at(dO, rows),
+                stats: at(stats, rows),
+                keyRanges: at(keyRanges, part),
+                dk: at(dk, part),
+                dv: at(dv, part),
               },
               params: {
                 ...params(layout),
@@ -121,24 +132,26 @@ function backwardOps(layout: HeadLayout): { delta: Op; queries: Op; keys: Op } {
   };
 }
 
-function attentionOp(layout: HeadLayout): Op {
+function attentionOp(
+  layout: HeadLayout,
+): Op<Tensors<"q" | "k" | "v" | "segments" | "keyRanges">, Tensors<"o" | "lse">> {
   return {
     name: "attention",
-    lower({ inputs: [q, k, v, segments], outputs: [o, lse] }, to) {
+    lower({ q, k, v, segments }, { o, lse }, to) {
       const { forward } = chooseAttention(to.profile, layout.headDim);
-      const keys = to.chunks(k!);
-      for (const rows of to.chunks(q!)) {
+      const keys = to.chunks(k);
+      for (const rows of to.chunks(q)) {
         for (const part of keys) {
           to.dispatch({
             kernel: attentionKernel,
             consts: { ...forward, HEAD_DIM: layout.headDim, MERGE: part.index > 0 },
             buffers: {
-              q: at(q!, rows),
-              k: at(k!, part),
-              v: at(v!, part),
-              segments: at(segments!, rows),
-              o: at(o!, rows),
-              lse: at(lse!, rows),
+              q: at(q, rows),
+              k: at(k, part),
+              v: at(v, part),
+              segments: at(segments, rows),
+              o: at(o, rows),
+              lse: at(lse, rows),
             },
             params: {
               ...params(layout),
@@ -154,18 +167,18 @@ function attentionOp(layout: HeadLayout): Op {
         }
       }
     },
-    backward({ inputs, outputs: [o, lse] }, [dO], tape) {
-      const [q, k, v, segments, keyRanges] = inputs as [Tensor, Tensor, Tensor, Tensor, Tensor];
+    backward({ q, k, v, segments, keyRanges }, { o, lse }, tape) {
       if (![q, k, v].some((tensor) => tape.needs(tensor))) return;
       const { graph } = tape;
+      const dO = tape.gradient(o);
       const ops = backwardOps(layout);
       const stats = graph.value("attention-stats", q.rows, 2 * layout.heads);
-      graph.add(ops.delta, [o!, dO!, lse!], [stats]);
+      graph.add(ops.delta, { o, dO, lse }, { stats });
       const dq = graph.value("dq", q.rows, q.width);
-      graph.add(ops.queries, [q, k, v, dO!, stats, segments], [dq]);
+      graph.add(ops.queries, { q, k, v, dO, stats, segments }, { dq });
       const dk = graph.value("dk", k.rows, k.width);
       const dv = graph.value("dv", v.rows, v.width);
-      graph.add(ops.keys, [q, k, v, dO!, stats, keyRanges], [dk, dv]);
+      graph.add(ops.keys, { q, k, v, dO, stats, keyRanges }, { dk, dv });
       tape.add(q, dq);
       tape.add(k, dk);
       tape.add(v, dv);
@@ -187,6 +200,6 @@ export function attention(
 ): Tensor {
   const o = graph.value("attention", q.rows, q.width);
   const lse = graph.value("attention-lse", q.rows, layout.heads);
-  graph.add(attentionOp(layout), [q, k, v, segments, keyRanges], [o, lse]);
+  graph.add(attentionOp(layout), { q, k, v, segments, keyRanges }, { o, lse });
   return o;
 }

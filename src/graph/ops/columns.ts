@@ -1,6 +1,6 @@
 import { assert } from "../../core/errors.ts";
 import { copyColumnsKernel } from "../../kernels/rows.ts";
-import type { Chunk, Graph, Lowering, Op, Tensor } from "../graph.ts";
+import type { Chunks, Graph, Lowering, Op, Tensor, Tensors } from "../graph.ts";
 import { at } from "./rowwise.ts";
 
 /** The first column of each part, for parts side by side. */
@@ -10,39 +10,42 @@ function firstColumns(widths: readonly number[]): number[] {
 }
 
 /** The chunks of a matrix, which its parts must share: over a fixed number of rows they may not. */
-function sharedChunks(to: Lowering, whole: Tensor, parts: readonly Tensor[]): readonly Chunk[] {
+function sharedChunks(to: Lowering, whole: Tensor, parts: readonly Tensor[]): Chunks {
   const chunks = to.chunks(whole);
   for (const part of parts) {
     const others = to.chunks(part);
     assert(
-      others.length === chunks.length && others[0]!.capacity === chunks[0]!.capacity,
+      others.length === chunks.length && others[0].capacity === chunks[0].capacity,
       `${part.name} is cut at other rows than ${whole.name}: columns in chunks need an extent`,
     );
   }
   return chunks;
 }
 
-/** Lays matrices side by side; a part without a tensor becomes zero columns. */
-function joinColumnsOp(widths: readonly number[], parts: readonly (Tensor | undefined)[]): Op {
+/** Lays matrices side by side; a part that is not `given` becomes zero columns. */
+function joinColumnsOp(
+  widths: readonly number[],
+  given: readonly boolean[],
+): Op<{ parts: readonly Tensor[] }, Tensors<"y">> {
   const firsts = firstColumns(widths);
-  const given = parts.filter((part) => part !== undefined);
   return {
     name: "join-columns",
-    lower({ outputs: [y] }, to) {
-      for (const chunk of sharedChunks(to, y!, given)) {
+    lower({ parts }, { y }, to) {
+      for (const chunk of sharedChunks(to, y, parts)) {
+        const next = parts.values();
         widths.forEach((width, i) => {
-          const part = parts[i];
+          const part = given[i] === true ? next.next().value : undefined;
           to.dispatch({
             kernel: copyColumnsKernel,
             // A planned buffer holds old data, so columns without a part are written too.
             consts: { ZERO: part === undefined },
-            buffers: { x: at(part ?? given[0]!, chunk), y: at(y!, chunk) },
+            buffers: { x: at(part ?? parts[0]!, chunk), y: at(y, chunk) },
             params: {
               rows: chunk.rows,
               cols: width,
               srcCols: width,
               srcFirst: 0,
-              dstCols: y!.width,
+              dstCols: y.width,
               dstFirst: firsts[i]!,
             },
           });
@@ -52,20 +55,20 @@ function joinColumnsOp(widths: readonly number[], parts: readonly (Tensor | unde
   };
 }
 
-function splitColumnsOp(widths: readonly number[]): Op {
+function splitColumnsOp(widths: readonly number[]): Op<Tensors<"x">, { parts: readonly Tensor[] }> {
   const firsts = firstColumns(widths);
   return {
     name: "split-columns",
-    lower({ inputs: [x], outputs }, to) {
-      for (const chunk of sharedChunks(to, x!, outputs)) {
-        outputs.forEach((part, i) => {
+    lower({ x }, { parts }, to) {
+      for (const chunk of sharedChunks(to, x, parts)) {
+        parts.forEach((part, i) => {
           to.dispatch({
             kernel: copyColumnsKernel,
-            buffers: { x: at(x!, chunk), y: at(part, chunk) },
+            buffers: { x: at(x, chunk), y: at(part, chunk) },
             params: {
               rows: chunk.rows,
               cols: part.width,
-              srcCols: x!.width,
+              srcCols: x.width,
               srcFirst: firsts[i]!,
               dstCols: part.width,
               dstFirst: 0,
@@ -74,12 +77,14 @@ function splitColumnsOp(widths: readonly number[]): Op {
         });
       }
     },
-    backward({ inputs: [x] }, gradients, tape) {
-      if (!tape.needs(x!)) return;
-      const dx = tape.graph.value(`d${x!.name}`, x!.rows, x!.width);
-      const given = gradients.filter((gradient) => gradient !== undefined);
-      tape.graph.add(joinColumnsOp(widths, gradients), given, [dx]);
-      tape.add(x!, dx);
+    backward({ x }, { parts }, tape) {
+      if (!tape.needs(x)) return;
+      const dx = tape.graph.value(`d${x.name}`, x.rows, x.width);
+      const gradients = tape.gradients(parts);
+      const given = gradients.map((gradient) => gradient !== undefined);
+      const received = gradients.filter((gradient) => gradient !== undefined);
+      tape.graph.add(joinColumnsOp(widths, given), { parts: received }, { y: dx });
+      tape.add(x, dx);
     },
   };
 }
@@ -98,6 +103,6 @@ export function splitColumns(graph: Graph, x: Tensor, widths: readonly number[])
   );
   assert(x.type === "f32", `the columns of ${x.name} are ${x.type}, not f32`);
   const parts = widths.map((width, i) => graph.value(`${x.name}.${i}`, x.rows, width));
-  graph.add(splitColumnsOp(widths), [x], parts);
+  graph.add(splitColumnsOp(widths), { x }, { parts });
   return parts;
 }

@@ -2,7 +2,7 @@ import { advanceKernel } from "../../kernels/sample.ts";
 import { chooseAttention } from "../../kernels/choose.ts";
 import { kvAppendKernel } from "../../kernels/attention.ts";
 import { ShapeError } from "../../core/errors.ts";
-import type { Graph, Lowering, Op, Tensor } from "../graph.ts";
+import type { Graph, Lowering, Op, Tensor, Tensors } from "../graph.ts";
 import type { Value } from "../extent.ts";
 import { at } from "./rowwise.ts";
 
@@ -16,7 +16,7 @@ export function wholeRows(to: Lowering, tensor: Tensor): Value {
       { hint: "Decode fewer prompts at a time." },
     );
   }
-  return chunks[0]!.rows;
+  return chunks[0].rows;
 }
 
 /** Keys and values of one layer: the shared prompts, and what every branch added. */
@@ -42,18 +42,12 @@ export interface DecodeStep {
   headDim: number;
 }
 
-/** Appends this step's keys and values and attends over prompt and branch; q, o: [rows, heads * headDim]. */
-export function decodeAttention(
-  graph: Graph,
-  { q, k, v }: { q: Tensor; k: Tensor; v: Tensor },
-  cache: DecodeCache,
-  step: DecodeStep,
-): Tensor {
-  const { prefixK, prefixV, suffixK, suffixV } = cache;
-  const { prefix, state, capacity, heads, kvHeads, headDim } = step;
-  const append: Op = {
+function appendOp(
+  capacity: number,
+): Op<Tensors<"k" | "v" | "state">, Tensors<"suffixK" | "suffixV">> {
+  return {
     name: "kv-append",
-    lower(_node, to) {
+    lower({ k, v, state }, { suffixK, suffixV }, to) {
       to.dispatch({
         kernel: kvAppendKernel,
         buffers: {
@@ -67,15 +61,25 @@ export function decodeAttention(
       });
     },
   };
-  graph.add(append, [k, v, state], [suffixK, suffixV]);
-  const attend: Op = {
+}
+
+function attendOp({
+  capacity,
+  heads,
+  kvHeads,
+  headDim,
+}: Omit<DecodeStep, "prefix" | "state">): Op<
+  Tensors<"q" | keyof DecodeCache | "prefix" | "state">,
+  Tensors<"o">
+> {
+  return {
     name: "attention-decode",
-    lower({ outputs: [o] }, to) {
+    lower({ q, prefixK, prefixV, suffixK, suffixV, prefix, state }, { o }, to) {
       for (const tensor of [prefixK, suffixK]) wholeRows(to, tensor);
-      const { decode, decodeKernel } = chooseAttention(to.profile, headDim);
+      const { kernel, consts } = chooseAttention(to.profile, headDim).decode;
       to.dispatch({
-        kernel: decodeKernel,
-        consts: { ...decode, HEAD_DIM: headDim },
+        kernel,
+        consts: { ...consts, HEAD_DIM: headDim },
         buffers: {
           q: at(q, 0),
           prefixK: at(prefixK, 0),
@@ -84,7 +88,7 @@ export function decodeAttention(
           suffixV: at(suffixV, 0),
           table: at(prefix, 0),
           state: at(state, 0),
-          o: at(o!, 0),
+          o: at(o, 0),
         },
         params: {
           rows: wholeRows(to, q),
@@ -96,22 +100,36 @@ export function decodeAttention(
       });
     },
   };
+}
+
+/** Appends this step's keys and values and attends over prompt and branch; q, o: [rows, heads * headDim]. */
+export function decodeAttention(
+  graph: Graph,
+  { q, k, v }: Tensors<"q" | "k" | "v">,
+  cache: DecodeCache,
+  step: DecodeStep,
+): Tensor {
+  const { prefixK, prefixV, suffixK, suffixV } = cache;
+  const { prefix, state, ...sizes } = step;
+  graph.add(appendOp(sizes.capacity), { k, v, state }, { suffixK, suffixV });
   const o = graph.value("attention", q.rows, q.width);
-  graph.add(attend, [q, prefixK, prefixV, suffixK, suffixV, prefix, state], [o]);
+  const inputs = { q, prefixK, prefixV, suffixK, suffixV, prefix, state };
+  graph.add(attendOp(sizes), inputs, { o });
   return o;
 }
 
+const advanceOp: Op<Tensors<never>, Tensors<"state">> = {
+  name: "advance",
+  lower(_inputs, { state }, to) {
+    to.dispatch({
+      kernel: advanceKernel,
+      buffers: { state: at(state, 0) },
+      params: { unused: 0 },
+    });
+  },
+};
+
 /** Moves the decode state on by one token. */
 export function advance(graph: Graph, state: Tensor): void {
-  const op: Op = {
-    name: "advance",
-    lower(_node, to) {
-      to.dispatch({
-        kernel: advanceKernel,
-        buffers: { state: at(state, 0) },
-        params: { unused: 0 },
-      });
-    },
-  };
-  graph.add(op, [], [state]);
+  graph.add(advanceOp, {}, { state });
 }

@@ -1,8 +1,8 @@
 import { assert } from "../../core/errors.ts";
 import { logitBackwardKernel, logitFinishKernel, logitStatsKernel } from "../../kernels/logits.ts";
+import { chooseMatmul } from "../../kernels/choose.ts";
 import { evaluate, type Environment, type Value } from "../extent.ts";
-import { matmul } from "./matmul.ts";
-import type { Chunk, ChunkBinding, Graph, Lowering, Op, Tensor } from "../graph.ts";
+import type { Chunk, ChunkBinding, Graph, Lowering, Op, Tensor, Tensors } from "../graph.ts";
 
 /** Rows and vocabulary columns of a tile of logits: all of the logits that is ever held. */
 const TILE_ROWS = 1024;
@@ -26,8 +26,8 @@ interface Tile {
 function* tiles(to: Lowering, h: Tensor, weight: Tensor, tile: Tensor): Generator<Tile> {
   const [block] = to.chunks(tile);
   // At least 64 rows, so that the row offsets of bindings are aligned; a small limit narrows the tile.
-  const tileRows = Math.max(64, block!.capacity - (block!.capacity % 64));
-  const room = Math.floor((block!.capacity * tile.width) / tileRows);
+  const tileRows = Math.max(64, block.capacity - (block.capacity % 64));
+  const room = Math.floor((block.capacity * tile.width) / tileRows);
   // Likewise for the weight's rows, of any storage: 64 rows of whole words are 256 bytes.
   const tileCols = room < tile.width ? Math.max(64, room - (room % 64)) : tile.width;
   for (const chunk of to.chunks(h)) {
@@ -62,11 +62,15 @@ const tileFlops =
   (environment: Environment) =>
     2 * evaluate(rows, environment) * cols * width;
 
+const sizeOf = ({ capacity, cols }: Tile, h: Tensor) => ({ m: capacity, n: cols, k: h.width });
+
 /** Recomputes one tile of logits into the tile buffer. */
 function logits(to: Lowering, tile: Tile, h: Tensor, weight: Tensor, buffer: Tensor): void {
   const x = bind(h, tile);
+  const { kernel, consts } = chooseMatmul(to.profile, "nt", sizeOf(tile, h));
   to.dispatch({
-    ...matmul(to, "nt", [tile.capacity, tile.cols, h.width]),
+    kernel,
+    consts,
     library: { weight: weight.type },
     buffers: { x, weight: tile.weight, bias: x, residual: x, y: { tensor: buffer, chunk: 0 } },
     params: {
@@ -81,21 +85,27 @@ function logits(to: Lowering, tile: Tile, h: Tensor, weight: Tensor, buffer: Ten
   });
 }
 
-function backwardOp(inverseTemperature: Value): Op {
+function backwardOp(
+  inverseTemperature: Value,
+): Op<
+  Tensors<"h" | "weight" | "target" | "out" | "gradient">,
+  Tensors<"dh" | "buffer"> & { dweight?: Tensor | undefined }
+> {
   return {
     name: "log-prob-backward",
-    lower({ inputs: [h, weight, target, out, gradient], outputs: [dh, buffer, dweight] }, to) {
-      for (const tile of tiles(to, h!, weight!, buffer!)) {
-        logits(to, tile, h!, weight!, buffer!);
-        const block = { tensor: buffer!, chunk: 0 };
-        const size = [tile.capacity, tile.cols, h!.width] as const;
+    lower({ h, weight, target, out, gradient }, { dh, buffer, dweight }, to) {
+      for (const tile of tiles(to, h, weight, buffer)) {
+        logits(to, tile, h, weight, buffer);
+        const block = { tensor: buffer, chunk: 0 };
+        const size = sizeOf(tile, h);
+        const inputGradient = chooseMatmul(to.profile, "nn", size);
         to.dispatch({
           kernel: logitBackwardKernel,
           buffers: {
             logits: block,
-            targets: bind(target!, tile),
-            out: bind(out!, tile),
-            grad: bind(gradient!, tile),
+            targets: bind(target, tile),
+            out: bind(out, tile),
+            grad: bind(gradient, tile),
           },
           params: {
             rows: tile.rows,
@@ -105,37 +115,40 @@ function backwardOp(inverseTemperature: Value): Op {
           },
         });
         to.dispatch({
-          ...matmul(to, "nn", size, { ACCUMULATE: tile.first > 0 }),
-          library: { weight: weight!.type },
-          buffers: { dy: block, weight: tile.weight, dx: bind(dh!, tile) },
+          kernel: inputGradient.kernel,
+          consts: { ...inputGradient.consts, ACCUMULATE: tile.first > 0 },
+          library: { weight: weight.type },
+          buffers: { dy: block, weight: tile.weight, dx: bind(dh, tile) },
           params: {
             m: tile.rows,
             n: tile.cols,
-            k: h!.width,
+            k: h.width,
             yStride: tile.cols,
             yOffset: 0,
-            scale: weight!.parameter?.scale ?? 1,
+            scale: weight.parameter?.scale ?? 1,
           },
-          flops: tileFlops(tile, h!.width),
+          flops: tileFlops(tile, h.width),
         });
         if (dweight === undefined) continue;
+        const weightGradient = chooseMatmul(to.profile, "tn", size);
         to.dispatch({
-          ...matmul(to, "tn", size, { ACCUMULATE: true }),
+          kernel: weightGradient.kernel,
+          consts: { ...weightGradient.consts, ACCUMULATE: true },
           buffers: {
             dy: block,
-            x: bind(h!, tile),
+            x: bind(h, tile),
             partial: gradientRows(to, dweight, tile),
           },
           params: {
             m: tile.rows,
             n: tile.cols,
-            k: h!.width,
+            k: h.width,
             yStride: tile.cols,
             yOffset: 0,
             rowsPerSplit: TILE_ROWS,
             splits: 1,
           },
-          flops: tileFlops(tile, h!.width),
+          flops: tileFlops(tile, h.width),
         });
       }
     },
@@ -151,18 +164,20 @@ function gradientRows(to: Lowering, gradient: Tensor, { first, cols }: Tile): Ch
   return { tensor: gradient, chunk: chunk.index, firstRow };
 }
 
-function logProbOp(inverseTemperature: Value): Op {
+function logProbOp(
+  inverseTemperature: Value,
+): Op<Tensors<"h" | "weight" | "target">, Tensors<"out" | "running" | "buffer">> {
   return {
     name: "log-prob",
-    lower({ inputs: [h, weight, target], outputs: [out, running, buffer] }, to) {
-      for (const tile of tiles(to, h!, weight!, buffer!)) {
-        logits(to, tile, h!, weight!, buffer!);
+    lower({ h, weight, target }, { out, running, buffer }, to) {
+      for (const tile of tiles(to, h, weight, buffer)) {
+        logits(to, tile, h, weight, buffer);
         to.dispatch({
           kernel: logitStatsKernel,
           buffers: {
-            logits: { tensor: buffer!, chunk: 0 },
-            targets: bind(target!, tile),
-            running: bind(running!, tile),
+            logits: { tensor: buffer, chunk: 0 },
+            targets: bind(target, tile),
+            running: bind(running, tile),
           },
           params: {
             rows: tile.rows,
@@ -173,24 +188,24 @@ function logProbOp(inverseTemperature: Value): Op {
           },
         });
       }
-      for (const chunk of to.chunks(out!)) {
+      for (const chunk of to.chunks(out)) {
         to.dispatch({
           kernel: logitFinishKernel,
           buffers: {
-            running: { tensor: running!, chunk: chunk.index },
-            out: { tensor: out!, chunk: chunk.index },
+            running: { tensor: running, chunk: chunk.index },
+            out: { tensor: out, chunk: chunk.index },
           },
           params: { rows: chunk.rows },
         });
       }
     },
-    backward({ inputs, outputs: [out] }, [gradient], tape) {
+    backward({ h, weight, target }, { out }, tape) {
       const { graph } = tape;
-      const [h, weight, target] = inputs as [Tensor, Tensor, Tensor];
       const dh = graph.value("dh", h.rows, h.width);
-      const outputs = [dh, logitTile(graph, weight)];
-      if (tape.needs(weight)) outputs.push(tape.parameterGradient(weight));
-      graph.add(backwardOp(inverseTemperature), [h, weight, target, out!, gradient!], outputs);
+      const buffer = logitTile(graph, weight);
+      const dweight = tape.needs(weight) ? tape.parameterGradient(weight) : undefined;
+      const inputs = { h, weight, target, out, gradient: tape.gradient(out) };
+      graph.add(backwardOp(inverseTemperature), inputs, { dh, buffer, dweight });
       tape.add(h, dh);
     },
   };
@@ -217,10 +232,7 @@ export function logProb(
 ): Tensor {
   const out = graph.value("log-prob", h.rows, 3);
   const running = graph.value("running-stats", h.rows, 4);
-  graph.add(
-    logProbOp(inverseTemperature),
-    [h, weight, target],
-    [out, running, logitTile(graph, weight)],
-  );
+  const buffer = logitTile(graph, weight);
+  graph.add(logProbOp(inverseTemperature), { h, weight, target }, { out, running, buffer });
   return out;
 }

@@ -1,4 +1,4 @@
-import type { Graph, Op, Tensor } from "../graph.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
 
 /** A matrix that the host keeps: [rows, width] f32. */
 export interface HostMatrix {
@@ -17,13 +17,13 @@ export interface HostMatrix {
  */
 export function fetched(graph: Graph, { name, rows, width, values }: HostMatrix): Tensor {
   const output = graph.value(`fetched(${name})`, rows, width);
-  const op: Op = {
+  const op: Op<Tensors<never>, Tensors<"output">> = {
     name: "fetch",
-    lower({ outputs: [to] }, lowering) {
-      lowering.fetch({ values, output: to! });
+    lower(_inputs, outputs, to) {
+      to.fetch({ values, output: outputs.output });
     },
   };
-  graph.add(op, [], [output]);
+  graph.add(op, {}, { output });
   return output;
 }
 
@@ -36,12 +36,12 @@ export function fetched(graph: Graph, { name, rows, width, values }: HostMatrix)
  */
 export function hostStep(graph: Graph, name: string, input: Tensor, width: number): Tensor {
   const output = graph.value(`host(${name})`, input.rows, width);
-  const op: Op = {
+  const op: Op<Tensors<"input">, Tensors<"output">> = {
     name: `host-${name}`,
-    lower({ inputs: [from], outputs: [to] }, lowering) {
-      lowering.host({ name, input: from!, output: to! });
+    lower(inputs, outputs, to) {
+      to.host({ name, ...inputs, ...outputs });
     },
   };
-  graph.add(op, [input], [output]);
+  graph.add(op, { input }, { output });
   return output;
 }

@@ -1,9 +1,9 @@
 import { ShapeError } from "../../core/errors.ts";
 import { colSumKernel } from "../../kernels/rows.ts";
+import { chooseMatmul } from "../../kernels/choose.ts";
 import { splitRows } from "../../kernels/matmul.ts";
 import { evaluate, type Environment, type Value } from "../extent.ts";
-import type { Chunk, Graph, Op, Tensor } from "../graph.ts";
-import { matmul } from "./matmul.ts";
+import type { Chunk, Graph, Op, Tensor, Tensors } from "../graph.ts";
 import { accumulateColumns, PARTS } from "./reduce.ts";
 import { at } from "./rowwise.ts";
 
@@ -27,24 +27,27 @@ function library(weight: Tensor): { weight: string } {
 }
 
 /** dX = scale * dY W, summed over the chunks of W in order. */
-function inputGradientOp(scale: Value): Op {
+function inputGradientOp(scale: Value): Op<Tensors<"dy" | "weight">, Tensors<"dx">> {
   return {
     name: "linear-input-gradient",
-    lower({ inputs: [dy, weight], outputs: [dx] }, to) {
-      const k = dx!.width;
-      for (const rows of to.chunks(dy!)) {
-        to.chunks(weight!).forEach((part, index) => {
+    lower({ dy, weight }, { dx }, to) {
+      const k = dx.width;
+      for (const rows of to.chunks(dy)) {
+        to.chunks(weight).forEach((part, index) => {
+          const size = { m: rows.capacity, n: part.capacity, k };
+          const { kernel, consts } = chooseMatmul(to.profile, "nn", size);
           to.dispatch({
-            ...matmul(to, "nn", [rows.capacity, part.capacity, k], { ACCUMULATE: index > 0 }),
-            library: library(weight!),
-            buffers: { dy: at(dy!, rows), weight: at(weight!, part), dx: at(dx!, rows) },
+            kernel,
+            consts: { ...consts, ACCUMULATE: index > 0 },
+            library: library(weight),
+            buffers: { dy: at(dy, rows), weight: at(weight, part), dx: at(dx, rows) },
             params: {
               m: rows.rows,
               n: part.capacity,
               k,
-              yStride: dy!.width,
+              yStride: dy.width,
               yOffset: part.first,
-              scale: scaleOf(weight!, scale),
+              scale: scaleOf(weight, scale),
             },
             flops: flops(rows, part.capacity, k),
           });
@@ -54,41 +57,46 @@ function inputGradientOp(scale: Value): Op {
   };
 }
 
-/** dW += scale * dY^T X, in parts over the rows that are added in order. */
-function weightGradientOp(scale: Value, split: boolean): Op {
+/** dW += scale * dY^T X; in parts over the rows that are added in order, where there is room for them. */
+function weightGradientOp(
+  scale: Value,
+): Op<Tensors<"dy" | "x">, Tensors<"gradient"> & { partial?: Tensor | undefined }> {
   return {
     name: "linear-weight-gradient",
-    lower({ inputs: [dy, x], outputs: [gradient, partial] }, to) {
-      const k = x!.width;
-      for (const rows of to.chunks(x!)) {
-        for (const part of to.chunks(gradient!)) {
+    lower({ dy, x }, { gradient, partial }, to) {
+      const k = x.width;
+      for (const rows of to.chunks(x)) {
+        for (const part of to.chunks(gradient)) {
           const n = part.capacity;
-          // As many parts as one chunk of the scratch holds: few under a small binding limit.
-          const room = split ? Math.floor(to.chunks(partial!)[0]!.capacity / (n * k)) : 1;
-          const parts = Math.min(PARTS, room);
-          const common = { m: rows.rows, n, k, yStride: dy!.width, yOffset: part.first };
-          const buffers = { dy: at(dy!, rows), x: at(x!, rows) };
-          if (!split) {
+          const { kernel, consts } = chooseMatmul(to.profile, "tn", { m: rows.capacity, n, k });
+          const common = { m: rows.rows, n, k, yStride: dy.width, yOffset: part.first };
+          const buffers = { dy: at(dy, rows), x: at(x, rows) };
+          if (partial === undefined) {
             to.dispatch({
-              ...matmul(to, "tn", [rows.capacity, n, k], { ACCUMULATE: true }),
-              buffers: { ...buffers, partial: at(gradient!, part) },
+              kernel,
+              consts: { ...consts, ACCUMULATE: true },
+              buffers: { ...buffers, partial: at(gradient, part) },
               params: { ...common, rowsPerSplit: rows.capacity, splits: 1 },
               flops: flops(rows, n, k),
             });
             continue;
           }
+          // As many parts as one chunk of the scratch holds: few under a small binding limit.
+          const room = Math.floor(to.chunks(partial)[0].capacity / (n * k));
+          const parts = Math.min(PARTS, room);
           const rowsPerSplit = (e: Environment) => splitRows(evaluate(rows.rows, e), parts);
           const splits = (e: Environment) => Math.ceil(evaluate(rows.rows, e) / rowsPerSplit(e));
           to.dispatch({
-            ...matmul(to, "tn", [rows.capacity, n, k]),
-            buffers: { ...buffers, partial: at(partial!, 0) },
+            kernel,
+            consts,
+            buffers: { ...buffers, partial: at(partial, 0) },
             params: { ...common, rowsPerSplit, splits },
             flops: flops(rows, n, k),
           });
           to.dispatch({
             kernel: colSumKernel,
             consts: { ACCUMULATE: true },
-            buffers: { input: at(partial!, 0), output: at(gradient!, part) },
+            buffers: { input: at(partial, 0), output: at(gradient, part) },
             params: { rows: splits, cols: n * k, rowsPerBlock: parts, scale },
           });
         }
@@ -108,48 +116,34 @@ export interface LinearOptions {
   into?: Tensor | undefined;
 }
 
-/** The operands of a linear node: bias and residual follow input and weight where there are any. */
-function operands(
-  inputs: readonly Tensor[],
-  { bias, residual }: LinearOptions,
-): { x: Tensor; weight: Tensor; bias: Tensor | undefined; residual: Tensor | undefined } {
-  const [x, weight, ...extra] = inputs as [Tensor, Tensor, ...Tensor[]];
-  return {
-    x,
-    weight,
-    bias: bias === undefined ? undefined : extra[0],
-    residual: residual === undefined ? undefined : extra.at(-1),
-  };
-}
+/** Operands of a linear node. */
+type LinearInputs = Tensors<"x" | "weight"> & Pick<LinearOptions, "bias" | "residual">;
 
-function linearOp(options: LinearOptions): Op {
-  const { scale = 1 } = options;
+function linearOp(scale: Value): Op<LinearInputs, Tensors<"y">> {
   return {
     name: "linear",
-    lower({ inputs, outputs: [y] }, to) {
-      // From the node, not from the options: a pass over the graph may have put others in their place.
-      const { x, weight, bias, residual } = operands(inputs, options);
+    lower({ x, weight, bias, residual }, { y }, to) {
       const k = x.width;
       for (const rows of to.chunks(x)) {
         for (const part of to.chunks(weight)) {
+          const size = { m: rows.capacity, n: part.capacity, k };
+          const { kernel, consts } = chooseMatmul(to.profile, "nt", size);
           to.dispatch({
-            ...matmul(to, "nt", [rows.capacity, part.capacity, k], {
-              BIAS: bias !== undefined,
-              RESIDUAL: residual !== undefined,
-            }),
+            kernel,
+            consts: { ...consts, BIAS: bias !== undefined, RESIDUAL: residual !== undefined },
             library: library(weight),
             buffers: {
               x: at(x, rows),
               weight: at(weight, part),
               bias: at(bias ?? x, bias === undefined ? rows : 0),
               residual: at(residual ?? x, rows),
-              y: at(y!, rows),
+              y: at(y, rows),
             },
             params: {
               m: rows.rows,
               n: part.capacity,
               k,
-              yStride: y!.width,
+              yStride: y.width,
               yOffset: part.first,
               scale: scaleOf(weight, scale),
             },
@@ -158,27 +152,26 @@ function linearOp(options: LinearOptions): Op {
         }
       }
     },
-    backward({ inputs }, [dy], tape) {
+    backward({ x, weight, bias, residual }, { y }, tape) {
       const { graph } = tape;
-      const { x, weight, bias, residual } = operands(inputs, options);
+      const dy = tape.gradient(y);
       if (tape.needs(x)) {
         const dx = graph.value(`d${x.name}`, x.rows, x.width);
-        graph.add(inputGradientOp(scale), [dy!, weight], [dx]);
+        graph.add(inputGradientOp(scale), { dy, weight }, { dx });
         tape.add(x, dx);
       }
       if (tape.needs(weight)) {
         const gradient = tape.parameterGradient(weight);
         const elements = (weight.rows as number) * weight.width;
+        // The product into the gradient itself has no scale.
         const split = scale !== 1 || elements <= SPLIT_ELEMENTS;
-        const outputs = split
-          ? [gradient, graph.value("dweight-parts", PARTS * elements, 1)]
-          : [gradient];
-        graph.add(weightGradientOp(scale, split), [dy!, x], outputs);
+        const partial = split ? graph.value("dweight-parts", PARTS * elements, 1) : undefined;
+        graph.add(weightGradientOp(scale), { dy, x }, { gradient, partial });
       }
       if (bias !== undefined && tape.needs(bias)) {
-        accumulateColumns(graph, dy!, tape.parameterGradient(bias));
+        accumulateColumns(graph, dy, tape.parameterGradient(bias));
       }
-      if (residual !== undefined && tape.needs(residual)) tape.add(residual, dy!);
+      if (residual !== undefined && tape.needs(residual)) tape.add(residual, dy);
     },
   };
 }
@@ -196,15 +189,14 @@ export function linear(
   weight: Tensor,
   options: LinearOptions = {},
 ): Tensor {
-  const { bias, residual } = options;
+  const { bias, residual, scale = 1, into } = options;
   if (x.width !== weight.width) {
     throw new ShapeError(
       "linear-width",
       `linear: ${x.name} has rows of ${x.width}, ${weight.name} expects ${weight.width}.`,
     );
   }
-  const y = options.into ?? graph.value(`linear(${weight.name})`, x.rows, weight.rows as number);
-  const extra = [bias, residual].filter((tensor) => tensor !== undefined);
-  graph.add(linearOp(options), [x, weight, ...extra], [y]);
+  const y = into ?? graph.value(`linear(${weight.name})`, x.rows, weight.rows as number);
+  graph.add(linearOp(scale), { x, weight, bias, residual }, { y });
   return y;
 }

@@ -1,5 +1,5 @@
 import { nllLossKernel } from "../../kernels/logits.ts";
-import type { Graph, Op, Tensor } from "../graph.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
 import { at } from "./rowwise.ts";
 
 /** A loss per token: its gradient seeds and its terms for the metrics. */
@@ -10,6 +10,24 @@ export interface TokenLoss {
   terms: Tensor;
 }
 
+const nllLossOp: Op<Tensors<"out" | "weight">, Tensors<"gradient" | "terms">> = {
+  name: "nll-loss",
+  lower({ out, weight }, { gradient, terms }, to) {
+    for (const chunk of to.chunks(out)) {
+      to.dispatch({
+        kernel: nllLossKernel,
+        buffers: {
+          out: at(out, chunk),
+          weight: at(weight, chunk),
+          grad: at(gradient, chunk),
+          terms: at(terms, chunk),
+        },
+        params: { rows: chunk.rows },
+      });
+    }
+  },
+};
+
 /**
  * Negative log-likelihood of the targets, weighted per row.
  *
@@ -19,23 +37,6 @@ export interface TokenLoss {
 export function nllLoss(graph: Graph, out: Tensor, weight: Tensor): TokenLoss {
   const gradient = graph.value("loss-gradient", out.rows, 2);
   const terms = graph.value("loss-terms", out.rows, 2);
-  const op: Op = {
-    name: "nll-loss",
-    lower(_node, to) {
-      for (const chunk of to.chunks(out)) {
-        to.dispatch({
-          kernel: nllLossKernel,
-          buffers: {
-            out: at(out, chunk),
-            weight: at(weight, chunk),
-            grad: at(gradient, chunk),
-            terms: at(terms, chunk),
-          },
-          params: { rows: chunk.rows },
-        });
-      }
-    },
-  };
-  graph.add(op, [out, weight], [gradient, terms]);
+  graph.add(nllLossOp, { out, weight }, { gradient, terms });
   return { gradient, terms };
 }

@@ -6,54 +6,58 @@ import {
   rmsNormBackwardKernel,
   rmsNormKernel,
 } from "../../kernels/norm.ts";
-import type { Kernel } from "../../gpu/kernel.ts";
-import type { Graph, Op, Tape, Tensor } from "../graph.ts";
+import type { Graph, Op, Tape, Tensor, Tensors } from "../graph.ts";
 import { accumulateColumns, partCount, PARTS, rowsPerPart } from "./reduce.ts";
 import { at } from "./rowwise.ts";
 
-function inputGradientOp(kernel: Kernel): Op {
+/** The kernel of an input's gradient; both norms' have the same buffers and parameters. */
+type BackwardKernel = typeof rmsNormBackwardKernel;
+
+function inputGradientOp(
+  kernel: BackwardKernel,
+): Op<Tensors<"dy" | "x" | "weight" | "stats">, Tensors<"dx">> {
   return {
     name: kernel.name,
-    lower({ inputs: [dy, x, weight, stats], outputs: [dx] }, to) {
-      for (const chunk of to.chunks(x!)) {
+    lower({ dy, x, weight, stats }, { dx }, to) {
+      for (const chunk of to.chunks(x)) {
         to.dispatch({
           kernel,
           buffers: {
-            dy: at(dy!, chunk),
-            x: at(x!, chunk),
-            weight: at(weight!, 0),
-            stats: at(stats!, chunk),
-            dx: at(dx!, chunk),
+            dy: at(dy, chunk),
+            x: at(x, chunk),
+            weight: at(weight, 0),
+            stats: at(stats, chunk),
+            dx: at(dx, chunk),
           },
-          params: { rows: chunk.rows, cols: x!.width },
+          params: { rows: chunk.rows, cols: x.width },
         });
       }
     },
   };
 }
 
-const weightGradientOp: Op = {
+const weightGradientOp: Op<Tensors<"dy" | "x" | "stats">, Tensors<"gradient" | "partial">> = {
   name: "norm-weight-gradient",
-  lower({ inputs: [dy, x, stats], outputs: [gradient, partial] }, to) {
-    const parts = to.chunks(partial!)[0]!.capacity;
-    for (const chunk of to.chunks(x!)) {
+  lower({ dy, x, stats }, { gradient, partial }, to) {
+    const parts = to.chunks(partial)[0].capacity;
+    for (const chunk of to.chunks(x)) {
       to.dispatch({
         kernel: normWeightGradKernel,
         buffers: {
-          dy: at(dy!, chunk),
-          x: at(x!, chunk),
-          stats: at(stats!, chunk),
-          partial: at(partial!, 0),
+          dy: at(dy, chunk),
+          x: at(x, chunk),
+          stats: at(stats, chunk),
+          partial: at(partial, 0),
         },
-        params: { rows: chunk.rows, cols: x!.width, rowsPerBlock: rowsPerPart(chunk.rows, parts) },
+        params: { rows: chunk.rows, cols: x.width, rowsPerBlock: rowsPerPart(chunk.rows, parts) },
       });
       to.dispatch({
         kernel: colSumKernel,
         consts: { ACCUMULATE: true },
-        buffers: { input: at(partial!, 0), output: at(gradient!, 0) },
+        buffers: { input: at(partial, 0), output: at(gradient, 0) },
         params: {
           rows: partCount(chunk.rows, parts),
-          cols: x!.width,
+          cols: x.width,
           rowsPerBlock: parts,
           scale: 1,
         },
@@ -64,41 +68,41 @@ const weightGradientOp: Op = {
 
 function addGradients(
   tape: Tape,
-  kernel: Kernel,
-  [x, weight, stats]: readonly [Tensor, Tensor, Tensor],
-  dy: Tensor,
+  kernel: BackwardKernel,
+  { dy, x, weight, stats }: Tensors<"dy" | "x" | "weight" | "stats">,
 ): void {
   const { graph } = tape;
   if (tape.needs(x)) {
     const dx = graph.value(`d${x.name}`, x.rows, x.width);
-    graph.add(inputGradientOp(kernel), [dy, x, weight, stats], [dx]);
+    graph.add(inputGradientOp(kernel), { dy, x, weight, stats }, { dx });
     tape.add(x, dx);
   }
   if (tape.needs(weight)) {
     const partial = graph.value("norm-parts", PARTS, x.width);
-    graph.add(weightGradientOp, [dy, x, stats], [tape.parameterGradient(weight), partial]);
+    const gradient = tape.parameterGradient(weight);
+    graph.add(weightGradientOp, { dy, x, stats }, { gradient, partial });
   }
 }
 
-function rmsNormOp(eps: number): Op {
+function rmsNormOp(eps: number): Op<Tensors<"x" | "weight">, Tensors<"y" | "stats">> {
   return {
     name: "rms-norm",
-    lower({ inputs: [x, weight], outputs: [y, stats] }, to) {
-      for (const chunk of to.chunks(x!)) {
+    lower({ x, weight }, { y, stats }, to) {
+      for (const chunk of to.chunks(x)) {
         to.dispatch({
           kernel: rmsNormKernel,
           buffers: {
-            x: at(x!, chunk),
-            weight: at(weight!, 0),
-            y: at(y!, chunk),
-            stats: at(stats!, chunk),
+            x: at(x, chunk),
+            weight: at(weight, 0),
+            y: at(y, chunk),
+            stats: at(stats, chunk),
           },
-          params: { rows: chunk.rows, cols: x!.width, eps },
+          params: { rows: chunk.rows, cols: x.width, eps },
         });
       }
     },
-    backward({ inputs: [x, weight], outputs: [, stats] }, [dy], tape) {
-      addGradients(tape, rmsNormBackwardKernel, [x!, weight!, stats!], dy!);
+    backward({ x, weight }, { y, stats }, tape) {
+      addGradients(tape, rmsNormBackwardKernel, { dy: tape.gradient(y), x, weight, stats });
     },
   };
 }
@@ -107,31 +111,32 @@ function rmsNormOp(eps: number): Op {
 export function rmsNorm(graph: Graph, x: Tensor, weight: Tensor, eps: number): Tensor {
   const y = graph.value(`norm(${x.name})`, x.rows, x.width);
   const stats = graph.value("norm-stats", x.rows, 2);
-  graph.add(rmsNormOp(eps), [x, weight], [y, stats]);
+  graph.add(rmsNormOp(eps), { x, weight }, { y, stats });
   return y;
 }
 
-function layerNormOp(eps: number): Op {
+function layerNormOp(eps: number): Op<Tensors<"x" | "weight" | "bias">, Tensors<"y" | "stats">> {
   return {
     name: "layer-norm",
-    lower({ inputs: [x, weight, bias], outputs: [y, stats] }, to) {
-      for (const chunk of to.chunks(x!)) {
+    lower({ x, weight, bias }, { y, stats }, to) {
+      for (const chunk of to.chunks(x)) {
         to.dispatch({
           kernel: layerNormKernel,
           buffers: {
-            x: at(x!, chunk),
-            weight: at(weight!, 0),
-            bias: at(bias!, 0),
-            y: at(y!, chunk),
-            stats: at(stats!, chunk),
+            x: at(x, chunk),
+            weight: at(weight, 0),
+            bias: at(bias, 0),
+            y: at(y, chunk),
+            stats: at(stats, chunk),
           },
-          params: { rows: chunk.rows, cols: x!.width, eps },
+          params: { rows: chunk.rows, cols: x.width, eps },
         });
       }
     },
-    backward({ inputs: [x, weight, bias], outputs: [, stats] }, [dy], tape) {
-      addGradients(tape, layerNormBackwardKernel, [x!, weight!, stats!], dy!);
-      if (tape.needs(bias!)) accumulateColumns(tape.graph, dy!, tape.parameterGradient(bias!));
+    backward({ x, weight, bias }, { y, stats }, tape) {
+      const dy = tape.gradient(y);
+      addGradients(tape, layerNormBackwardKernel, { dy, x, weight, stats });
+      if (tape.needs(bias)) accumulateColumns(tape.graph, dy, tape.parameterGradient(bias));
     },
   };
 }
@@ -146,6 +151,6 @@ export function layerNorm(
 ): Tensor {
   const y = graph.value(`norm(${x.name})`, x.rows, x.width);
   const stats = graph.value("norm-stats", x.rows, 2);
-  graph.add(layerNormOp(eps), [x, weight, bias], [y, stats]);
+  graph.add(layerNormOp(eps), { x, weight, bias }, { y, stats });
   return y;
 }

@@ -1,10 +1,33 @@
 import { adamwKernel, clipCoefficientKernel, gradNormKernel } from "../../kernels/optimizer.ts";
 import { scalar } from "../extent.ts";
-import type { Graph, Op, Tensor } from "../graph.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
 import { at } from "./rowwise.ts";
 
 /** Elements whose squares one workgroup sums for the gradient norm. */
 const NORM_BLOCK = 4096;
+
+const clipOp: Op<{ gradients: readonly Tensor[] }, Tensors<"clip" | "partial">> = {
+  name: "gradient-norm",
+  lower({ gradients }, { clip, partial }, to) {
+    let first = 0;
+    for (const gradient of gradients) {
+      for (const chunk of to.chunks(gradient)) {
+        const count = chunk.capacity * gradient.width;
+        to.dispatch({
+          kernel: gradNormKernel,
+          buffers: { grad: at(gradient, chunk), partial: at(partial, 0) },
+          params: { count, perBlock: NORM_BLOCK, first },
+        });
+        first += Math.ceil(count / NORM_BLOCK);
+      }
+    }
+    to.dispatch({
+      kernel: clipCoefficientKernel,
+      buffers: { partial: at(partial, 0), clip: at(clip, 0) },
+      params: { count: first, maxNorm: scalar("maxGradNorm") },
+    });
+  },
+};
 
 /**
  * Global gradient norm and the clipping coefficient, as torch's `clip_grad_norm_`.
@@ -18,29 +41,7 @@ export function clipCoefficient(graph: Graph, gradients: readonly Tensor[]): Ten
   const bound = sizes.reduce((sum, size) => sum + Math.ceil(size / NORM_BLOCK) + 1, 0);
   const partial = graph.value("norm-parts", 1, bound);
   const clip = graph.value("clip", 1, 2);
-  const op: Op = {
-    name: "gradient-norm",
-    lower(_node, to) {
-      let first = 0;
-      for (const gradient of gradients) {
-        for (const chunk of to.chunks(gradient)) {
-          const count = chunk.capacity * gradient.width;
-          to.dispatch({
-            kernel: gradNormKernel,
-            buffers: { grad: at(gradient, chunk), partial: at(partial, 0) },
-            params: { count, perBlock: NORM_BLOCK, first },
-          });
-          first += Math.ceil(count / NORM_BLOCK);
-        }
-      }
-      to.dispatch({
-        kernel: clipCoefficientKernel,
-        buffers: { partial: at(partial, 0), clip: at(clip, 0) },
-        params: { count: first, maxNorm: scalar("maxGradNorm") },
-      });
-    },
-  };
-  graph.add(op, gradients, [clip, partial]);
+  graph.add(clipOp, { gradients }, { clip, partial });
   return clip;
 }
 
@@ -54,16 +55,10 @@ export interface Moments {
   decay: boolean;
 }
 
-/**
- * One AdamW update in place (Loshchilov and Hutter 2019), f32 master weights, as torch.optim.AdamW.
- *
- * The replay's scalars are those of `adamwParams`. Gradients are scaled by the clip coefficient; a
- * gradient that is not finite skips the update.
- */
-export function adamw(graph: Graph, { value, gradient, m, v, decay }: Moments, clip: Tensor): void {
-  const op: Op = {
+function adamwOp(decay: boolean): Op<Tensors<"gradient" | "clip">, Tensors<"value" | "m" | "v">> {
+  return {
     name: "adamw",
-    lower(_node, to) {
+    lower({ gradient, clip }, { value, m, v }, to) {
       for (const chunk of to.chunks(value)) {
         to.dispatch({
           kernel: adamwKernel,
@@ -88,5 +83,14 @@ export function adamw(graph: Graph, { value, gradient, m, v, decay }: Moments, c
       }
     },
   };
-  graph.add(op, [gradient, clip], [value, m, v]);
+}
+
+/**
+ * One AdamW update in place (Loshchilov and Hutter 2019), f32 master weights, as torch.optim.AdamW.
+ *
+ * The replay's scalars are those of `adamwParams`. Gradients are scaled by the clip coefficient; a
+ * gradient that is not finite skips the update.
+ */
+export function adamw(graph: Graph, { value, gradient, m, v, decay }: Moments, clip: Tensor): void {
+  graph.add(adamwOp(decay), { gradient, clip }, { value, m, v });
 }

@@ -1,24 +1,26 @@
 import { ropeDecodeKernel, ropeKernel } from "../../kernels/attention.ts";
-import type { Graph, Op, Tensor } from "../graph.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
+import { wholeRows } from "./decode.ts";
 import { at } from "./rowwise.ts";
 
-function ropeOp(headDim: number, sign: 1 | -1): Op {
+function ropeOp(headDim: number, sign: 1 | -1): Op<Tensors<"x" | "table">, Tensors<"y">> {
   return {
     name: "rope",
-    lower({ inputs: [x, table], outputs: [y] }, to) {
-      for (const chunk of to.chunks(x!)) {
+    lower({ x, table }, { y }, to) {
+      for (const chunk of to.chunks(x)) {
         to.dispatch({
           kernel: ropeKernel,
-          buffers: { x: at(x!, chunk), table: at(table!, chunk), y: at(y!, chunk) },
-          params: { rows: chunk.rows, heads: x!.width / headDim, headDim, sign },
+          buffers: { x: at(x, chunk), table: at(table, chunk), y: at(y, chunk) },
+          params: { rows: chunk.rows, heads: x.width / headDim, headDim, sign },
         });
       }
     },
-    backward({ inputs: [x, table] }, [dy], tape) {
-      if (!tape.needs(x!)) return;
-      const dx = tape.graph.value(`d${x!.name}`, x!.rows, x!.width);
-      tape.graph.add(ropeOp(headDim, sign === 1 ? -1 : 1), [dy!, table!], [dx]);
-      tape.add(x!, dx);
+    backward({ x, table }, { y }, tape) {
+      if (!tape.needs(x)) return;
+      const dx = tape.graph.value(`d${x.name}`, x.rows, x.width);
+      const back = ropeOp(headDim, sign === 1 ? -1 : 1);
+      tape.graph.add(back, { x: tape.gradient(y), table }, { y: dx });
+      tape.add(x, dx);
     },
   };
 }
@@ -37,8 +39,29 @@ export function rope(
   into?: Tensor,
 ): Tensor {
   const y = into ?? graph.value(`rope(${x.name})`, x.rows, x.width);
-  graph.add(ropeOp(headDim, 1), [x, table], [y]);
+  graph.add(ropeOp(headDim, 1), { x, table }, { y });
   return y;
+}
+
+function ropeDecodeOp(
+  headDim: number,
+): Op<Tensors<"x" | "table" | "base" | "state">, Tensors<"y">> {
+  return {
+    name: "rope-decode",
+    lower({ x, table, base, state }, { y }, to) {
+      to.dispatch({
+        kernel: ropeDecodeKernel,
+        buffers: {
+          x: at(x, 0),
+          table: at(table, 0),
+          base: at(base, 0),
+          state: at(state, 0),
+          y: at(y, 0),
+        },
+        params: { rows: wholeRows(to, x), heads: x.width / headDim, headDim, sign: 1 },
+      });
+    },
+  };
 }
 
 /**
@@ -49,27 +72,9 @@ export function rope(
 export function ropeDecode(
   graph: Graph,
   x: Tensor,
-  { table, base, state, headDim }: { table: Tensor; base: Tensor; state: Tensor; headDim: number },
+  { headDim, ...step }: Tensors<"table" | "base" | "state"> & { headDim: number },
 ): Tensor {
   const y = graph.value(`rope(${x.name})`, x.rows, x.width);
-  const op: Op = {
-    name: "rope-decode",
-    lower(node, to) {
-      const [from, angles, first, step] = node.inputs as [Tensor, Tensor, Tensor, Tensor];
-      const [chunk] = to.chunks(from);
-      to.dispatch({
-        kernel: ropeDecodeKernel,
-        buffers: {
-          x: at(from, 0),
-          table: at(angles, 0),
-          base: at(first, 0),
-          state: at(step, 0),
-          y: at(node.outputs[0]!, 0),
-        },
-        params: { rows: chunk!.rows, heads: from.width / headDim, headDim, sign: 1 },
-      });
-    },
-  };
-  graph.add(op, [x, table, base, state], [y]);
+  graph.add(ropeDecodeOp(headDim), { x, ...step }, { y });
   return y;
 }

@@ -1,4 +1,4 @@
-import type { Kernel } from "../../gpu/kernel.ts";
+import { ShapeError } from "../../core/errors.ts";
 import { evaluate, type Value } from "../extent.ts";
 import type { Chunk, Lowering, Tensor } from "../graph.ts";
 
@@ -8,22 +8,19 @@ export function at(tensor: Tensor, chunk: Chunk | number): { tensor: Tensor; chu
 }
 
 /** Number of elements in a chunk of a tensor, at replay. */
-function elements(chunk: Chunk, width: number): Value {
+export function elements(chunk: Chunk, { width }: Tensor): Value {
   return (environment) => evaluate(chunk.rows, environment) * width;
 }
 
-/** Launches an elementwise kernel with parameter `count` over every chunk of equally shaped tensors. */
-export function lowerElementwise(
-  to: Lowering,
-  kernel: Kernel,
-  tensors: Record<string, Tensor>,
-  params: Record<string, Value> = {},
-): void {
-  const [shape] = Object.values(tensors);
-  for (const chunk of to.chunks(shape!)) {
-    const buffers = Object.fromEntries(
-      Object.entries(tensors).map(([name, tensor]) => [name, at(tensor, chunk)]),
-    );
-    to.dispatch({ kernel, buffers, params: { count: elements(chunk, shape!.width), ...params } });
-  }
+/** Requires a tensor in one chunk, for ops that index freely into it or whose windows straddle borders. */
+export function whole(to: Lowering, tensor: Tensor): Value {
+  const chunks = to.chunks(tensor);
+  if (chunks.length === 1) return chunks[0].rows;
+  const rows = chunks.reduce((sum, { capacity }) => sum + capacity, 0);
+  throw new ShapeError(
+    "tensor-in-chunks",
+    `${tensor.name} has ${rows} rows of ${tensor.width}, of which one binding of this adapter ` +
+      `holds ${chunks[0].capacity}; this op needs all of them in one.`,
+    { hint: "Put fewer tokens or shorter media into one pass." },
+  );
 }

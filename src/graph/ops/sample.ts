@@ -1,6 +1,6 @@
 import { sampleCommitKernel, sampleDrawKernel, sampleScoresKernel } from "../../kernels/sample.ts";
 import { scalar } from "../extent.ts";
-import type { Graph, Op, Tensor } from "../graph.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
 import { wholeRows } from "./decode.ts";
 import { at } from "./rowwise.ts";
 
@@ -26,85 +26,93 @@ export interface SamplerState {
   logps: Tensor;
 }
 
+/** What the sampler makes besides the state that it changes. */
+type SampleOutputs = Tensors<"next" | "scores" | "stats" | "choice">;
+
+type SampleInputs = Tensors<"logits"> & Pick<SamplerState, "info" | "bans" | "eos">;
+type SampleState = Omit<SamplerState, "info" | "bans" | "eos">;
+
+const sampleOp: Op<SampleInputs, SampleOutputs & SampleState> = {
+  name: "sample",
+  lower({ logits, info, bans, eos }, outputs, to) {
+    const { next, scores, stats, choice, presence, done, lengths, tokens, logps, state } = outputs;
+    const rows = wholeRows(to, logits);
+    const vocab = logits.width;
+    to.dispatch({
+      kernel: sampleScoresKernel,
+      buffers: {
+        logits: at(logits, 0),
+        info: at(info, 0),
+        bans: at(bans, 0),
+        presence: at(presence, 0),
+        done: at(done, 0),
+        scores: at(scores, 0),
+        stats: at(stats, 0),
+      },
+      params: {
+        rows,
+        vocab,
+        invTemperature: scalar("invTemperature"),
+        positiveFactor: scalar("positiveFactor"),
+        negativeFactor: scalar("negativeFactor"),
+        greedyPenalty: scalar("greedyPenalty"),
+        greedyInverse: scalar("greedyInverse"),
+      },
+    });
+    to.dispatch({
+      kernel: sampleDrawKernel,
+      buffers: {
+        logits: at(logits, 0),
+        scores: at(scores, 0),
+        stats: at(stats, 0),
+        info: at(info, 0),
+        state: at(state, 0),
+        done: at(done, 0),
+        next: at(next, 0),
+        choice: at(choice, 0),
+      },
+      params: {
+        rows,
+        vocab,
+        seed: scalar("seed"),
+        topK: scalar("topK"),
+        topP: scalar("topP"),
+        minWeight: scalar("minWeight"),
+        pad: scalar("pad"),
+      },
+    });
+    to.dispatch({
+      kernel: sampleCommitKernel,
+      buffers: {
+        choice: at(choice, 0),
+        state: at(state, 0),
+        eos: at(eos, 0),
+        presence: at(presence, 0),
+        done: at(done, 0),
+        lengths: at(lengths, 0),
+        tokens: at(tokens, 0),
+        logps: at(logps, 0),
+      },
+      params: { rows, vocab, capacity: tokens.width, eosCount: eos.rows },
+    });
+  },
+};
+
 /**
  * Chooses one token per row and records it; returns the tokens [rows, 1] u32 to be embedded.
  *
  * Replay scalars: those of `sampleParams`, `seed` and `pad`.
  */
 export function sampleTokens(graph: Graph, logits: Tensor, sampler: SamplerState): Tensor {
-  const { info, bans, presence, state, done, lengths, eos, tokens, logps } = sampler;
-  const vocab = logits.width;
+  const { info, bans, eos, presence, done, lengths, tokens, logps, state } = sampler;
   const next = graph.value("next", logits.rows, 1, "u32");
-  const scores = graph.value("scores", logits.rows, vocab);
+  const scores = graph.value("scores", logits.rows, logits.width);
   const stats = graph.value("sample-stats", logits.rows, 8);
   const choice = graph.value("choice", logits.rows, 8, "u32");
-  const op: Op = {
-    name: "sample",
-    lower(_node, to) {
-      const rows = wholeRows(to, logits);
-      to.dispatch({
-        kernel: sampleScoresKernel,
-        buffers: {
-          logits: at(logits, 0),
-          info: at(info, 0),
-          bans: at(bans, 0),
-          presence: at(presence, 0),
-          done: at(done, 0),
-          scores: at(scores, 0),
-          stats: at(stats, 0),
-        },
-        params: {
-          rows,
-          vocab,
-          invTemperature: scalar("invTemperature"),
-          positiveFactor: scalar("positiveFactor"),
-          negativeFactor: scalar("negativeFactor"),
-          greedyPenalty: scalar("greedyPenalty"),
-          greedyInverse: scalar("greedyInverse"),
-        },
-      });
-      to.dispatch({
-        kernel: sampleDrawKernel,
-        buffers: {
-          logits: at(logits, 0),
-          scores: at(scores, 0),
-          stats: at(stats, 0),
-          info: at(info, 0),
-          state: at(state, 0),
-          done: at(done, 0),
-          next: at(next, 0),
-          choice: at(choice, 0),
-        },
-        params: {
-          rows,
-          vocab,
-          seed: scalar("seed"),
-          topK: scalar("topK"),
-          topP: scalar("topP"),
-          minWeight: scalar("minWeight"),
-          pad: scalar("pad"),
-        },
-      });
-      to.dispatch({
-        kernel: sampleCommitKernel,
-        buffers: {
-          choice: at(choice, 0),
-          state: at(state, 0),
-          eos: at(eos, 0),
-          presence: at(presence, 0),
-          done: at(done, 0),
-          lengths: at(lengths, 0),
-          tokens: at(tokens, 0),
-          logps: at(logps, 0),
-        },
-        params: { rows, vocab, capacity: tokens.width, eosCount: eos.rows },
-      });
-    },
-  };
   graph.add(
-    op,
-    [logits, info, bans, eos],
-    [next, scores, stats, choice, presence, done, lengths, tokens, logps, state],
+    sampleOp,
+    { logits, info, bans, eos },
+    { next, scores, stats, choice, presence, done, lengths, tokens, logps, state },
   );
   return next;
 }

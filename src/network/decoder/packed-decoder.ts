@@ -1,7 +1,8 @@
 import { Extent } from "../../graph/extent.ts";
 import type { Graph, Tensor } from "../../graph/graph.ts";
 import { add } from "../../graph/ops/add.ts";
-import { embed, gatherRows, permuteRows, type Splice } from "../../graph/ops/rows.ts";
+import { embed, type Splice } from "../../graph/ops/embed.ts";
+import { gatherRows, permuteRows } from "../../graph/ops/rows.ts";
 import type { Storage } from "../../graph/storage.ts";
 import type { Scope } from "../scope.ts";
 import { segmentInputs } from "../segments.ts";
