@@ -5,6 +5,7 @@
  */
 import { exists, readBytes, readText, writeFileAtomic } from "#io";
 import { CheckpointError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 import { bytesSource } from "../io/byte-source.ts";
 import { joinPath } from "../io/path.ts";
 import { openSafetensors } from "./safetensors.ts";
@@ -69,13 +70,13 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
     throw fail("it is not JSON", cause);
   }
   const { peft_type: type, r, lora_alpha: alpha, base_model_name_or_path: base } = config;
-  if (type !== "LORA") throw fail(`peft_type is ${JSON.stringify(type)}`);
-  if (!Number.isSafeInteger(r) || (r as number) < 1) throw fail(`r is ${JSON.stringify(r)}`);
-  if (typeof alpha !== "number") throw fail(`lora_alpha is ${JSON.stringify(alpha)}`);
+  if (type !== "LORA") throw fail(`peft_type is ${quoted(type)}`);
+  if (!Number.isSafeInteger(r) || (r as number) < 1) throw fail(`r is ${quoted(r)}`);
+  if (typeof alpha !== "number") throw fail(`lora_alpha is ${quoted(alpha)}`);
   if (typeof base !== "string" || base === "") throw fail("it names no base model");
   const revision = config["revision"] ?? null;
   if (typeof revision !== "string" && revision !== null) {
-    throw fail(`revision is ${JSON.stringify(revision)}`);
+    throw fail(`revision is ${quoted(revision)}`);
   }
   for (const name of ["use_dora", "fan_in_fan_out", "lora_bias", "use_qalora", "use_bdlora"]) {
     if (config[name] === true) throw fail(`${name} is true`);
@@ -83,8 +84,7 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
   for (const name of ["rank_pattern", "alpha_pattern"]) {
     if (Object.keys((config[name] as object | null) ?? {}).length > 0) throw fail(`${name} is set`);
   }
-  if ((config["bias"] ?? "none") !== "none")
-    throw fail(`bias is ${JSON.stringify(config["bias"])}`);
+  if ((config["bias"] ?? "none") !== "none") throw fail(`bias is ${quoted(config["bias"])}`);
   for (const name of ["modules_to_save", "trainable_token_indices", "layer_replication"]) {
     if ((config[name] ?? null) !== null) throw fail(`${name} is set`);
   }
@@ -205,19 +205,19 @@ export async function readAdapters(
   const found = new Map<string, StoredAdapter>();
   for (const stored of store.tensors.keys()) {
     const match = FACTOR.exec(stored);
-    if (match === null) throw fail(`"${stored}" is no factor of an adapter`);
+    if (match === null) throw fail(`${quoted(stored)} is no factor of an adapter`);
     if (match[2] === "B") continue;
     const weight = names.canonical(`${match[1]!}.weight`);
     const spec = weight === undefined ? undefined : tensors.get(weight);
     if (weight === undefined || spec === undefined) {
-      throw fail(`"${stored}" belongs to no layer of the model`);
+      throw fail(`${quoted(stored)} belongs to no layer of the model`);
     }
     const layer = weight.replace(/\.weight$/, "");
     const [outputs, inputs] = spec.shape;
     if (!takesAdapter(weight, spec)) {
-      throw fail(`"${stored}" belongs to ${layer}, which takes no adapter here`);
+      throw fail(`${quoted(stored)} belongs to ${layer}, which takes no adapter here`);
     }
-    if (found.has(layer)) throw fail(`"${stored}" is a second adapter on ${layer}`);
+    if (found.has(layer)) throw fail(`${quoted(stored)} is a second adapter on ${layer}`);
     const other = stored.replace(/A((?:\.default)?\.weight)$/, "B$1");
     for (const [name, want] of [
       [stored, [r, inputs!]],

@@ -1,4 +1,5 @@
 import { CheckpointError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 import type { TensorForm } from "./tensor-names.ts";
 
 const EMBEDDING = "model.embed_tokens.weight";
@@ -29,7 +30,8 @@ export function matchTensors(
     const canonical = names.canonical(name);
     if (canonical === undefined) continue;
     const other = found.get(canonical);
-    if (other !== undefined) problems.push(`"${name}" and "${other}" are the same tensor`);
+    if (other !== undefined)
+      problems.push(`${quoted(name)} and ${quoted(other)} are the same tensor`);
     else found.set(canonical, name);
   }
   const matched = new Map<string, string>();
@@ -41,10 +43,11 @@ export function matchTensors(
     }
     const actual = stored.get(source)!.shape;
     if (actual.join() === shape.join()) matched.set(name, source);
-    else problems.push(`"${source}" is [${actual.join(", ")}] instead of [${shape.join(", ")}]`);
+    else
+      problems.push(`${quoted(source)} is [${actual.join(", ")}] instead of [${shape.join(", ")}]`);
   }
   for (const [canonical, name] of found) {
-    if (!tensors.has(canonical)) problems.push(`"${name}" has no place in this model`);
+    if (!tensors.has(canonical)) problems.push(`${quoted(name)} has no place in this model`);
   }
   if (problems.length === 0) return matched;
   const more = problems.length - LISTED;

@@ -1,4 +1,5 @@
 import { CheckpointError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 
 /** Levels of lists and tables that are read; headers and indexes have three. */
 const MAX_DEPTH = 64;
@@ -47,8 +48,7 @@ function showPart(value: unknown): string {
   if (Array.isArray(value)) return "[...]";
   if (typeof value === "object" && value !== null) return "{...}";
   if (typeof value !== "string") return String(value);
-  const long = value.length > SHOWN_CHARS;
-  return JSON.stringify(long ? `${value.slice(0, SHOWN_CHARS)}...` : value);
+  return quoted(value, SHOWN_CHARS);
 }
 
 /** JSON.parse keeps the last of equal names in silence, so its text is walked once for them. */

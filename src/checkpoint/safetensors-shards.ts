@@ -5,6 +5,7 @@
 import { checkRoom, listFolder, makeFolder, openWriter, removePath } from "#io";
 import { f32ToBf16, f32ToF16 } from "../core/convert16.ts";
 import { ShapeError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 import type { FileWriter } from "../io/byte-source.ts";
 import { joinPath } from "../io/path.ts";
 import { byteLength, encodeHeader, sortTensors, type TensorHead } from "./safetensors-writer.ts";
@@ -184,7 +185,7 @@ async function writeTensor(
   if (done === count) return;
   throw new ShapeError(
     "bad-shape",
-    `Tensor "${tensor.name}" of [${tensor.shape.join(", ")}] has ${count} values but its slices ` +
+    `Tensor ${quoted(tensor.name)} of [${tensor.shape.join(", ")}] has ${count} values but its slices ` +
       `${done > count ? "give more" : `give ${done}`}.`,
   );
 }

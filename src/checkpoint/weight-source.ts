@@ -1,5 +1,6 @@
 import type { DType16 } from "../core/convert16.ts";
 import { CheckpointError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 import type { TensorStore } from "./safetensors.ts";
 
 /** Types in which weights are stored. */
@@ -52,7 +53,7 @@ export function storedSource(store: TensorStore, name: string): WeightSource {
   if (dtype !== "F32" && dtype !== "F16" && dtype !== "BF16") {
     throw new CheckpointError(
       "not-floating",
-      `${store.name}: tensor "${name}" is ${dtype}; weights are read as F32, F16 and BF16.`,
+      `${store.name}: tensor ${quoted(name)} is ${dtype}; weights are read as F32, F16 and BF16.`,
       { hint: "Use a checkpoint that is not quantized." },
     );
   }

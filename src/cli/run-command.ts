@@ -1,3 +1,4 @@
+import { printable } from "../core/quoted.ts";
 import { AubadeError, ConfigError } from "../core/errors.ts";
 import { endWithParent, runInPlace } from "./child.ts";
 import { ensureAdapter } from "./driver/adapter.ts";
@@ -71,6 +72,6 @@ export function reportError(error: unknown): number {
   const known = error instanceof AubadeError;
   const debug = process.env["AUBADE_DEBUG"] !== undefined;
   const text = known && !debug ? error.message : error instanceof Error ? error.stack : error;
-  process.stderr.write(`${String(text)}\n`);
+  process.stderr.write(`${printable(String(text))}\n`);
   return error instanceof ConfigError ? 2 : 1;
 }

@@ -1,4 +1,5 @@
 import { ConfigError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 import type { RunConfig } from "./schema.ts";
 
 /** A setting that differs between two configurations. */
@@ -60,8 +61,7 @@ export function checkResumable(before: RunConfig, after: RunConfig, runFolder: s
   );
   if (wrong.length === 0) return;
   const list = wrong.map(
-    ({ path, before: was, after: is }) =>
-      `${path} was ${JSON.stringify(was)} and is now ${JSON.stringify(is)}`,
+    ({ path, before: was, after: is }) => `${path} was ${quoted(was)} and is now ${quoted(is)}`,
   );
   throw new ConfigError("resume-changed", `${runFolder} cannot be resumed: ${list.join("; ")}.`, {
     hint: "Restore these settings, or start a new run in another folder.",

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { ConfigError } from "../core/errors.ts";
+import { quoted, shown } from "../core/quoted.ts";
 import { allFields, fieldAt, runJsonSchema, variantsOf } from "./fields.ts";
 import { nearest } from "../core/nearest.ts";
 import { equivalent } from "./trl-names.ts";
@@ -9,6 +10,9 @@ interface Problem {
   message: string;
   hint: string;
 }
+
+/** Characters of a value of a setting that a message repeats. */
+const MOST_SHOWN = 60;
 
 const TYPE_WORDS: Record<string, string> = {
   int: "a whole number",
@@ -21,11 +25,6 @@ const TYPE_WORDS: Record<string, string> = {
 
 function dotted(path: readonly PropertyKey[]): string {
   return path.map(String).join(".");
-}
-
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
 function valueAt(source: Source, path: readonly PropertyKey[]): unknown {
@@ -63,7 +62,7 @@ function unknownKey(source: Source, path: readonly PropertyKey[], file: string):
     if (anywhere !== undefined) hint = `Did you mean ${anywhere}?`;
     else hint = `Known here: ${siblings.join(", ")}.`;
   }
-  const message = `${dotted(path)} is not a known key (${placeOf(source, path, file)}).`;
+  const message = `${shown(dotted(path))} is not a known key (${placeOf(source, path, file)}).`;
   return { message, hint };
 }
 
@@ -123,7 +122,8 @@ function remedy(issue: z.core.$ZodIssue, value: unknown, source: Source): string
     return "Indent its settings below it, or remove the line.";
   }
   const initial = field?.default;
-  if (initial !== undefined && typeof initial !== "object") return `Set it to ${show(initial)}.`;
+  if (initial !== undefined && typeof initial !== "object")
+    return `Set it to ${quoted(initial, MOST_SHOWN)}.`;
   if (initial === null) return "Set it to null, or remove it.";
   if (issue.code === "invalid_value")
     return `Choose one of ${issue.values.map(String).join(", ")}.`;
@@ -143,7 +143,8 @@ function problemsOf(issue: z.core.$ZodIssue, source: Source, file: string): Prob
       { message: `${name} is missing (${place}).`, hint: `Set it; it is: ${meaning}`.trim() },
     ];
   }
-  const shown = issue.code === "custom" && typeof value === "object" ? "wrong" : show(value);
+  const shown =
+    issue.code === "custom" && typeof value === "object" ? "wrong" : quoted(value, MOST_SHOWN);
   const subject = value === undefined ? `${name}:` : `${name} is ${shown};`;
   return [
     { message: `${subject} ${requirement(issue)} (${place}).`, hint: remedy(issue, value, source) },

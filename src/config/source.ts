@@ -8,6 +8,7 @@ import {
   parseDocument,
 } from "yaml";
 import { ConfigError } from "../core/errors.ts";
+import { quoted, shown } from "../core/quoted.ts";
 import { besideFile, placePaths } from "./paths.ts";
 import { type FieldSchema, fieldAt, runJsonSchema, variantsOf } from "./fields.ts";
 
@@ -66,7 +67,7 @@ export function parseSource(text: string, file: string): Source {
       cause: problem,
     });
   }
-  const value: unknown = document.toJS() ?? {};
+  const value: unknown = contentsOf(document, file) ?? {};
   if (!isTree(value)) {
     throw new ConfigError(
       "not-a-mapping",
@@ -78,6 +79,25 @@ export function parseSource(text: string, file: string): Source {
     places.set(key, `${file}:${counter.linePos(offset).line}`);
   });
   return { value, places };
+}
+
+/** What a YAML text says, as a tree: an anchor may not be its own part, nor stand for thousands. */
+function contentsOf(document: Document.Parsed, what: string): unknown {
+  try {
+    const value: unknown = document.toJS();
+    JSON.stringify(value);
+    return value;
+  } catch (cause) {
+    const why = cause instanceof TypeError ? "an anchor holds itself" : (cause as Error).message;
+    throw new ConfigError(
+      "yaml-alias",
+      `${what} cannot be read: ${shown(why.replace(/\.$/, ""))}.`,
+      {
+        hint: "Write the value out in place of the alias (*).",
+        cause,
+      },
+    );
+  }
 }
 
 function forget(places: Map<string, string>, key: string): void {
@@ -166,7 +186,7 @@ export async function readSource(
     if (typeof parent !== "string") {
       throw new ConfigError(
         "bad-extends",
-        `extends is ${JSON.stringify(parent)} (${own.places.get("extends")}).`,
+        `extends is ${quoted(parent)} (${own.places.get("extends")}).`,
         { hint: "Name one YAML file or a list of them, relative to this file." },
       );
     }
@@ -186,14 +206,14 @@ export function applyOverride(source: Source, override: string): Source {
   const split = override.indexOf("=");
   const path = override.slice(0, split).trim().split(".");
   if (split < 1 || path.some((part) => part === "" || HIDDEN.has(part))) {
-    throw new ConfigError("bad-override", `"${override}" is not of the form key=value.`, {
+    throw new ConfigError("bad-override", `${quoted(override)} is not of the form key=value.`, {
       hint: "Write for example train.learning_rate=1e-5.",
     });
   }
   const text = override.slice(split + 1);
   const document = parseDocument(text);
   if (document.errors.length > 0) {
-    throw new ConfigError("bad-override", `the value in "${override}" is not valid YAML.`, {
+    throw new ConfigError("bad-override", `the value in ${quoted(override)} is not valid YAML.`, {
       hint: 'Quote it, for example model.path="a: b".',
       cause: document.errors[0],
     });
@@ -205,13 +225,13 @@ export function applyOverride(source: Source, override: string): Source {
     if (Array.isArray(here) && !(/^\d+$/.test(part) && Number(part) < here.length)) {
       throw new ConfigError(
         "bad-override",
-        `${key} in "${override}" is not an item of a list of ${here.length}.`,
+        `${shown(key)} in ${quoted(override)} is not an item of a list of ${here.length}.`,
         { hint: "Number the items from 0, or give the whole list in brackets." },
       );
     }
     const slot = here as Tree;
     if (depth === path.length - 1) {
-      const value = document.toJS() as unknown;
+      const value = contentsOf(document, `the value in ${quoted(override)}`);
       const [section = ""] = path;
       if (path.length === 2 && part === "name") {
         root[section] = keptOf(slot, { name: value }, fieldOf(section));

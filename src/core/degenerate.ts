@@ -1,3 +1,4 @@
+import { quoted } from "./quoted.ts";
 /**
  * Completions that say nothing: loops such as "systemsystemsystem", and text of broken characters
  * or many scripts at once. Pure rules, for the trainer that masks and for who watches a run.
@@ -190,7 +191,7 @@ function repetitionOf(text: string, ids: readonly number[]): string | undefined 
   if (length >= PHRASE_LENGTH) return `${length.toFixed(0)} characters to a new phrase`;
   const { piece, times, share } = commonestPiece(text.slice(-MOST_SYMBOLS));
   if (share < PIECE_SHARE) return undefined;
-  return `${JSON.stringify(piece)} ${times} times makes ${percent(share)} of it`;
+  return `${quoted(piece)} ${times} times makes ${percent(share)} of it`;
 }
 
 function garbageOf(text: string): string | undefined {

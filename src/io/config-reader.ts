@@ -1,4 +1,5 @@
 import { CheckpointError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 
 /** Reads typed values out of a checkpoint's JSON, with errors that name the key. */
 export class ConfigReader {
@@ -107,7 +108,7 @@ export class ConfigReader {
   /** Checks that a key, when it is there, has one of the values that aubade implements. */
   only(key: string, ...allowed: (string | boolean | number)[]): void {
     if (!this.has(key)) return;
-    this.#read(key, undefined, allowed.map((a) => JSON.stringify(a)).join(" or "), (value) =>
+    this.#read(key, undefined, allowed.map((a) => quoted(a)).join(" or "), (value) =>
       allowed.includes(value as string),
     );
   }
@@ -115,7 +116,7 @@ export class ConfigReader {
   /** The error for a value that cannot be used. */
   error(key: string, value: unknown, expected: string): CheckpointError {
     const where = [this.#path, key].filter((part) => part !== "").join(".");
-    const what = value === undefined ? "is missing" : `is ${JSON.stringify(value)}`;
+    const what = value === undefined ? "is missing" : `is ${quoted(value)}`;
     return new CheckpointError(
       "bad-config",
       `${this.#file}: ${where || "the file"} ${what}; ${expected} is needed.`,

@@ -1,6 +1,7 @@
 import { modelFolder, type HubOptions } from "#hub";
 import { exists, readText } from "#io";
 import { CheckpointError, DataError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 import { joinPath } from "../io/path.ts";
 import {
   ChatTemplate,
@@ -237,7 +238,7 @@ function agreedId(tokenizer: Tokenizer, token: string, configured: number | unde
   if (configured === undefined || configured === id) return id;
   throw new CheckpointError(
     "token-mismatch",
-    `"${token}" is ${id} in tokenizer.json but ${configured} in config.json.`,
+    `${quoted(token)} is ${id} in tokenizer.json but ${configured} in config.json.`,
     { hint: "Take both files from the same checkpoint." },
   );
 }

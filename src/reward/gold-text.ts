@@ -1,4 +1,5 @@
 import { DataError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 import { strip } from "../text/python.ts";
 import { firstBlock } from "../text/tags.ts";
 import type { RewardRow } from "./reward.ts";
@@ -21,7 +22,7 @@ export function goldText(row: RewardRow): string {
 
 /** The error for a row whose answer leaves nothing to compare. */
 export function emptyGold(row: RewardRow, what: string): DataError {
-  const shown = JSON.stringify(row.answer);
+  const shown = quoted(row.answer);
   return new DataError(
     "gold-empty",
     `The answer of row ${row.id} is ${shown}: ${what} to compare.`,

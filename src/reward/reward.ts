@@ -1,4 +1,5 @@
 import { ConfigError, DataError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 
 /** What a rollout produced. */
 export interface Completion {
@@ -96,7 +97,7 @@ export function defineReward<Row extends RewardRow>(
   score: (completion: Completion, row: Row) => number | null | Promise<number | null>,
 ): AsyncReward<Row> {
   if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name)) {
-    throw new ConfigError("reward-name", `A reward cannot be called ${JSON.stringify(name)}.`, {
+    throw new ConfigError("reward-name", `A reward cannot be called ${quoted(name)}.`, {
       hint: 'Use lower-case words joined by hyphens, such as "letter-order".',
     });
   }

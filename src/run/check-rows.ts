@@ -1,6 +1,7 @@
 /** What rows, prompt and rewards must have in common, checked before weights are loaded. */
 import type { RunConfig } from "../config/schema.ts";
 import { ConfigError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 import type { DataRow, DataSet } from "../data/dataset.ts";
 import { type PromptName, PROMPTS } from "../data/prompts/prompts.ts";
 import { checkGold, goldAnswer } from "../reward/answer/gold.ts";
@@ -62,7 +63,7 @@ export async function checkPromptFits(
     }
     throw new ConfigError(
       "prompt-and-rewards",
-      `The prompt "${prompt}" asks for ${JSON.stringify(obeying(prompt, tried[0]!))}, for which the reward "${name}" gives at most ${best}: a model that obeys would never earn it.`,
+      `The prompt "${prompt}" asks for ${quoted(obeying(prompt, tried[0]!))}, for which the reward "${name}" gives at most ${best}: a model that obeys would never earn it.`,
       {
         hint: `Set data.prompt to ${fitting.join(", ") || "another"}, or choose a reward that fits the prompt (docs/rewards.md).`,
       },

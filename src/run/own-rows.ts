@@ -1,5 +1,6 @@
 import type { RunConfig } from "../config/schema.ts";
 import { DataError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 import type { Events } from "../core/events.ts";
 import type { DataRow, DataSet } from "../data/dataset.ts";
 import { sha256 } from "../io/byte-source.ts";
@@ -26,7 +27,7 @@ async function setOf(rows: Rows, what: string): Promise<DataSet> {
   for (const [index, { id }] of rows.entries()) {
     const before = places.get(id);
     if (before !== undefined) {
-      const message = `${what}[${index}]: id "${id}" is that of ${what}[${before}] too.`;
+      const message = `${what}[${index}]: id ${quoted(id)} is that of ${what}[${before}] too.`;
       throw new DataError("bad-row", message, { hint: "Give every row an id of its own." });
     }
     places.set(id, index);

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { CheckpointError, ConfigError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 import type { Evaluations } from "../core/run-events.ts";
 import type { EntropyControl } from "../policy/loss/entropy-control.ts";
 
@@ -83,7 +84,7 @@ function readState(text: string): { problem: string } | { state: TrainerState } 
   const { path, message } = error!.issues[0]!;
   const found = path.reduce((at, key) => (at as Record<PropertyKey, unknown>)[key], value);
   const field = path.length === 0 ? "it" : path.join(".");
-  return { problem: `${field} is ${JSON.stringify(found)}, ${message}` };
+  return { problem: `${field} is ${quoted(found)}, ${message}` };
 }
 
 /** What is wrong with the text of a state; undefined where nothing is. */

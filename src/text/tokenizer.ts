@@ -1,5 +1,6 @@
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { CheckpointError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 import { shown } from "../core/quoted.ts";
 import { normaliseNfc } from "./nfc.ts";
 import { checkTokenizerFile, type TokenizerFile } from "./tokenizer-file.ts";
@@ -132,7 +133,7 @@ export class Tokenizer {
   id(token: string): number {
     const id = this.find(token);
     if (id !== undefined) return id;
-    throw new CheckpointError("missing-token", `The tokenizer has no token "${token}".`, {
+    throw new CheckpointError("missing-token", `The tokenizer has no token ${quoted(token)}.`, {
       hint: "Check that tokenizer.json belongs to this model.",
     });
   }

@@ -245,6 +245,29 @@ describe("messages", () => {
     expect((await failure("- 1\n")).code).toBe("not-a-mapping");
   });
 
+  it("an alias without an end, without an anchor, or for thousands", async () => {
+    const nine = (of: string) => `[${Array(9).fill(of).join(", ")}]`;
+    const bomb = `a: &a ${nine("1")}\nb: &b ${nine("*a")}\nc: &c ${nine("*b")}\nd: ${nine("*c")}\n`;
+    for (const [yaml, why] of [
+      ["task: &a [*a]\n", "an anchor holds itself"],
+      ["task: *b\n", "Unresolved alias (the anchor must be set before the alias): b"],
+      [bomb, "Excessive alias count indicates a resource exhaustion attack"],
+    ] as const) {
+      const { code, message } = await failure(yaml);
+      expect(code).toBe("yaml-alias");
+      expect(message).toContain(`configs/x.yaml cannot be read: ${why}. Write the value out`);
+    }
+    const { message } = await failure(MODEL, ["train.max_steps=&a [*a]"]);
+    expect(message).toContain('the value in "train.max_steps=&a [*a]" cannot be read');
+  });
+
+  it("what a file holds is repeated in part, and nothing that a terminal obeys", async () => {
+    const long = await failure(MODEL, [`train.learning_rate=${"x".repeat(100_000)}`]);
+    expect(long.message.length).toBeLessThan(300);
+    const key = await failure(`${MODEL}"tra\\e[31m\\nforged": 1\n`);
+    expect(key.message).toContain("tra\\u001b[31m\\u000aforged is not a known key");
+  });
+
   it("a place follows the file that wrote the value", async () => {
     const error = await failure("extends: b.yaml\ntrain:\n  seed: 1\n", [], {
       "configs/b.yaml": `${MODEL}train:\n  num_generations: 1\n`,

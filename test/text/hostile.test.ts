@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { quoted } from "../../src/core/quoted.ts";
 import { ChatTemplate } from "../../src/text/chat-template.ts";
 import { parseConversation } from "../../src/text/conversation.ts";
 import { Tokenizer } from "../../src/text/tokenizer.ts";
@@ -98,12 +97,4 @@ test("a row's objects with strange keys are errors of the row", () => {
       expect.objectContaining({ code: "bad-conversation" }),
     );
   }
-});
-
-test("messages repeat little of a value, and nothing that a terminal obeys", () => {
-  const text = quoted(`\u001b]0;title\u0007\n\u009b31m\u2028\u202e${"x".repeat(100_000)}`);
-  expect(text).toMatch(/^"\\u001b\]0;title\\u0007\\n\\u009b31m\\u2028\\u202ex+\.\.\.$/);
-  expect(text.length).toBeLessThan(230);
-  expect(quoted({ toJSON: 1, a: [1, null] })).toBe('{"toJSON":1,"a":[1,null]}');
-  expect([quoted(undefined), quoted(1n), quoted("a")]).toEqual(["undefined", "bigint", '"a"']);
 });

@@ -1,4 +1,5 @@
 import { DataError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
 
 /**
  * Reads comma-separated values: the first record names the columns, fields in quotes may hold commas,
@@ -16,7 +17,7 @@ export function readCsv(text: string, file: string): { value: unknown; line: num
   const names = head.fields.map((name) => name.trim());
   const twice = names.find((name, at) => name === "" || names.indexOf(name) < at);
   if (twice !== undefined) {
-    const what = twice === "" ? "a column without a name" : `two columns "${twice}"`;
+    const what = twice === "" ? "a column without a name" : `two columns ${quoted(twice)}`;
     throw bad(file, head.line, `the head has ${what}`, "Name every column once.");
   }
   return records.map(({ fields, line }) => {

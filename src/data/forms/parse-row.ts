@@ -1,4 +1,5 @@
 import { DataError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
 import { nearest } from "../../core/nearest.ts";
 import { type Conversation, type MediaPart, mediaParts } from "../../text/chat-template.ts";
 import { parseConversation } from "../../text/conversation.ts";
@@ -69,13 +70,11 @@ export function parseRow(value: unknown, place: string, options: RowOptions): Da
   return { ...known, conversation, kind: type ?? "all", mediaNames, columns: row, place };
 }
 
+/** Characters of a value of a row that a message repeats. */
+const MOST_SHOWN = 60;
+
 function bad(place: string, what: string, hint: string): DataError {
   return new DataError("bad-row", `${place}: ${what}.`, { hint });
-}
-
-function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
 /** A key that is nearly a known one, where the row lacks that one, is a slip of the pen. */
@@ -89,7 +88,7 @@ function checkSpelling(row: Keys, place: string): void {
     if (meant === undefined || row[meant] !== undefined || isPlural(key, meant)) continue;
     throw bad(
       place,
-      `the key "${key}" is not known`,
+      `the key ${quoted(key)} is not known`,
       `Did you mean "${meant}"? Or call it otherwise.`,
     );
   }
@@ -106,7 +105,7 @@ function textOf(row: Keys, keys: readonly string[], place: string): string | und
     if (found === undefined || found === null) continue;
     if (typeof found === "string") return found;
     if (typeof found === "number" || typeof found === "boolean") return String(found);
-    throw bad(place, `${key} is ${show(found)}`, "Give a text or a number.");
+    throw bad(place, `${key} is ${quoted(found, MOST_SHOWN)}`, "Give a text or a number.");
   }
   return undefined;
 }
@@ -120,7 +119,11 @@ function answerOf(
     ? (row["answer_index"] ?? undefined)
     : undefined;
   if (index !== undefined && !Number.isSafeInteger(Number(index))) {
-    throw bad(place, `answer_index is ${show(index)}`, "Give the place of the option, from 0.");
+    throw bad(
+      place,
+      `answer_index is ${quoted(index, MOST_SHOWN)}`,
+      "Give the place of the option, from 0.",
+    );
   }
   const rest = index === undefined ? {} : { answer_index: Number(index) };
   const model = row["reward_model"] as Keys | null | undefined;
@@ -137,7 +140,7 @@ function optionsOf(row: Keys, place: string): Pick<DataRow, "options"> {
   if (Array.isArray(options) && options.every((entry) => typeof entry === "string")) {
     return options.length === 0 ? {} : { options };
   }
-  throw bad(place, `options are ${show(options)}`, "Give a list of texts.");
+  throw bad(place, `options are ${quoted(options, MOST_SHOWN)}`, "Give a list of texts.");
 }
 
 function groupOf(row: Keys, place: string): Pick<DataRow, "num_generations"> {
@@ -147,7 +150,7 @@ function groupOf(row: Keys, place: string): Pick<DataRow, "num_generations"> {
     return { num_generations: given as number };
   }
   const hint = "Give a whole number of at least 2, which an advantage needs.";
-  throw bad(place, `num_generations is ${show(given)}`, hint);
+  throw bad(place, `num_generations is ${quoted(given, MOST_SHOWN)}`, hint);
 }
 
 function asked(question: string | undefined, place: string): string {
@@ -189,7 +192,7 @@ function mediaOf(row: Keys, key: string, place: string): MediaPart[] {
   const list = key.endsWith("s") || key === "media" ? value : [value];
   if (!Array.isArray(list)) {
     const hint = key === "media" ? "Give a list of parts with a type." : "Give a list of paths.";
-    throw bad(place, `${key} are ${show(value)}`, hint);
+    throw bad(place, `${key} are ${quoted(value, MOST_SHOWN)}`, hint);
   }
   if (list.length === 0) return [];
   const content = kind === undefined ? list : list.map((entry) => partOf(entry, kind));
@@ -209,7 +212,7 @@ function kindOf(row: Keys, key: string, place: string): MediaPart["type"] | unde
   }
   const type = row["data_type"];
   if (type === "image" || type === "video" || type === "audio") return type;
-  throw bad(place, `data_type is ${show(type)}`, "Use image, video or audio.");
+  throw bad(place, `data_type is ${quoted(type, MOST_SHOWN)}`, "Use image, video or audio.");
 }
 
 /** An entry of a list of media as a part: a path, a part without its type, or bytes with a path. */

@@ -1,4 +1,5 @@
 import { AubadeError, DataError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
 import type { DataRow, DataSet } from "../dataset.ts";
 import { type RawRow, readTable } from "../files/read-table.ts";
 import type { FormName } from "../forms/forms.ts";
@@ -45,7 +46,7 @@ export function rowsOf(
       const row = parseRow(value, place, options);
       const before = seen.get(row.id);
       if (before !== undefined) {
-        throw new DataError("bad-row", `${place}: id "${row.id}" is that of ${before} too.`, {
+        throw new DataError("bad-row", `${place}: id ${quoted(row.id)} is that of ${before} too.`, {
           hint: "Give every row an id of its own, or none.",
         });
       }

@@ -1,4 +1,5 @@
 import { DataError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
 import type { Conversation } from "../../text/chat-template.ts";
 import { letteredOptions, userTurn, type PromptRow } from "./prompt.ts";
 
@@ -39,7 +40,7 @@ export function contextPrompt(row: PromptRow, system = CONTEXT_SYSTEM_PROMPT): C
   const type = row.problem_type ?? "multiple choice";
   const instruction = Object.hasOwn(INSTRUCTIONS, type) ? INSTRUCTIONS[type] : undefined;
   if (instruction === undefined) {
-    throw new DataError("no-prompt", `Row ${row.id} has problem_type "${type}".`, {
+    throw new DataError("no-prompt", `Row ${row.id} has problem_type ${quoted(type)}.`, {
       hint: `This prompt has words for ${Object.keys(INSTRUCTIONS).join(", ")}.`,
     });
   }

@@ -1,4 +1,5 @@
 import { DataError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
 import { letteredOptions, userTurn, type Prompt, type PromptRow } from "./prompt.ts";
 
 const THINK = " First reason briefly between <think> </think> tags, then";
@@ -47,7 +48,7 @@ function lines(row: PromptRow): string {
 function instruction(type: string, row: PromptRow): string {
   const text = Object.hasOwn(INSTRUCTIONS, type) ? INSTRUCTIONS[type] : undefined;
   if (text !== undefined) return text;
-  throw new DataError("no-prompt", `Row ${row.id} has problem_type "${type}".`, {
+  throw new DataError("no-prompt", `Row ${row.id} has problem_type ${quoted(type)}.`, {
     hint: `This prompt has words for ${Object.keys(INSTRUCTIONS).join(", ")}.`,
   });
 }

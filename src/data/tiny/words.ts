@@ -1,4 +1,5 @@
 import { DataError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
 
 /** The six colours that a clip can show, with their nominal sRGB values (0 to 255). */
 export const COLOURS = {
@@ -83,7 +84,7 @@ export function tinyIds(encode: Encode): TinyIds {
     if (ids.length !== 1) {
       throw new DataError(
         "tiny-tokenizer",
-        `The tiny task needs ${JSON.stringify(text)} to be one token; this tokenizer makes it ` +
+        `The tiny task needs ${quoted(text)} to be one token; this tokenizer makes it ` +
           `${ids.length}.`,
         { hint: "Use the tokenizer of assets/tiny." },
       );
@@ -98,7 +99,7 @@ export function tinyIds(encode: Encode): TinyIds {
   const find = (map: Map<string, number>, key: string): number => {
     const id = map.get(key);
     if (id === undefined) {
-      throw new DataError("tiny-word", `The tiny task has no word ${JSON.stringify(key)}.`);
+      throw new DataError("tiny-word", `The tiny task has no word ${quoted(key)}.`);
     }
     return id;
   };

@@ -1,4 +1,5 @@
 import { CheckpointError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
 
 /** What a request was for, to say so in errors. */
 export interface Purpose {
@@ -69,7 +70,7 @@ export function statusError(
   const { status, headers } = response;
   const kind = headers.get("x-error-code") ?? "";
   const said = redact(headers.get("x-error-message") ?? "", token);
-  const answered = `${host} answered ${status}${said && `, "${said}"`}`;
+  const answered = `${host} answered ${status}${said && `, ${quoted(said)}`}`;
   const page = `${endpoint}/${purpose.name}`;
   const what = subject(purpose);
   const failed = (code: string, message: string, hint: string) =>
@@ -78,7 +79,7 @@ export function statusError(
     return failed("refused", `${what}: ${answered}.`, "Try again; download links expire.");
   }
   if (kind === "RevisionNotFound") {
-    const message = `${purpose.name} has no revision "${purpose.revision}" (${answered}).`;
+    const message = `${purpose.name} has no revision ${quoted(purpose.revision)} (${answered}).`;
     return failed("missing-revision", message, `See its branches and tags at ${page}/tree/main.`);
   }
   if (kind === "EntryNotFound" || (status === 404 && purpose.file !== undefined)) {

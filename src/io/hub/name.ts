@@ -1,4 +1,5 @@
 import { CheckpointError, ConfigError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
 import { redact } from "./failure.ts";
 import { baseName } from "../path.ts";
 
@@ -35,7 +36,7 @@ export function checkRevision(revision: string): string {
   const parts = revision.split("/");
   const fine = parts.every((part) => /^[\w@+=,%#~-][\w.@+=,%#~-]*$/.test(part));
   if (fine && !revision.includes("..")) return revision;
-  throw new ConfigError("bad-revision", `"${revision}" is no revision of a model.`, {
+  throw new ConfigError("bad-revision", `${quoted(revision)} is no revision of a model.`, {
     hint: 'Name a branch, a tag or a commit, for example "main".',
   });
 }
@@ -56,7 +57,7 @@ export function checkFileName(file: unknown, where: string): string {
   if (plain && file.length <= 255) return file;
   throw new CheckpointError(
     "bad-file-name",
-    `${where} names the file ${JSON.stringify(file)}, which is no plain file name.`,
+    `${where} names the file ${quoted(file)}, which is no plain file name.`,
     { hint: "Do not use this repository, or tell its owner." },
   );
 }
@@ -71,7 +72,7 @@ export function blobName(etag: string | null, where: string, token: string | und
   const word = etag?.replace(/^W\//, "").replace(/^"|"$/g, "") ?? "";
   const echoed = token !== undefined && etag?.includes(token) === true;
   if (!echoed && /^\w[\w-]{0,127}$/.test(word)) return word;
-  const said = etag === null ? "no ETag" : `the ETag ${JSON.stringify(redact(etag, token))}`;
+  const said = etag === null ? "no ETag" : `the ETag ${quoted(redact(etag, token))}`;
   throw new CheckpointError("bad-etag", `The server sent ${said} for ${where}.`, {
     hint: "Check HF_ENDPOINT: this does not look like the Hub, or a proxy changes its answers.",
   });

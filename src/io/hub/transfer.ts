@@ -1,4 +1,5 @@
 import { CheckpointError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
 import { type Purpose, redact, statusError, subject, unreachable } from "./failure.ts";
 import { blobName } from "./name.ts";
 import type { RemoteFile } from "./repository.ts";
@@ -140,7 +141,7 @@ async function receive(
     const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(headers.get("content-range") ?? "");
     const fits = range !== null && Number(range[1]) === part.bytes;
     if (!fits || (range[2] !== "*" && Number(range[2]) !== file.size)) {
-      const came = JSON.stringify(redact(headers.get("content-range") ?? "", client.token));
+      const came = quoted(redact(headers.get("content-range") ?? "", client.token));
       return wrong(`came as ${came} where bytes from ${part.bytes} of ${file.size} were asked for`);
     }
   } else if (part.bytes > 0) {

@@ -1,4 +1,5 @@
 import { CheckpointError } from "../../core/errors.ts";
+import { quoted, shown } from "../../core/quoted.ts";
 import { checkFileName } from "./name.ts";
 
 const INDEX = "model.safetensors.index.json";
@@ -53,9 +54,13 @@ export function wantedShards(indexText: string, where: string): string[] {
   for (const [tensor, file] of Object.entries(map)) {
     const name = checkFileName(file, where);
     if (!name.endsWith(".safetensors")) {
-      throw new CheckpointError("bad-index", `${where} says "${tensor}" is in ${name}.`, {
-        hint: "Only safetensors weights are read; choose a repository that has them.",
-      });
+      throw new CheckpointError(
+        "bad-index",
+        `${where} says ${quoted(tensor)} is in ${shown(name)}.`,
+        {
+          hint: "Only safetensors weights are read; choose a repository that has them.",
+        },
+      );
     }
     if (!isUnusedTensor(tensor)) shards.add(name);
   }

@@ -1,5 +1,6 @@
 import type { CompletionView } from "../completions.ts";
 import type { RuleName } from "../schema.ts";
+import { quoted } from "../../core/quoted.ts";
 
 /** What of a run's configuration its health is judged by. */
 export interface HealthFacts {
@@ -68,8 +69,7 @@ const EXAMPLE_LENGTH = 120;
 /** A text on one line, cut, with control characters escaped. */
 export function shownText(text: string): string {
   const line = text.replace(/\s+/g, " ").trim();
-  const cut = line.length > EXAMPLE_LENGTH ? `${line.slice(0, EXAMPLE_LENGTH)}...` : line;
-  return JSON.stringify(cut);
+  return quoted(line, EXAMPLE_LENGTH);
 }
 
 /** A completion as an example, with its place. */

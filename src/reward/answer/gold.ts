@@ -1,10 +1,14 @@
 /** The right answer of a row, in the forms that data sets write it, checked before a run trains. */
 import { DataError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
 import type { RewardRow } from "../reward.ts";
 import { goldOf } from "../gold-text.ts";
 import { strip } from "../../text/python.ts";
 import { choiceOf } from "./choice.ts";
 import { parseBareAnswer } from "./parse.ts";
+
+/** Characters of an answer that a message repeats. */
+const MOST_SHOWN = 80;
 
 /** The problem type of choices that may have several right options, one of them all the same. */
 const SEVERAL = "emer_ov_mc";
@@ -51,7 +55,7 @@ export function goldAnswer(row: RewardRow): GoldAnswer {
   if (indexed !== undefined && indexed.letter !== option.letter) {
     throw new DataError(
       "gold-index",
-      `Row ${row.id} has answer ${show(row.answer)}, which is ${option.letter}, and answer_index ${row.answer_index}, which is ${indexed.letter}.`,
+      `Row ${row.id} has answer ${quoted(row.answer, MOST_SHOWN)}, which is ${option.letter}, and answer_index ${row.answer_index}, which is ${indexed.letter}.`,
       { hint: "Leave one of the two out; answer_index counts from 0." },
     );
   }
@@ -85,15 +89,11 @@ function optionOf(row: RewardRow, whole: string): GoldAnswer & { kind: "option" 
     : "";
   throw new DataError(
     "gold-not-an-option",
-    `The answer of row ${row.id} is ${show(whole)}, which is none of its options ${letters[0]} to ${letters.at(-1)} (${cut})${answer.reason === "letter and words differ" || answer.reason === "several options are named" ? `: ${answer.reason}` : ""}.`,
+    `The answer of row ${row.id} is ${quoted(whole, MOST_SHOWN)}, which is none of its options ${letters[0]} to ${letters.at(-1)} (${cut})${answer.reason === "letter and words differ" || answer.reason === "several options are named" ? `: ${answer.reason}` : ""}.`,
     {
       hint: `Give the letter of the right option, its words, or both.${number}`,
     },
   );
-}
-
-function show(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 77)}...` : text);
 }
 
 /** Returns the letter of the right option; undefined for a row whose answer is no option. */

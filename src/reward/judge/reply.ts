@@ -1,4 +1,8 @@
 import { DataError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
+
+/** Characters of a reply that a message repeats. */
+const MOST_SHOWN = 80;
 
 /** Scales on which a judge answers. */
 export const JUDGE_SCALES = ["yes-no", "0-10"] as const;
@@ -59,7 +63,7 @@ export function readJudgeReply(reply: string, scale: JudgeScale): number {
   const said = reply.split("</think>").at(-1)!;
   const value = scale === "yes-no" ? readYesNo(said) : readNumber(said);
   if (value !== undefined) return value;
-  const short = JSON.stringify(reply.slice(0, 80));
+  const short = quoted(reply, MOST_SHOWN);
   throw new DataError("judge-reply", `The judge replied ${short}, which is no ${scale} score.`, {
     hint: "Ask for the score alone in options.prompt, and allow it enough options.max_tokens.",
   });

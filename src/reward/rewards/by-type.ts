@@ -1,4 +1,5 @@
 import { DataError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
 import { numericReward } from "./numeric.ts";
 import { ocrReward } from "./ocr.ts";
 import { optionLetterReward } from "./option-letter.ts";
@@ -46,7 +47,7 @@ export function byTypeReward({ except = [] }: ByTypeOptions = {}): Reward {
     if (type !== undefined && except.includes(type)) return null;
     const reward = Object.hasOwn(TYPE_REWARDS, type ?? "") ? TYPE_REWARDS[type!] : undefined;
     if (reward !== undefined) return reward.score(completion, row);
-    const found = type === undefined ? "has no problem_type" : `has problem_type "${type}"`;
+    const found = type === undefined ? "has no problem_type" : `has problem_type ${quoted(type)}`;
     throw new DataError("unknown-problem-type", `Row ${row.id} ${found}.`, {
       hint: `Known are ${Object.keys(TYPE_REWARDS).join(", ")}; list others under options.except.`,
     });

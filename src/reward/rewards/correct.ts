@@ -1,4 +1,5 @@
 import { DataError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
 import { lettersOf } from "../answer/choice.ts";
 import { strictLetter } from "./format.ts";
 import { goldLetter } from "../answer/gold.ts";
@@ -18,7 +19,7 @@ export const letterReward = defineReward("correct", (completion, row) => {
   const letters = lettersOf(row);
   throw new DataError(
     "gold-not-an-option",
-    `The answer of row ${row.id} is ${JSON.stringify(row.answer)}, which is none of its options ${letters.at(0) ?? ""} to ${letters.at(-1) ?? ""}.`,
+    `The answer of row ${row.id} is ${quoted(row.answer)}, which is none of its options ${letters.at(0) ?? ""} to ${letters.at(-1) ?? ""}.`,
     { hint: "Give the row its options, or another reward." },
   );
 });

@@ -1,4 +1,5 @@
 import { DataError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
 import { LONGEST_NUMBER, readFloat, roundHundredths, strip } from "../../text/python.ts";
 import { defineReward, type Reward, type RewardRow } from "../reward.ts";
 import { firstBlock } from "../../text/tags.ts";
@@ -71,7 +72,7 @@ export function goldNumber(value: number | undefined, row: RewardRow): number {
   if (value !== undefined) return value;
   throw new DataError(
     "gold-not-a-number",
-    `The answer of row ${row.id} is ${JSON.stringify(row.answer)}, which is no number.`,
+    `The answer of row ${row.id} is ${quoted(row.answer)}, which is no number.`,
     { hint: "Give the row another problem_type or reward." },
   );
 }

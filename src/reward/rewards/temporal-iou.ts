@@ -1,4 +1,5 @@
 import { DataError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
 import { defineReward, type Reward } from "../reward.ts";
 import { firstBlock } from "../../text/tags.ts";
 import { goldOf } from "../gold-text.ts";
@@ -24,7 +25,7 @@ export const temporalIouReward: Reward = defineReward("temporal-iou", ({ text },
   if (rightLength === 0) {
     throw new DataError(
       "gold-without-span",
-      `The answer of row ${row.id} is ${JSON.stringify(row.answer)}, which names no span of time.`,
+      `The answer of row ${row.id} is ${quoted(row.answer)}, which names no span of time.`,
       { hint: "Write it as [start, end] in seconds, start before end." },
     );
   }
