@@ -15,7 +15,7 @@ const match = (config: FamilyModel, stored: ReadonlyMap<string, number[]>) =>
 const elements = (shapes: Iterable<readonly number[]>) =>
   [...shapes].reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
 
-/** Counts of model-spec A.5. */
+/** Counts of tensors and of their elements, as in docs/models.md#parameter-counts. */
 const RELEASED: Record<string, [tensors: number, weights: number]> = {
   "Qwen2.5-Omni-3B": [1442, 4_703_464_448],
   "Qwen2.5-Omni-7B": [1346, 8_931_813_888],

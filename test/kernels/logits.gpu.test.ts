@@ -48,7 +48,7 @@ async function statsOf(
 
 describe("float64 logit statistics", () => {
   it("are those of a known example", () => {
-    // grpo-systems reference, section 4.1: logits [1, 2, .5, -1] at temperatures 1 and 0.7.
+    // Log-softmax and entropy by hand, at temperatures 1 and 0.7.
     const logits = Float64Array.of(1, 2, 0.5, -1);
     const at = (target: number, invT: number) =>
       logitStats(logits, Uint32Array.of(target), 4, invT);

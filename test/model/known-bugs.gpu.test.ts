@@ -1,4 +1,4 @@
-/** Failures that others reported of stacks like this one, where a model must run to show them. */
+/** Failures of other stacks (docs/failures.md), where a model must run to show them. */
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
 import { Model } from "../../src/model/model.ts";

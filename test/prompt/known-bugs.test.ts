@@ -1,7 +1,7 @@
 /**
- * Failures that others reported of stacks like this one, and limits of the reference, each by the
- * number under which it was collected. F15 and F25 of the sampler, F6, F16 and F24 of the model are
- * in known-bugs.gpu.test.ts; every comment says how the test would fail if the bug were there.
+ * Failures that others reported of stacks like this one, by their numbers in docs/failures.md, and
+ * limits of the reference (docs/models.md). F15 and F25 of the sampler, F6, F16 and F24 of the model
+ * are in test/model/; every comment says how the test would fail if the bug were there.
  */
 import { describe, expect, it } from "vitest";
 import { DataError } from "../../src/core/errors.ts";
@@ -189,7 +189,7 @@ describe("time and positions", () => {
   });
 
   // Seconds cast to whole numbers would stop the time of 0.5 and make 1.75 one of 1.
-  it("K.4: fractions of seconds count, images have no step, text follows the largest position", () => {
+  it("fractions of seconds count, images have no step, text follows the largest position", () => {
     const part: ContentPart = { type: "video", ...SMALL };
     const times = (secondsPerGrid: number) => {
       const sample = run(vl, user(part, text("Q")), [video(8)], { secondsPerGrid });
@@ -206,7 +206,7 @@ describe("time and positions", () => {
   });
 });
 
-describe("K.3: sizes", () => {
+describe("sizes", () => {
   // The slow processor's bug: limits under `size` would be ignored and the defaults taken.
   it("limits in the newer spelling hold, and missing ones are those of the class", () => {
     const parse = (preprocessor: object) =>
@@ -245,7 +245,7 @@ describe("K.3: sizes", () => {
   });
 });
 
-describe("K.5: Omni's failure modes", () => {
+describe("what transformers fails at with Omni", () => {
   // The reference ends in StopIteration.
   it("a silent video that is to be heard is an error with its name", () => {
     const part: ContentPart = { type: "video", use_audio_in_video: true };
@@ -300,7 +300,7 @@ describe("K.5: Omni's failure modes", () => {
   });
 });
 
-describe("K.6: Qwen2-Audio", () => {
+describe("Qwen2-Audio", () => {
   // The legacy path would take one lone placeholder for a prompt that is not expanded.
   it("a clip of one feature row is expanded like any other", () => {
     const sample = run(audio, user({ type: "audio" }), [heard(480)]);
@@ -326,7 +326,7 @@ describe("K.6: Qwen2-Audio", () => {
   });
 });
 
-describe("K.7: numbers of JavaScript", () => {
+describe("numbers of JavaScript", () => {
   // Math.round takes 2.5 to 3: 84 pixels where Python has 56.
   it("halves are rounded to even", () => {
     const side = (n: number) =>

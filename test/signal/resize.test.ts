@@ -3,7 +3,7 @@ import { resizeFloat, resizeFrame, resizePil, type Size } from "../../src/signal
 import { smartResize, videoFrameSize } from "../../src/prompt/sizes.ts";
 import { bytesOf, floatsOf, golden, maxDifference, noisyPicture } from "../media/golden.ts";
 
-/** The picture of the specification's vectors, three equal channels. */
+/** A small picture whose resized values are known, three equal channels. */
 function grey(width: number, height: number, from = 8): Uint8Array {
   const rgb = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y++) {

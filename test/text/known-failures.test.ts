@@ -1,7 +1,6 @@
 /**
- * Failures that others reported between text and media, as far as templates and tokenizers are
- * concerned; that placeholders and media which do not pair up are errors is tested with the layout
- * of prompts in test/models/.
+ * Failures between text and media (docs/failures.md), as far as templates and tokenizers are
+ * concerned; placeholders and media that do not pair up are tested in test/prompt/.
  */
 import { describe, expect, it } from "vitest";
 import {
@@ -61,7 +60,7 @@ describe.each([
   });
 });
 
-it("K.5, media wrapped by hand: the ids stay as typed, so the video stands alone in them", () => {
+it("media wrapped by hand: the ids stay as typed, so the video stands alone in them", () => {
   const wrapped = "<|vision_bos|><|audio_bos|><|VIDEO|><|audio_eos|><|vision_eos|>";
   expect(omni.encode(wrapped)).toEqual([151_652, 151_647, 151_656, 151_648, 151_653]);
   const prompt = new ChatTemplate(OMNI_CHAT_TEMPLATE).render([{ role: "user", content: wrapped }]);

@@ -151,7 +151,7 @@ def mel_clip(length, seed):
 
 
 # ---------------------------------------------------------------------------------------------
-# Token layout and positions, written from model-spec sections E.1, G.2, G.3, G.4
+# Token layout and positions, written from docs/models.md: audio towers, positions
 # ---------------------------------------------------------------------------------------------
 
 
@@ -286,7 +286,7 @@ class Case:
         return out
 
     def reference_positions(self, model):
-        """get_rope_index where transformers can do it; the spec's own rule for mixed clips."""
+        """get_rope_index where transformers can do it; the rule of docs/models.md for mixed clips."""
         if self.mixed:
             return self.spec_positions
         kw = self.kwargs()
@@ -294,7 +294,7 @@ class Case:
         pos, _ = model.get_rope_index(kw["input_ids"], self.image_grid, self.video_grid,
                                       kw["attention_mask"], self.use_av, lens,
                                       torch.tensor(self.seconds) if self.seconds else None)
-        assert torch.equal(pos, self.spec_positions), "spec section G disagrees with get_rope_index"
+        assert torch.equal(pos, self.spec_positions), "docs/models.md disagrees with get_rope_index"
         return pos
 
     def inputs(self):
@@ -566,7 +566,7 @@ def case_sft(a, b):
 
 
 def greedy(model, case, steps, banned):
-    """Greedy ids from generate(), checked against full recomputation with the positions of C.2."""
+    """Greedy ids from generate(), checked against full recomputation with the positions that generation takes."""
     model.generation_config.eos_token_id = None
     model.generation_config.pad_token_id = 0
     model.rope_deltas = None
@@ -719,13 +719,13 @@ def case_positions(a, b):
             position_id_per_seconds=25, seconds_per_chunk=float(spc))[0]
         for key, name in names.items():
             out = out.replace(name, f"<{sp[key]}>")
-        assert out == "".join(f"<{t}>" for t in ids), "spec G.3 disagrees with the processor"
+        assert out == "".join(f"<{t}>" for t in ids), "docs/models.md disagrees with the processor"
         t = torch.tensor([ids])
         want, delta = model.get_rope_index(
             t, torch.stack(images) if images else None, torch.stack(videos) if videos else None,
             torch.ones_like(t), use_av, torch.tensor(lens) if lens else None,
             torch.tensor(secs) if secs else None)
-        assert want[:, 0].tolist() == pos, "spec G.4 disagrees with get_rope_index"
+        assert want[:, 0].tolist() == pos, "docs/models.md disagrees with get_rope_index"
         assert int(delta) == max(map(max, pos)) + 1 - len(ids)
         rows.append(dict(checkpoint="tiny-a" if model is a else "tiny-b", seconds_per_chunk=spc,
                          segments=[dict(kind="text", ids=s) if isinstance(s, list) else
