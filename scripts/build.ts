@@ -10,7 +10,9 @@ const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const ENTRY = join(ROOT, "src/index.ts");
 const COMMAND_LINE = join(ROOT, "src/cli/aubade.ts");
 
-/** Where a build runs: each has its own side of the platform switches in package.json. */
+/**
+ * The platform that a build is for: each has its own side of the platform switches in package.json.
+ */
 export type Platform = "node" | "web";
 
 /**

@@ -8,7 +8,7 @@ import type { Plugin } from "vite";
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 const TYPES: Record<string, string> = { json: "application/json", mp4: "video/mp4" };
 
-/** Where the demo's files come from. */
+/** The folders that the demo's files come from. */
 export interface DemoAssetsOptions {
   /** Checkpoint folder that the page loads. */
   checkpoint?: string;

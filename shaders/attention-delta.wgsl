@@ -1,5 +1,6 @@
-// What both backward attention kernels need of a (row, head): its log-sum-exp and delta =
-// sum_d o * dO (Dao et al. 2022, algorithm 4, line 4), side by side. One thread a (row, head).
+// The two numbers that both backward attention kernels need of a (row, head): its log-sum-exp and
+// delta = sum_d o * dO (Dao et al. 2022, algorithm 4, line 4), side by side. One thread a (row,
+// head).
 
 const HEAD_DIM: u32 = 32u; // D
 const WG: u32 = 64u;

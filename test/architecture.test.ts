@@ -13,7 +13,7 @@ import {
   textOf,
 } from "./helpers/source-tree.ts";
 
-/** What each folder of src/ may import directly; what those may import, it may import too. */
+/** The folders that each folder of src/ may import directly, and with them all that those may. */
 const BELOW: Record<string, readonly string[]> = {
   core: [],
   gpu: ["core"],
@@ -24,7 +24,7 @@ const BELOW: Record<string, readonly string[]> = {
   text: ["core"],
   // Numbers of pictures and sound.
   signal: ["core"],
-  // What files say of themselves.
+  // Headers and facts of media files.
   container: ["core"],
   media: ["signal", "container"],
   network: ["graph"],
@@ -36,7 +36,7 @@ const BELOW: Record<string, readonly string[]> = {
   // A benchmark has a scorer, and rows are checked against what rewards can read.
   data: ["reward"],
   rollout: ["data"],
-  // What a model computes, for comparison with other implementations.
+  // Tensors of a model, for comparison with other implementations.
   inspect: ["data", "rollout"],
   eval: ["rollout"],
   policy: ["rollout"],
@@ -138,7 +138,7 @@ describe("imports", () => {
   });
 });
 
-/** Where several files declare a name on purpose, since each has its own form of one thing. */
+/** Names that several files declare on purpose, since each has its own form of one thing. */
 const SAME_BY_DESIGN: { why: string; at: (path: string, name: string) => boolean }[] = [
   { why: "the definition of an op in float64", at: (path) => path.startsWith("src/reference/") },
   {

@@ -26,7 +26,7 @@ const loading = element<HTMLProgressElement>("load");
 const page = {
   clip: undefined as { name: string; data: Blob } | undefined,
   preset: undefined as Question | undefined,
-  /** What makes asking impossible, whatever is chosen. */
+  /** The reason for which asking is impossible, whatever is chosen. */
   obstacle: missingCodecs(),
   modelReady: false,
   busy: false,

@@ -12,17 +12,17 @@ export interface Ask {
   sampled: number;
 }
 
-/** What the page tells the worker. */
+/** A message from the page to the worker. */
 export type ToWorker = { type: "load"; folder: string } | Ask | { type: "stop" };
 
 /** One answer, perhaps still growing. */
 export interface AnswerText {
   text: string;
-  /** Whether the chosen option is the right one; undefined while that is not known. */
+  /** True when the chosen option is the right one; undefined while that is not known. */
   correct?: boolean | undefined;
 }
 
-/** What a question cost. */
+/** Times and counts of one question. */
 export interface Numbers {
   promptTokens: number;
   tokens: number;
@@ -30,7 +30,7 @@ export interface Numbers {
   tokensPerS: number;
 }
 
-/** What the worker tells the page. */
+/** A message from the worker to the page. */
 export type FromWorker =
   | { type: "device"; adapter: string; tier: string; software: boolean }
   | { type: "progress"; done: number; total: number }

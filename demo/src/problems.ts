@@ -43,7 +43,10 @@ export function describe(code: string, message: string): Problem {
   return { title, text: message };
 }
 
-/** What this browser lacks besides WebGPU, or undefined; pictures and sound need WebCodecs. */
+/**
+ * Returns the problem of a browser that lacks more than WebGPU, or undefined; pictures and sound
+ * need WebCodecs.
+ */
 export function missingCodecs(): Problem | undefined {
   const missing = ["VideoDecoder", "AudioDecoder"].filter((name) => !(name in globalThis));
   if (missing.length === 0) return undefined;

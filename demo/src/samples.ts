@@ -16,7 +16,7 @@ export interface SampleClip {
   questions: Question[];
 }
 
-/** What the tiny model can be asked, in words. */
+/** The words that questions to the tiny model are made of. */
 export const WORDS =
   "The model is tiny and knows few words. Ask \u201cWhich colour is shown first?\u201d or \u201cWhich " +
   "sound is heard last?\u201d (first, second, third, last), or \u201cWhich colour goes with bell?\u201d. " +

@@ -14,7 +14,10 @@ import {
 } from "../../src/index.ts";
 import type { AnswerText, Ask, FromWorker, ToWorker } from "./messages.ts";
 
-/** What the tiny model was trained on: 4 frames a second of 56 x 56 pixels, 9 tokens an answer. */
+/**
+ * The settings that the tiny model was trained with: 4 frames a second of 56 x 56 pixels, 9 tokens
+ * an answer.
+ */
 const FPS = 4;
 const PIXELS = 56 * 56;
 const ANSWER_TOKENS = 9;

@@ -18,12 +18,12 @@ const CONFIG_FILE = "adapter_config.json";
 const WEIGHTS_FILE = "adapter_model.safetensors";
 /** The names of all files of an adapter folder. */
 export const ADAPTER_FILES: readonly string[] = [CONFIG_FILE, WEIGHTS_FILE];
-/** What PEFT puts before the name of a module. */
+/** The prefix that PEFT puts before the name of a module. */
 const PREFIX = "base_model.model.";
 /** A factor's name: the module, the letter. A name as PEFT holds it in memory has `.default`. */
 const FACTOR = /^base_model\.model\.(.+)\.lora_(A|B)(?:\.default)?\.weight$/;
 
-/** What an adapter folder says of itself. */
+/** The contents of an `adapter_config.json`. */
 export interface AdapterConfig {
   /** The model that the adapters belong to: a folder, or a name on the Hub. */
   base: string;
@@ -32,11 +32,11 @@ export interface AdapterConfig {
   r: number;
   /** The factor of B A x. */
   scale: number;
-  /** Whether that is alpha / sqrt(r). */
+  /** True when that is alpha / sqrt(r). */
   rslora: boolean;
 }
 
-/** What adapters belong to: a model, or what is left of one. */
+/** The owner of adapters: a model, or what is left of one. */
 export interface AdaptedModel {
   config: TensorForm;
   weights: ModelWeights;
@@ -105,7 +105,7 @@ export interface AdaptersToWrite extends AdapterConfig {
   }[];
 }
 
-/** What an adapter folder holds. */
+/** The contents of an adapter folder. */
 export interface WrittenAdapters {
   files: string[];
   tensors: number;

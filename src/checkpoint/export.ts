@@ -52,7 +52,7 @@ export interface ExportTensor {
   rows: (first: number, count: number) => Promise<Float32Array>;
 }
 
-/** What became of the difference between the exported weights and those of the base. */
+/** Counts of what became of the difference between the exported weights and those of the base. */
 export interface Changes {
   /** Weights that were compared, and how many of them training changed. */
   compared: number;
@@ -61,7 +61,7 @@ export interface Changes {
   lost: number;
 }
 
-/** What an export wrote. */
+/** The files that an export wrote, and how exact they are. */
 export interface ExportReport {
   dtype: ExportDType;
   /** Names of the weight files. */

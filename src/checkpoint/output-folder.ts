@@ -15,10 +15,10 @@ import { joinPath } from "../io/path.ts";
 import { ADAPTER_FILES } from "./adapter-folder.ts";
 import { COMPANIONS, CONFIG_FILE, type ExportReport } from "./export.ts";
 
-/** What an export says of itself, beside its weights. */
+/** The file in which an export says of itself how it was made. */
 export const EXPORT_FILE = "export.json";
 
-/** What stands in an export's own file. */
+/** The contents of {@link EXPORT_FILE}. */
 export interface ExportRecord extends ExportReport {
   /** The model that training started from; null where nothing names it. */
   base: string | null;
@@ -34,7 +34,7 @@ export type Occupied =
   /** It is the program's own, and replaced whole. */
   | "replace-all";
 
-/** Where an export is still incomplete. */
+/** The suffix of a folder while its export is incomplete. */
 const PART = ".part";
 
 /**

@@ -26,7 +26,7 @@ export const SAFETENSORS_BYTES = {
 /** Longest header that is read, in bytes; the same limit as the reference implementation's. */
 export const MAX_HEADER_BYTES = 100_000_000;
 
-/** Where one tensor lies in a safetensors file. */
+/** The place of one tensor in a safetensors file. */
 export interface TensorInfo {
   name: string;
   dtype: SafetensorsDType;

@@ -32,7 +32,7 @@ export interface ShardOptions {
   metadata?: Readonly<Record<string, string>>;
 }
 
-/** What {@link writeShards} wrote. */
+/** The result of {@link writeShards}. */
 export interface SavedShards {
   /** Names in the folder; the index, if there is one, is the last. */
   files: string[];
@@ -46,7 +46,7 @@ export interface SavedShards {
 
 const SINGLE = "model.safetensors";
 const INDEX = "model.safetensors.index.json";
-/** What an earlier save, or one that was cut off, can have left in the folder. */
+/** Names of files that an earlier save, or one that was cut off, can have left in the folder. */
 const OURS = /^model(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?(\.part)?$/;
 /** Elements that are converted at a time: 2 MiB of output. */
 const CHUNK = 2 ** 20;

@@ -3,7 +3,7 @@ import { ShapeError } from "../core/errors.ts";
 import { joinPath } from "../io/path.ts";
 import { type SafetensorsDType, SAFETENSORS_BYTES } from "./safetensors-header.ts";
 
-/** What the header of a file says about a tensor, but for its place. */
+/** The entry of a tensor in a file's header, but for its place. */
 export interface TensorHead {
   name: string;
   dtype: SafetensorsDType;

@@ -1,6 +1,6 @@
 import type { TensorSpecs } from "./tensor-specs.ts";
 
-/** What a folder that a model is exported like says of itself. */
+/** The settings and tensor names of the folder that an export imitates. */
 export interface LikeFolder {
   /** Its `config.json`. */
   settings: Readonly<Record<string, unknown>>;
@@ -30,7 +30,7 @@ export interface TensorNames {
   exportedSettings?(settings: Readonly<Record<string, unknown>>): Record<string, unknown>;
 }
 
-/** What files of weights need of a model's family: the names, and what the tensors are. */
+/** The part of a model's description that files of weights need: names and forms of tensors. */
 export interface TensorForm {
   readonly names: TensorNames;
   readonly tensors: TensorSpecs;

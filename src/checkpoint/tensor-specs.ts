@@ -1,4 +1,4 @@
-/** What a tensor of a model is, apart from its values. */
+/** The description of a model's tensor, apart from its values. */
 export interface TensorSpec {
   readonly shape: readonly number[];
   /** The part of the model that it belongs to. */
@@ -24,7 +24,7 @@ export type TensorSpecs = ReadonlyMap<string, TensorSpec>;
 /** A tensor's canonical name and what it is. */
 export type TensorEntry = [name: string, spec: TensorSpec];
 
-/** What the tensors of a layer have in common. */
+/** The part of a tensor's description that all tensors of a layer share. */
 export type LayerSpec = Pick<TensorSpec, "part" | "joins" | "gain">;
 
 /** The tensors of a linear layer. */

@@ -9,7 +9,7 @@ export interface TuningGroups {
   tune_mm_vision: boolean;
   /** Audio tower without its projection. */
   tune_mm_audio: boolean;
-  /** What joins a tower to the decoder: the vision merger and the audio projection. */
+  /** The layers that join a tower to the decoder: the vision merger and the audio projection. */
   tune_mm_mlp: boolean;
   /** Names that stay frozen besides; `*` stands for any characters. */
   freeze: readonly string[];

@@ -9,7 +9,7 @@ export type WeightDType = "F32" | DType16;
 /** Values of weights: 16-bit types as their bits. */
 export type WeightValues = Float32Array | Uint16Array;
 
-/** Where one weight comes from: what it is, and its values, some rows at a time. */
+/** The source of one weight: its form, and its values, some rows at a time. */
 export interface WeightSource {
   readonly shape: readonly number[];
   readonly dtype: WeightDType;

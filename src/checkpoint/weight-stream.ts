@@ -24,7 +24,7 @@ export interface StreamOptions {
   keepBytes?: number;
 }
 
-/** What a storage made of the values. */
+/** Counts of the values that a storage could not hold exactly. */
 export interface Streamed {
   /** Power of two of f16s, 1 for f32. */
   scale: number;
@@ -136,7 +136,7 @@ export class WeightStream {
       for (let index = 1; next !== undefined; index++) {
         const current: Slice = await next;
         next = index < count ? slice(index) : undefined;
-        // Whether it failed is asked when its turn comes.
+        // A failure is looked at when its turn comes.
         next?.catch(() => {});
         yield current;
       }

@@ -14,7 +14,7 @@ export interface AdapterSettings {
   r: number;
   /** Numerator of the factor, which is alpha / r. */
   alpha: number;
-  /** Whether the factor is alpha / sqrt(r) instead (rank-stabilised). Default false. */
+  /** True when the factor is alpha / sqrt(r) instead (rank-stabilised). Default false. */
   rslora?: boolean;
   /** Chooses among all linear layers, by their names without `.weight`, in the order of the model. */
   choose: (layers: TensorSpecs) => ReadonlySet<string>;
@@ -29,7 +29,7 @@ export interface NewAdapter {
   /** [outputs, r] f32. */
   b: Float32Array;
   scale: number;
-  /** Whether the scale is alpha / sqrt(r). Default false. */
+  /** True when the scale is alpha / sqrt(r). Default false. */
   rslora?: boolean;
 }
 

@@ -6,7 +6,7 @@ import { ConfigError } from "../core/errors.ts";
 import { ROOT } from "./package.ts";
 import { parseCommandLine } from "./usage.ts";
 
-/** What a user typed after `node train.js` or `node eval.js`. */
+/** The options that a user typed after `node train.js` or `node eval.js`. */
 export interface RunCommandOptions {
   /** Path of the configuration. */
   config: string;
@@ -28,7 +28,7 @@ export interface RunCommandOptions {
 export interface RunCommandInfo {
   name: "train" | "eval";
   summary: string;
-  /** Whether it has a run to resume. */
+  /** True when it has a run to resume. */
   resumable: boolean;
   version: string;
 }

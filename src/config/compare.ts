@@ -71,7 +71,7 @@ export function checkResumable(before: RunConfig, after: RunConfig, runFolder: s
 /** Schedules that do not know how long the run is. */
 const STEADY = ["constant", "constant_with_warmup"];
 
-/** What another length does to the steps to come; undefined for nothing. */
+/** Returns in words how another length changes the steps to come; undefined when it does not. */
 export function scheduleChange(before: RunConfig, after: RunConfig): string | undefined {
   const { lr_scheduler_type: schedule, beta_schedule: beta } = after.train;
   const [was, is] = [lengthOf(before), lengthOf(after)];

@@ -34,7 +34,7 @@ function valueAt(source: Source, path: readonly PropertyKey[]): unknown {
   return value;
 }
 
-/** Where a key was written, or else the nearest section around it. */
+/** Returns the place where a key was written, or else that of the nearest section around it. */
 function placeOf(source: Source, path: readonly PropertyKey[], file: string): string {
   for (let length = path.length; length > 0; length--) {
     const place = source.places.get(dotted(path.slice(0, length)));
@@ -77,7 +77,10 @@ function ownersOf(section: readonly PropertyKey[], name: string): string[] {
     .map(([variant]) => variant);
 }
 
-/** What is asked of the value, without its end stop; zod's own wording never reaches the user. */
+/**
+ * Returns in words what the value must be, without an end stop; zod's own wording never reaches the
+ * user.
+ */
 function requirement(issue: z.core.$ZodIssue): string {
   if (!/^(Invalid|Too|Unrecognized)/.test(issue.message)) return issue.message;
   switch (issue.code) {
@@ -97,7 +100,7 @@ function requirement(issue: z.core.$ZodIssue): string {
   }
 }
 
-/** Whether a value is how people write that they want nothing. */
+/** Tells whether a value is how people write that they want nothing. */
 function isNothing(value: unknown): boolean {
   return value === null || (typeof value === "string" && /^(none|null|off|no)$/i.test(value));
 }
@@ -152,7 +155,7 @@ function problemsOf(issue: z.core.$ZodIssue, source: Source, file: string): Prob
 }
 
 /**
- * What is wrong in the branch of an alternative that a value means: the one whose shape it has. A
+ * Returns the issues of the branch that a value means: the one whose shape it has. A
  * section that names none of its variants has one wrong value, its name.
  */
 function resolved(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {

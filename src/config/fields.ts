@@ -43,7 +43,7 @@ export function withoutNull(schema: FieldSchema): FieldSchema {
   return { ...branch, ...outer };
 }
 
-/** What a field may hold besides null, lists and alternatives taken apart; itself where it has none. */
+/** Returns the schemas of a field's alternatives, without null and with lists taken apart. */
 function branches(schema: FieldSchema): FieldSchema[] {
   const { anyOf, oneOf, ...outer } = schema;
   const options = anyOf ?? oneOf;

@@ -5,7 +5,7 @@ import { resolvePaths } from "./paths.ts";
 import { type RunConfig, type RunInput, runSchema } from "./schema.ts";
 import { applyOverride, readSource, type ReadText, type Source } from "./source.ts";
 
-/** What changes how a configuration is loaded. */
+/** Options of loading a configuration. */
 export interface LoadConfigOptions {
   /** Reads a file of the configuration, as UTF-8. */
   readText: ReadText;

@@ -14,7 +14,7 @@ import { rewardsSchema } from "../reward/schema.ts";
 import { rolloutSchema } from "../rollout/schema.ts";
 import { sftSchema, trainSchema } from "../train/schema.ts";
 
-/** Where a run's files go. */
+/** The section of a run's files. */
 const outputSchema = z.strictObject({
   run_dir: z
     .string()

@@ -81,7 +81,10 @@ export function parseSource(text: string, file: string): Source {
   return { value, places };
 }
 
-/** What a YAML text says, as a tree: an anchor may not be its own part, nor stand for thousands. */
+/**
+ * Returns the contents of a YAML text as a tree: an anchor may not be its own part, nor stand for
+ * thousands.
+ */
 function contentsOf(document: Document.Parsed, what: string): unknown {
   try {
     const value: unknown = document.toJS();
@@ -111,8 +114,8 @@ function fieldOf(key: string): FieldSchema | undefined {
 }
 
 /**
- * What stays of a section under another one: all of it, but for the settings of a data set where the
- * other names one that has no such settings.
+ * Returns what stays of a section under another one: all of it, but for the settings of a data set
+ * where the other names one that has no such settings.
  */
 function keptOf(below: Tree, above: Tree, field: FieldSchema | undefined): Tree {
   const variants = field && variantsOf(field);

@@ -10,7 +10,7 @@ import { type PackedF16s, packF16s, wordsOfRows } from "./f16s.ts";
 /** The 16-bit element types of checkpoints. */
 export type DType16 = "BF16" | "F16";
 
-/** What a conversion to 16 bits changed. */
+/** Counts of the values that a conversion to 16 bits changed. */
 export interface Narrowed {
   /** Elements that the type does not hold exactly; the infinite ones are among them. */
   inexact: number;

@@ -4,10 +4,10 @@ import { quoted } from "./quoted.ts";
  * or many scripts at once. Pure rules, for the trainer that masks and for who watches a run.
  */
 
-/** What is wrong with a completion, and the passage that shows it. */
+/** The fault of a degenerate completion, and the passage that shows it. */
 export interface Degeneration {
   kind: "repetition" | "garbage";
-  /** What was measured, as a phrase with its number. */
+  /** The measurement, as a phrase with its number. */
   reason: string;
 }
 
@@ -208,7 +208,7 @@ function garbageOf(text: string): string | undefined {
 }
 
 /**
- * What is degenerate about a completion, or undefined.
+ * Returns the fault of a degenerate completion, or undefined.
  *
  * Repetition is asked first, of the token ids and then of the text: one token that makes half of
  * it or four that make 85 %, a block said four times in a row over half of it, 60 % of 4-grams said
@@ -228,7 +228,7 @@ export function degenerationOf(text: string, ids: readonly number[]): Degenerati
 export interface MaskedCompletion {
   text: string;
   ids: readonly number[];
-  /** Whether it closed itself with an end token. */
+  /** True when it closed itself with an end token. */
   finished: boolean;
 }
 

@@ -1,6 +1,6 @@
-/** What an error can carry besides its message. */
+/** The parts of an error besides its message. */
 export interface ErrorDetails {
-  /** What the reader should do about it, as one imperative sentence. */
+  /** Advice for the reader, as one imperative sentence. */
   hint?: string;
   /** The error below this one. */
   cause?: unknown;
@@ -10,7 +10,7 @@ export interface ErrorDetails {
 export class AubadeError extends Error {
   /** A stable kebab-case name that programs can branch on. */
   readonly code: string;
-  /** What the reader should do, when that is known. */
+  /** Advice for the reader, when there is any. */
   readonly hint: string | undefined;
 
   constructor(code: string, message: string, details: ErrorDetails = {}) {

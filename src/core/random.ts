@@ -45,7 +45,7 @@ export function philox(
   return [c0 >>> 0, c1 >>> 0, c2 >>> 0, c3 >>> 0];
 }
 
-/** What a random number is for; each purpose is a stream of its own. */
+/** The purposes of random numbers; each purpose is a stream of its own. */
 export const PURPOSES = { sampling: 1, data: 2, init: 3, clip: 4, question: 5, order: 6 } as const;
 
 /** The name of a purpose. */

@@ -14,13 +14,13 @@ export interface HealthFinding {
   /** Name of the rule in the section `health` of the configuration. */
   rule: string;
   level: "note" | "warn" | "stop";
-  /** What is wrong, with its numbers, and what to do. */
+  /** The fault, with its numbers, and what to do. */
   message: string;
   /** A passage that shows it. */
   example?: string;
 }
 
-/** What records say of a completion, its row and its rewards. */
+/** The record of a completion, with its row and its rewards. */
 export interface CompletionRecord {
   /** The media of the row, as the data set names them. */
   media: string;
@@ -31,11 +31,11 @@ export interface CompletionRecord {
   options?: readonly string[] | undefined;
   /** The right answer. */
   answer: string;
-  /** What else the row has, by the names of its data set. */
+  /** Further columns of the row, by the names of its data set. */
   columns?: Readonly<Record<string, unknown>>;
   /** The completion with every token kept but the end token that closed it. */
   text: string;
-  /** Whether an end token closed it within the limit. */
+  /** True when an end token closed it within the limit. */
   finished: boolean;
   /** Weighted sum of the rewards; null when none applies or one failed, absent without rewards. */
   reward?: number | null;
@@ -54,11 +54,11 @@ export interface RolloutRecord extends CompletionRecord {
   draw: number;
   /** Place of the completion in its group. */
   completion: number;
-  /** Whether it holds the right answer, by the reader of answers; null where its row has none. */
+  /** True when it holds the right answer, by the reader of answers; null where its row has none. */
   correct: boolean | null;
-  /** Whether no answer could be read in it. */
+  /** True when no answer could be read in it. */
   unparsed: boolean;
-  /** Whether a rule of the run's health takes it out of the loss. */
+  /** True when a rule of the run's health takes it out of the loss. */
   masked: boolean;
   advantage: number;
   /** Greatest probability that banned tokens held of one of its tokens. */
@@ -78,16 +78,16 @@ export interface Answered extends CompletionRecord {
   control: "muted" | "blank" | null;
   /** Id of the row. */
   sample: string;
-  /** Whether it has the full score. */
+  /** True when it has the full score. */
   correct: boolean;
-  /** What the benchmark's scorer gives for it, 0 to 1. */
+  /** The score that the benchmark's scorer gives it, 0 to 1. */
   score: number;
 }
 
 /** A line of answers.jsonl; what else the scorer measures, such as `format`, stands by its name. */
 export type AnswerRecord = Answered & { readonly [measure: string]: unknown };
 
-/** What a run reports, by kind of event: the contract between the trainer and its watchers. */
+/** The reports of a run, by kind of event: the contract between the trainer and its watchers. */
 export interface RunEvents {
   /** The run folder is ready; the run goes on from the step of a checkpoint, or starts at 0. */
   folder: { folder: string; step: number };
@@ -105,7 +105,7 @@ export interface RunEvents {
   evaluation: {
     /** Name of the benchmark. */
     benchmark: string;
-    /** What the names of its metrics begin with: `eval`, `eval_muted`, or `eval/NAME` of a list. */
+    /** The prefix of its metrics' names: `eval`, `eval_muted`, or `eval/NAME` of a list. */
     prefix: string;
     step: number;
     when: "before" | "during" | "after";

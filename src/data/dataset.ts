@@ -17,7 +17,7 @@ export interface DataRow {
   readonly options?: readonly string[];
   /** The question without its options. */
   readonly question?: string;
-  /** What kind of answer is asked for, as data sets name it; rewards may be chosen by it. */
+  /** The kind of answer that is asked for, as data sets name it; rewards may be chosen by it. */
   readonly problem_type?: string;
   /** Completions that it is asked for in training, 2 at least; left out: `train.num_generations`. */
   readonly num_generations?: number;
@@ -27,7 +27,9 @@ export interface DataRow {
   readonly kind: string;
   /** The media of the conversation, as records name them. */
   readonly mediaNames: string;
-  /** Where the row is written, such as `rows.jsonl:12`, for messages; left out: its id. */
+  /**
+   * The place where the row is written, such as `rows.jsonl:12`, for messages; left out: its id.
+   */
   readonly place?: string;
 }
 
@@ -40,7 +42,7 @@ export interface DataSet {
    * only on the rows that it was started with.
    */
   readonly digest: string;
-  /** Whether all rows take as many tokens, so that one speaks for all; default false. */
+  /** True when all rows take as many tokens, so that one speaks for all; default false. */
   readonly alike?: boolean;
   /** Row `index`, 0 to `length` - 1. */
   row(index: number): DataRow;
@@ -62,9 +64,9 @@ export interface Scorer {
   categories?(row: DataRow): readonly string[];
 }
 
-/** What a data set is opened with besides its settings. */
+/** The surroundings with which a data set is opened, besides its settings. */
 export interface DataContext {
-  /** Whether its rows are trained on or asked as held-out questions. */
+  /** The use of its rows: trained on, or asked as held-out questions. */
   readonly split: "train" | "held-out";
   /** Questions that an evaluation asks; null for all, and in training. */
   readonly questions: number | null;
@@ -76,7 +78,7 @@ export interface OpenedData {
   readonly scorer?: Scorer | undefined;
 }
 
-/** What is wrong with a benchmark beside training data, and what to do. */
+/** The fault of a benchmark that shares rows with training data, and what to do. */
 export interface Overlap {
   /** The benchmark's setting that is wrong. */
   readonly key: string;
@@ -89,16 +91,18 @@ export interface RegisteredData<
   Train extends z.ZodRawShape = z.ZodRawShape,
   Asked extends z.ZodRawShape = z.ZodRawShape,
 > {
-  /** What it is, as a sentence for the reference. */
+  /** Its description, as a sentence for the reference. */
   readonly doc: string;
   /** Its settings in the section `data`, each described. */
   readonly settings: Train;
   /** Its settings as a benchmark in the section `eval`. */
   readonly asked: Asked;
-  /** What must be known before numbers of it are believed, for model cards. */
+  /** Its limits, which model cards state beside its numbers. */
   readonly limits?: readonly string[];
   /** Opens it with settings that `settings` or `asked` has checked. */
   open(settings: never, context: DataContext): OpenedData | Promise<OpenedData>;
-  /** What is wrong where both sections name this set with these settings; undefined for nothing. */
+  /**
+   * Returns the fault of training on and asking this set with these settings; undefined for none.
+   */
   overlap?(trained: never, asked: never): Overlap | undefined;
 }

@@ -16,7 +16,7 @@ export function inRow(
   const { code, hint, message } = error;
   let what = hint === undefined ? message : message.slice(0, -(hint.length + 1));
   const named = part === undefined ? undefined : mediaName(part);
-  // What begins with the row's id is of its text, or names the medium itself.
+  // A message that begins with the row's id is of its text, or names the medium itself.
   const absent =
     named !== undefined &&
     !what.startsWith(`${id}: `) &&

@@ -8,7 +8,7 @@ import { mediaParts, type Conversation, type MediaPart } from "../text/chat-temp
 /** A row that can be made into a sample. */
 export interface SampleRow {
   id: string;
-  /** Where it is written, such as `rows.jsonl:12`, for messages. */
+  /** The place where it is written, such as `rows.jsonl:12`, for messages. */
   place?: string;
   conversation: Conversation;
 }

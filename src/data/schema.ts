@@ -68,8 +68,8 @@ export function namedDataSchema<Of extends Section, Common extends z.ZodRawShape
   return z.discriminatedUnion("name", variants as never) as never;
 }
 
-/** What is trained on. */
+/** The schema of the data to train on. */
 export const dataSchema = namedDataSchema("settings", COMMON);
 
-/** What is trained on, checked. */
+/** The settings of the data to train on, checked. */
 export type DataConfig = z.output<typeof dataSchema>;

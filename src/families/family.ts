@@ -24,7 +24,7 @@ export interface Family {
   readonly describe: (top: ConfigReader) => Description;
 }
 
-/** What one `config.json` of a family describes. */
+/** The description that a family makes of one `config.json`. */
 export interface Description extends Omit<ModelConfig, "name"> {
   /** Every tensor that the model stores. */
   readonly tensors: TensorSpecs;
@@ -52,7 +52,7 @@ export type Layout = (
   prompt: PromptFacts,
 ) => PromptLayout;
 
-/** What a layout knows of a prompt besides its tokens and media. */
+/** The facts of a prompt that a layout may use besides its tokens and media. */
 export interface PromptFacts {
   tokens: MediaTokens;
   /** Names the row in messages. */

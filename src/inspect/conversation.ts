@@ -15,7 +15,9 @@ import { parseConversation } from "../text/conversation.ts";
 export interface InspectedPrompt {
   /** One row: the whole conversation, or the open prompt where it ends with a user's message. */
   batch: PromptBatch;
-  /** What `generate` continues: without the last message where that is the assistant's. */
+  /**
+   * The prompt that `generate` continues: without the last message where that is the assistant's.
+   */
   prompt: Sample;
 }
 

@@ -21,7 +21,7 @@ import { inspectConversation, readConversation } from "./conversation.ts";
 import { ForwardPass } from "./forward.ts";
 import { gradientTensors, inputTensors, outputTensors } from "./tensors.ts";
 
-/** What is dumped. */
+/** Options of a dump. */
 export interface DumpOptions {
   /** Checkpoint folder, or a name on the Hub. */
   model: string;
@@ -48,7 +48,7 @@ export interface DumpedTensor {
   norm: number;
 }
 
-/** What a dump wrote. */
+/** The result of a dump. */
 export interface DumpResult {
   tensors: DumpedTensor[];
   /** Stored names of parameters without a gradient. */
@@ -141,7 +141,7 @@ function loadForDump(
 
 interface Request {
   batch: PromptBatch;
-  /** What generation continues, row by row. */
+  /** The prompts that generation continues, row by row. */
   prompts: readonly Sample[];
   facts: TokenFacts;
 }

@@ -24,7 +24,7 @@ interface Pictures {
   pixels: Float32Array;
 }
 
-/** What the file holds for all rows. */
+/** The features of all rows of the file. */
 interface Features {
   image: Pictures;
   video: Pictures;

@@ -111,7 +111,7 @@ function soundTensors({ audio }: ModelConfig, { sounds }: PromptBatch): Lazy[] {
   ];
 }
 
-/** What a model makes of its inputs, by the names of transformers' outputs. */
+/** Returns a model's outputs, by the names that transformers gives them. */
 export function outputTensors(config: ModelConfig, batch: PromptBatch, pass: ForwardPass): Lazy[] {
   const { hiddenSize, vocabSize, layers } = config.text;
   const plane = [batch.samples.length, batch.length];

@@ -5,7 +5,7 @@ const KEPT = 256;
 /** Largest relative L2 distance that counts as equal: both in f32, or one in 16 bits. */
 const VERIFY_LIMITS = { f32: 1e-4, half: 5e-2 } as const;
 
-/** What a report says of one tensor. */
+/** The facts of one tensor in a report. */
 export interface TensorFacts {
   shape: readonly number[];
   norm: number;
@@ -14,7 +14,7 @@ export interface TensorFacts {
   strided: number[];
 }
 
-/** What a report says of one prompt. */
+/** The facts of one prompt in a report. */
 export interface VerifiedPrompt {
   tensors: Record<string, TensorFacts>;
   /** The five largest logits of the last token: id and value. */
@@ -23,7 +23,7 @@ export interface VerifiedPrompt {
   ids: number[];
 }
 
-/** What one program computed of the prompts: `aubade verify` or scripts/verify.py. */
+/** The results of one program for the prompts: `aubade verify` or scripts/verify.py. */
 export interface VerifyReport {
   version: 1;
   /** Which program, with its version. */

@@ -12,7 +12,7 @@ import { type VerifiedPrompt, tensorFacts, type VerifyReport } from "./verify-re
 const GREEDY_TOKENS = 16;
 const TOP = 5;
 
-/** What is verified. */
+/** Options of a verification. */
 export interface VerifyOptions {
   /** Checkpoint folder, or a name on the Hub. */
   model: string;

@@ -31,7 +31,7 @@ import { matchTensors } from "../checkpoint/match-tensors.ts";
 import type { FamilyModel } from "../families/family.ts";
 import { matrixShape, type WeightSource } from "../checkpoint/weight-source.ts";
 
-/** What is exported, and how. */
+/** The parts and options of an export. */
 export interface FolderExport {
   /** A folder of whole weights or of adapters. */
   source: string;
@@ -46,7 +46,10 @@ export interface FolderExport {
   /** As in `writeShards`. */
   maxShardBytes?: number | undefined;
   hub?: HubOptions;
-  /** Whether the files of an earlier export in `out` are replaced. Default false: a folder with something in it is refused. */
+  /**
+   * True when the files of an earlier export in `out` are replaced. Default false: a folder with
+   * something in it is refused.
+   */
   overwrite?: boolean;
 }
 

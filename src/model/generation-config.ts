@@ -1,6 +1,8 @@
 import { ConfigReader } from "../io/config-reader.ts";
 
-/** What a checkpoint recommends for its answers; absent where its file says nothing. */
+/**
+ * The settings that a checkpoint recommends for its answers; absent where its file says nothing.
+ */
 export interface GenerationDefaults {
   /** Ids that end an answer, at least one. */
   eosIds?: number[];

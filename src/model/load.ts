@@ -5,7 +5,7 @@ import type { TensorSpec } from "../checkpoint/tensor-specs.ts";
 import { trains, type TuningGroups } from "../checkpoint/tuning.ts";
 import type { LoadProgress } from "../checkpoint/weights.ts";
 
-/** What is loaded besides the weights themselves. */
+/** Options of loading a model. */
 export interface LoadOptions {
   /** Which parts will train; nothing when left out. */
   train?: Partial<TuningGroups>;
@@ -18,7 +18,7 @@ export interface LoadOptions {
   storage?: "f32" | "f16s";
   /** Adapters of PEFT's form (a folder or a name on the Hub) to put on the model. */
   adapter?: string;
-  /** Where a name on the Hub is looked up: its revision, the cache, who hears of a download. */
+  /** Options of a name on the Hub: its revision, the cache, the listener of a download. */
   hub?: HubOptions;
   /** Hears how many bytes of the checkpoint are on the device. */
   onProgress?: LoadProgress;

@@ -140,12 +140,12 @@ export class Model {
     return new Scope(graph, this.weights);
   }
 
-  /** What the decoder is fed for packed trees. */
+  /** Makes the decoder's inputs for packed trees. */
   treeFeed(trees: readonly Tree[], offsets?: readonly FeatureOffset[]): Feed {
     return packedFeed(this.config, packTrees(trees), offsets);
   }
 
-  /** What the towers are fed for the media of samples, in their order. */
+  /** Makes the towers' inputs for the media of samples, in their order. */
   mediaFeed(samples: readonly MediaTensors[]): Feed {
     const { vision, audio } = this.config;
     return mergeFeeds(...[vision, audio].flatMap((tower) => tower?.feed(samples) ?? []));

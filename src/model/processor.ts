@@ -46,7 +46,7 @@ export interface ProcessorParts {
   tokenizer: Tokenizer;
   template: ChatTemplate;
   preprocessing: Preprocessing;
-  /** What the checkpoint recommends for its answers; default: nothing. */
+  /** The settings that the checkpoint recommends for its answers; default: none. */
   generation?: GenerationDefaults;
 }
 
@@ -65,8 +65,8 @@ export class Processor {
   /** Ids of placeholders and of the tokens around media. */
   readonly tokens: MediaTokens;
   /**
-   * What `generation_config.json` recommends. Of it, ids that end an answer, fill up rows or must not
-   * be generated are used everywhere; how to sample is up to whoever generates.
+   * The recommendations of `generation_config.json`. Of them, ids that end an answer, fill up rows
+   * or must not be generated are used everywhere; how to sample is up to whoever generates.
    */
   readonly generation: GenerationDefaults;
   /** Ids that end an answer: the recommended ones, else the configuration's, else `<|im_end|>`. */

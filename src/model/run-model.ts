@@ -7,7 +7,7 @@ import { ModelWeights } from "../checkpoint/weights.ts";
 
 /** A checkpoint that a run starts from. */
 export interface BaseModel {
-  /** Where its files are: in the cache, for a name on the Hub. */
+  /** The folder of its files: in the cache, for a name on the Hub. */
   folder: string;
   /** As the configuration names it, which is what adapters name, too. */
   name: string;

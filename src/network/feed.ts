@@ -1,7 +1,7 @@
 import { DataError } from "../core/errors.ts";
 import type { HostArray } from "../graph/storage.ts";
 
-/** What the host gives one replay of a plan. */
+/** The inputs and sizes that the host gives one replay of a plan. */
 export interface Feed {
   /** Data by input name. */
   inputs: Record<string, HostArray>;

@@ -52,7 +52,9 @@ export const METRIC_ALIASES: readonly MetricAlias[] = [
   { alias: "response_length/clip_ratio", of: "completions/clipped_ratio", source: VERL },
 ];
 
-/** What a `*` in a metric's name stands for: one part of a path, without slashes. */
+/**
+ * Returns the text that a `*` in a metric's name stands for: one part of a path, without slashes.
+ */
 function starOf(pattern: string, name: string): string | undefined {
   const [head, tail] = pattern.split("*") as [string, string | undefined];
   if (tail === undefined) return pattern === name ? "" : undefined;

@@ -8,7 +8,7 @@ export interface CompletionView {
   sample: string;
   draw: number;
   completion: number;
-  /** What the row asks for, such as `see`, `hear` or `both`. */
+  /** The kind of its question, such as `see`, `hear` or `both`. */
   kind: string;
   /** The question with its options. */
   prompt: string;
@@ -25,7 +25,7 @@ export interface CompletionView {
   correct: boolean | null;
   /** Greatest probability that banned tokens held of one of its tokens. */
   bannedMass: number;
-  /** Whether a rule took it out of the loss. */
+  /** True when a rule took it out of the loss. */
   masked: boolean;
   /** Log-probability of the whole completion, in nats. */
   logProb: number;

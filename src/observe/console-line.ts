@@ -1,11 +1,11 @@
 import type { RunEvent, RunEvents, Scores } from "../core/run-events.ts";
 
-/** Where the status line is drawn, and how. */
+/** The terminal on which the status line is drawn, and how. */
 export interface ConsoleTarget {
   write: (text: string) => void;
-  /** Whether the line can be redrawn in place; plain lines otherwise. */
+  /** True when the line can be redrawn in place; plain lines otherwise. */
   live: boolean;
-  /** Whether colours are wanted: a terminal, and NO_COLOR not set. */
+  /** True when colours are wanted: a terminal, and NO_COLOR not set. */
   color: boolean;
   /** Width of the terminal in characters, asked anew for every line. */
   columns: () => number;

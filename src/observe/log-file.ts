@@ -22,7 +22,7 @@ export type OpenLog = (name: string, keepBytes: number | undefined) => LogFile;
 /** Writes a file of that name whole, in place of one that is there. */
 export type WriteFile = (name: string, bytes: Uint8Array) => void;
 
-/** Where the logs of a run are kept: a folder, or anything else that holds bytes by name. */
+/** The store of a run's logs: a folder, or anything else that holds bytes by name. */
 export interface LogStore {
   open: OpenLog;
   write: WriteFile;

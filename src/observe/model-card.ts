@@ -24,7 +24,7 @@ export interface ModelCard {
   task: "grpo" | "sft";
   /** The model that the run started from, as the configuration names it. */
   baseModel: string;
-  /** What the rewards are, in one line each; empty for supervised training. */
+  /** The rewards, in one line each; empty for supervised training. */
   rewards: readonly { name: string; weight: number; doc: string }[];
   benchmarks: readonly CardBenchmark[];
   steps: number;
@@ -39,7 +39,7 @@ export interface ModelCard {
   /** Versions by program, the device by property. */
   versions: Readonly<Record<string, string>>;
   device: Readonly<Record<string, string>>;
-  /** What must be known before the numbers are believed, one sentence each. */
+  /** Limits to know before the numbers are believed, one sentence each. */
   limits: readonly string[];
   /** Folder of the trained weights inside the run folder. */
   modelFolder: string;
@@ -47,13 +47,13 @@ export interface ModelCard {
   adapters: { r: number; lora_alpha: number; use_rslora: boolean } | null;
   /** Makers' name of the family of models, such as `Qwen2.5-Omni`. */
   family: string;
-  /** What was written to the model folder and loaded for the last evaluation; null for none. */
+  /** The export that was loaded for the last evaluation; null for none. */
   exported: CardExport | null;
   /** Python that loads the folder with transformers, and with peft for adapters. */
   python: string;
 }
 
-/** What the card says of the exported weights. */
+/** The facts of exported weights on the card. */
 export interface CardExport {
   /** `f32`, `bf16` or `f16`. */
   dtype: string;

@@ -15,18 +15,18 @@ export const LOG_FILES = {
   rollouts: "rollouts.jsonl",
   /** One row per question of an evaluation. */
   answers: "answers.jsonl",
-  /** What was loaded, evaluations, warnings and verdicts on the run's health. */
+  /** The model that was loaded, evaluations, warnings and verdicts on the run's health. */
   events: "events.jsonl",
   /** The rows of metrics.jsonl for TensorBoard. */
   tensorboard: "tb/events.out.tfevents.0000000000.aubade",
-  /** Where the time of every step went, for ui.perfetto.dev. */
+  /** The time of every step by phase, for ui.perfetto.dev. */
   trace: "trace.json",
 } as const;
 
 /** Folder of the TensorBoard events, which trackers import. */
 export const TENSORBOARD_FOLDER = "tb";
 
-/** Where the logs of a run stand: what a checkpoint stores of them. */
+/** The position of a run's logs, which a checkpoint stores. */
 export interface LogPosition {
   /** Length of every log in bytes, by name. */
   bytes: Record<string, number>;
@@ -43,7 +43,7 @@ const LOGGED_ONCE = new Set<RunEventKind>([
   ...(["model", "rows_over_budget", "rows_unreadable"] as const),
 ]);
 
-/** Who is told every step with its completions and with the row that ends with it. */
+/** A watcher, told every step with its completions and with the row that ends with it. */
 export interface StepWatcher {
   step(
     step: number,
@@ -61,7 +61,7 @@ export interface RunLogsOptions {
   rollouts: boolean;
   tensorboard: boolean;
   trace: boolean;
-  /** Whether rows have the names of other programs too. */
+  /** True when rows have the names of other programs too. */
   aliases?: boolean;
   /** Writes the completions of logged steps as parquet; none are written when left out. */
   completions?: WriteFile;
@@ -146,7 +146,9 @@ export class RunLogs {
     if (log) appendJsonLine(log, line);
   }
 
-  /** Whether the logs go on after a checkpoint: a run that was cut off before it starts anew. */
+  /**
+   * Tells whether the logs go on after a checkpoint: a run that was cut off before it starts anew.
+   */
   get #goesOn(): boolean {
     return (this.#options.resumeAt?.bytes[LOG_FILES.events] ?? 0) > 0;
   }

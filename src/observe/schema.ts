@@ -3,7 +3,7 @@ import { z } from "zod";
 /** Programs that a run can be shown in besides its own files and TensorBoard. */
 const TRACKERS = ["wandb", "trackio"] as const;
 
-/** What a run is reported to. */
+/** The programs that a run is reported to. */
 export const reportToSchema = z
   .array(z.enum(TRACKERS))
   .default([])

@@ -7,7 +7,7 @@ export interface Series {
   marks?: boolean;
 }
 
-/** What a chart shows. */
+/** The contents and labels of a chart. */
 export interface ChartOptions {
   title: string;
   xLabel: string;

@@ -55,7 +55,10 @@ function raise(tokens: number): string {
   return `Raise the budget to ${tokens}`;
 }
 
-/** What would fit, where all pictures shrink alike: fewer pixels each, or fewer frames. */
+/**
+ * Returns the advice for a row over budget: fewer pixels of each picture, all alike, or fewer
+ * frames.
+ */
 function advice(
   { tokens, vision: visionCount }: PromptMeasure,
   planned: readonly PlannedMedium[],

@@ -19,7 +19,7 @@ export interface Controls {
 /** The level of the flat grey of a blank picture. */
 const BLANK_LEVEL = 40;
 
-/** What every log-mel value of digital silence is: (log10(1e-10) + 4) / 4. */
+/** The log-mel value of digital silence: (log10(1e-10) + 4) / 4. */
 const SILENCE = -1.5;
 
 /**

@@ -1,7 +1,7 @@
 import { DataError } from "../core/errors.ts";
 import type { PatchGrid, PromptTokens } from "../network/media.ts";
 
-/** What the layout needs to know of one medium, in the order of the conversation. */
+/** The facts of one medium that the layout needs, in the order of the conversation. */
 export type MediumShape = { file: string } & (
   | { kind: "audio"; audioTokens: number }
   | { kind: "image"; grid: PatchGrid }

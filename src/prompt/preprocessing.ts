@@ -8,7 +8,7 @@ export interface PixelLimits {
 export interface Preprocessing {
   /** Pixels along the side of a merge cell: the sides of pictures are multiples of it. */
   cell: number;
-  /** What a message is taken to ask for where it says nothing: the defaults of qwen-omni-utils. */
+  /** Limits where a message states none: the defaults of qwen-omni-utils. */
   asked: { image: PixelLimits; video: PixelLimits & { totalPixels: number } };
   /** Limits of the processor itself, into which pictures are brought after that. */
   image: PixelLimits;

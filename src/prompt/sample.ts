@@ -5,7 +5,7 @@ import type { MediaTensors, PatchGrid } from "../network/media.ts";
 import type { LoadedMedium, MediumWarning, PlannedMedium } from "./media.ts";
 import { type PromptLayout, visionTokens } from "./layout.ts";
 
-/** What became of one medium; a video with sound has two entries, its pictures first. */
+/** The fate of one medium; a video with sound has two entries, its pictures first. */
 export interface LedgerEntry {
   kind: "image" | "video" | "audio";
   /** The file that was decoded. */
@@ -43,7 +43,7 @@ export interface Sample extends PromptLayout, MediaTensors {
   id: string;
   /** One entry per medium. */
   ledger: LedgerEntry[];
-  /** What is no error but worth knowing; the messages name the row. */
+  /** Warnings, whose messages name the row. */
   warnings: MediumWarning[];
   /** Tells that nothing was changed since the row was processed; absent from a sample made by hand. */
   seal?: Seal | undefined;
@@ -79,7 +79,7 @@ export function makeLedger(
   });
 }
 
-/** What of a sample the ledger is checked against. */
+/** The part of a sample against which the ledger is checked. */
 export type LedgerSubject = Sealed & Pick<Sample, "seal">;
 
 /**
@@ -163,7 +163,7 @@ function checkRows(
   throw fail(entries.at(-1), `${what} and ${rows.length} in the list of rows`);
 }
 
-/** What of a sample is sealed. */
+/** The part of a sample that is sealed. */
 type Sealed = Pick<
   Sample,
   | "id"
@@ -192,7 +192,8 @@ export function sealOf(sample: Sealed): Seal {
 }
 
 /**
- * What of a sealed sample is no longer as its processor made it; undefined when all is.
+ * Returns the part of a sealed sample that is no longer as its processor made it; undefined when
+ * all is.
  *
  * `entry` is the place in the ledger of the medium that differs.
  */

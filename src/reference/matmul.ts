@@ -13,7 +13,7 @@ export interface MatmulShape {
   scale: number;
 }
 
-/** What is added to the product, each when it is given. */
+/** The terms that are added to the product, each when it is given. */
 export interface MatmulTerms {
   /** Indexed by column of the matrix that y is a part of. */
   bias?: Float64Array;

@@ -19,7 +19,7 @@ export interface ChoiceLimits {
   minWeight: number;
 }
 
-/** What a random number of a row depends on. */
+/** The key on which a random number of a row depends. */
 export interface SampleKey {
   seed: number;
   sample: number;

@@ -52,10 +52,10 @@ function frozen<Row extends RewardRow>(row: Row): Row {
   return Object.freeze({ ...row, ...(options && { options: Object.freeze([...options]) }) });
 }
 
-/** What went wrong, with module and row. */
+/** Makes the error of a module's reward, with module and row. */
 function failure(cause: unknown, what: string, { index }: Completion, row: RewardRow): DataError {
   const reason = (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, "");
-  // What a reward returned wrongly is said with its row already.
+  // An error about a wrong return value names its row already.
   if (cause instanceof AubadeError) {
     return new DataError(cause.code, `${what}: ${reason}.`, { cause });
   }

@@ -27,7 +27,7 @@ import { softOverlongReward } from "./rewards/soft-overlong.ts";
 import { temporalIouReward } from "./rewards/temporal-iou.ts";
 import { yesNoReward } from "./rewards/yes-no.ts";
 
-/** What a reward may need of the run besides its options. */
+/** The surroundings of a reward, besides its options. */
 export interface RewardSurroundings {
   /** Seed of the run's random choices. */
   seed: number;
@@ -39,9 +39,9 @@ export interface RewardSurroundings {
 
 /** A reward that a configuration can name. */
 export interface RegisteredReward {
-  /** What it is, as a phrase for the reference and for model cards. */
+  /** Its description, as a phrase for the reference and for model cards. */
   readonly doc: string;
-  /** What its number is about; the two are never one number. */
+  /** The subject of its number; format and correctness are never one number. */
   readonly measures: "format" | "correctness" | "control";
   /** The options that it takes, each described. */
   readonly options: z.ZodObject;

@@ -1,13 +1,13 @@
 import { ConfigError, DataError } from "../core/errors.ts";
 import { quoted } from "../core/quoted.ts";
 
-/** What a rollout produced. */
+/** A completion, as rewards see it. */
 export interface Completion {
   /** Decoded text with every token kept but the end token that closed it. */
   readonly text: string;
   /** The generated token ids, with the end token if there is one. */
   readonly ids: readonly number[];
-  /** Whether the model closed the completion with an end token within the limit. */
+  /** True when the model closed the completion with an end token within the limit. */
   readonly finished: boolean;
   /** Place of the completion in its group. */
   readonly index: number;
@@ -15,7 +15,7 @@ export interface Completion {
   readonly draw: number;
 }
 
-/** What rewards need to know of a row. */
+/** A row, as rewards see it. */
 export interface RewardRow {
   readonly id: string;
   /** The right answer: for a choice the letter or the words of an option; empty without one. */
@@ -26,7 +26,9 @@ export interface RewardRow {
   readonly options?: readonly string[];
   /** The question without its options, which a judge is told. */
   readonly question?: string;
-  /** What kind of answer is asked for, as data sets name it: "multiple choice", "numerical", ... */
+  /**
+   * The kind of answer that is asked for, as data sets name it: "multiple choice", "numerical", ...
+   */
   readonly problem_type?: string;
   /** Every key of the row as its data set has it. */
   readonly columns?: Readonly<Record<string, unknown>>;
@@ -72,7 +74,7 @@ export interface Score {
   readonly failures: Readonly<Record<string, string>>;
 }
 
-/** What one reward gave: a number, null where it does not apply, or why it failed. */
+/** The outcome of one reward: a number, null where it does not apply, or why it failed. */
 export type Outcome = { value: number | null } | { failure: string };
 
 /**
@@ -173,7 +175,7 @@ export function combineRewards<Row extends RewardRow>(
     );
 }
 
-/** What an error says, as the outcome of a reward. */
+/** Turns an error into the outcome of a reward. */
 export function failed(error: unknown): Outcome {
   return { failure: error instanceof Error ? error.message : String(error) };
 }

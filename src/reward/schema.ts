@@ -10,7 +10,7 @@ export const REWARDS = [
   OWN_REWARD,
 ] as const satisfies readonly string[];
 
-/** What each reward is, as a phrase for the reference and for model cards. */
+/** A description of each reward, as a phrase for the reference and for model cards. */
 export const REWARD_DOCS: Readonly<Record<(typeof REWARDS)[number], string>> = {
   ...(Object.fromEntries(
     Object.entries(REGISTERED_REWARDS).map(([name, { doc }]) => [name, doc]),

@@ -1,4 +1,4 @@
-/** What rows, prompt and rewards must have in common, checked before weights are loaded. */
+/** Checks of rows, prompt and rewards against each other, made before weights are loaded. */
 import type { RunConfig } from "../config/schema.ts";
 import { ConfigError } from "../core/errors.ts";
 import { quoted } from "../core/quoted.ts";
@@ -18,7 +18,7 @@ const FULL = 0.999;
 /** Rows that are tried; a reward fits if it pays one of them in full. */
 const TRIED = 32;
 
-/** What a completion that obeys each prompt looks like, around the answer; and how choices answer. */
+/** The form of a completion that obeys each prompt, around the answer; and how choices answer. */
 const OBEYS: Readonly<
   Record<PromptName, { choice: "letter" | "words"; wrap: (answer: string) => string }>
 > = {

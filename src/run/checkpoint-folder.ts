@@ -33,7 +33,7 @@ const manifestSchema = z.object({
   files: z.record(z.string(), z.object({ bytes: z.int().min(0), sha256: z.string() })),
   /** How good the checkpoint is, larger being better; absent where nothing says so. */
   score: z.number().optional(),
-  /** What the score is of: only scores of the same thing are compared. */
+  /** The metric of the score: only scores of the same metric are compared. */
   by: z.string().optional(),
 });
 
@@ -45,11 +45,14 @@ export interface Keeping {
   last: number;
   /** Larger is better; the best of all that have a score by the same thing is kept besides. */
   score?: number | undefined;
-  /** What the score is of. */
+  /** The metric of the score. */
   by?: string | undefined;
 }
 
-/** What checkpoints are scored by, for {@link Keeping}; undefined where they are kept by age. */
+/**
+ * Returns the metric by which checkpoints are scored, for {@link Keeping}; undefined where they are
+ * kept by age.
+ */
 export function scoredBy(output: {
   keep_best: string | null;
   greater_is_better: boolean;
@@ -68,7 +71,7 @@ function stepOf(name: string): number | undefined {
   return digits === undefined ? undefined : Number(digits);
 }
 
-/** Whether a name is that of a checkpoint's folder. */
+/** Tells whether a name is that of a checkpoint's folder. */
 export function isCheckpointName(name: string): boolean {
   return stepOf(name) !== undefined;
 }
@@ -179,7 +182,7 @@ async function bestOf(
   return best?.name;
 }
 
-/** What a folder's manifest says; undefined where it cannot be read. */
+/** Reads a folder's manifest; undefined where it cannot be read. */
 async function readManifest(folder: string): Promise<Manifest | undefined> {
   try {
     const text = await readText(joinPath(folder, MANIFEST));
@@ -189,7 +192,9 @@ async function readManifest(folder: string): Promise<Manifest | undefined> {
   }
 }
 
-/** What is wrong with a checkpoint, as far as sizes and its small files tell. */
+/**
+ * Returns the fault of a checkpoint, as far as sizes and its small files tell; undefined for none.
+ */
 async function roughFaultOf(folder: string, step: number): Promise<string | undefined> {
   const manifest = await readManifest(folder);
   if (manifest === undefined) return `${MANIFEST} is missing or does not list files and digests`;
@@ -209,7 +214,7 @@ async function roughFaultOf(folder: string, step: number): Promise<string | unde
   return undefined;
 }
 
-/** What is wrong with a checkpoint; every byte of it is read. */
+/** Returns the fault of a checkpoint, of which every byte is read; undefined for none. */
 async function faultOf(folder: string, step: number): Promise<string | undefined> {
   try {
     const rough = await roughFaultOf(folder, step);
@@ -255,7 +260,7 @@ async function overflowError(
   );
 }
 
-/** Whether a run has come to a checkpoint, whole or not. */
+/** Tells whether a run has come to a checkpoint, whole or not. */
 export async function hasCheckpoint(runFolder: string): Promise<boolean> {
   return (await newestFirst(runFolder)).length > 0;
 }

@@ -29,7 +29,7 @@ import { STATE_FILE, stateText, type TrainerState } from "./state.ts";
 const OPTIMIZER_FILE = "optimizer.safetensors";
 const REFERENCE_FILE = "reference.safetensors";
 
-/** What of a run has tensors that a checkpoint holds. */
+/** The parts of a run whose tensors a checkpoint holds. */
 export interface TrainedParts {
   model: Model;
   optimizer: AdamW;

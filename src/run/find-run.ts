@@ -80,14 +80,16 @@ export async function refuseToBeginAgain(folder: string): Promise<void> {
   );
 }
 
-/** What of a run folder shows that steps were taken, in words; undefined where nothing does. */
+/**
+ * Returns in words what in a run folder shows that steps were taken; undefined where nothing does.
+ */
 async function stepsShown(folder: string): Promise<string | undefined> {
   for (const log of ["metrics.jsonl", "rollouts.jsonl"]) {
     const path = joinPath(folder, log);
     if (!(await exists(path))) continue;
     const last = lastStep(await ends(path));
     if (last > 0) return `${log} has step ${last}`;
-    // Where the metrics are there, they are the word: completions of a step that was cut off count not.
+    // Metrics decide where there are any: completions of a step that was cut off do not count.
     if (last === 0) break;
   }
   const model = joinPath(folder, RUN_FILES.model);

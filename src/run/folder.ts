@@ -24,7 +24,10 @@ export const RUN_FILES = {
   model: "model",
 } as const;
 
-/** What is known of a run before its first step, for run.json: no times, no machine paths. */
+/**
+ * The facts of a run that are known before its first step, for run.json: no times, no machine
+ * paths.
+ */
 export interface RunFacts {
   /** The command that starts the run, as the user typed it; null for one that a program starts. */
   command: string | null;
@@ -77,7 +80,7 @@ async function numbers(root: string, name: string): Promise<number[]> {
   return [...new Set(found)].sort((a, b) => b - a).concat(0);
 }
 
-/** What of a folder counts when it must be empty: names that begin with a dot do not. */
+/** Lists what counts when a folder must be empty: names that begin with a dot do not. */
 async function contents(folder: string): Promise<string[]> {
   if (!(await exists(folder))) return [];
   return (await listFolder(folder)).filter((name) => !name.startsWith("."));
@@ -135,7 +138,7 @@ async function refuseUsed(folder: string, used: boolean): Promise<void> {
   );
 }
 
-/** Whether a start left more than its record: a checkpoint, a model, or a row of a log. */
+/** Tells whether a start left more than its record: a checkpoint, a model, or a row of a log. */
 async function cameToSomething(folder: string): Promise<boolean> {
   for (const name of await contents(folder)) {
     if (name.startsWith("checkpoint-") || name === RUN_FILES.model) return true;

@@ -33,15 +33,15 @@ const NOWHERE: LogStore = {
   read: () => Promise.resolve(""),
 };
 
-/** What a logbook is opened with. */
+/** Options of a logbook. */
 export interface LogbookOptions {
-  /** Where the logs are kept; nowhere when left out. */
+  /** The store of the logs; none are kept when it is left out. */
   store: LogStore | undefined;
   /** Looks at every step after the rules of the run's health. */
   watcher: StepWatcher | undefined;
   /** Hears of verdicts as they change. */
   events: Events;
-  /** Where the logs stood at the checkpoint, for a run that is resumed. */
+  /** The position of the logs at the checkpoint, for a run that is resumed. */
   resumeAt: LogPosition | undefined;
   /** The checkpoint that the run goes on from, so that its verdict follows from its logs. */
   checkpoint: string | undefined;

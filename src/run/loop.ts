@@ -53,7 +53,7 @@ export class RunLoop {
   #numTokens: number;
   readonly #digest: string;
   #before: Evaluations | null;
-  /** Where the logs stood before the evaluation of the step just done, if it had one. */
+  /** The position of the logs before the evaluation of the step just done, if it had one. */
   #logsBefore: TrainerState["logs"] | undefined;
 
   /** @param heldOut stays the caller's to free; @param digest of the rows that are trained on. */

@@ -15,7 +15,10 @@ import type { TrainerState } from "./state.ts";
 /** Rows that a program hands in: a list, or a data set that gives them by index. */
 export type Rows = DataSet | readonly DataRow[];
 
-/** What a program may hand to a run or an evaluation; a default is made of each that it leaves out. */
+/**
+ * Parts that a program may hand to a run or an evaluation; a default is made of each that it leaves
+ * out.
+ */
 export interface RunParts {
   /** Receives everything that happens; narrow by `kind`. */
   onEvent?: Listener;
@@ -35,7 +38,7 @@ export interface RunParts {
   questions?: Rows;
 }
 
-/** What a program may hand to a training run. */
+/** Parts and options that a program may hand to a training run. */
 export interface TrainOptions extends RunParts {
   /** Rows to train on (GRPO); by default those that `data` names. */
   data?: Rows;
@@ -92,7 +95,7 @@ export interface RunLogKeeper {
   position(): TrainerState["logs"];
 }
 
-/** What the loop of a run has around it: who hears of it, where it saves, where it goes on. */
+/** The surroundings of a run's loop: who hears of it, where it saves, where it goes on. */
 export interface Session {
   config: RunConfig;
   events: Events;
@@ -119,7 +122,7 @@ export interface TrainResult {
   controls: Partial<Record<"muted" | "blank", Evaluations>>;
   /** The denominators of the overall scores, by benchmark. */
   questions: Record<string, number>;
-  /** Whether the user stopped the run before its last step. */
+  /** True when the user stopped the run before its last step. */
   stopped: boolean;
   /** The model that the run left, which its last evaluation loaded again; null when none was. */
   exported: RunExport | null;
@@ -132,7 +135,7 @@ export interface RunExport extends ExportReport {
   revision: string | null;
 }
 
-/** What one benchmark found. */
+/** The result of one benchmark. */
 export interface BenchmarkResult {
   /** The denominator of every score that is not of one category. */
   questions: number;
@@ -143,7 +146,7 @@ export interface BenchmarkResult {
   controls: Partial<Record<"muted" | "blank", Scores>>;
 }
 
-/** What an evaluation found. */
+/** The result of an evaluation. */
 export interface EvalResult {
   /** By name, in the order of the configuration; empty for an evaluation that was stopped. */
   benchmarks: Record<string, BenchmarkResult>;

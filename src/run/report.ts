@@ -18,11 +18,11 @@ import { pythonSnippet } from "./python-snippet.ts";
 export interface CardReward {
   name: string;
   weight: number;
-  /** What it judges, in one line. */
+  /** Its subject, in one line. */
   doc: string;
 }
 
-/** What the report of a run is made of. */
+/** The parts from which the report of a run is made. */
 export interface RunReport {
   config: RunConfig;
   facts: RunFacts;
@@ -58,7 +58,7 @@ function cardBenchmarks(
   });
 }
 
-/** What the card says of the model that the run left. */
+/** Returns the facts of the model that the run left, for its card. */
 async function modelFacts(folder: string, { train }: RunConfig, { exported }: TrainResult) {
   if (exported === null) return { exported, family: "", python: NO_MODEL };
   const model = joinPath(folder, RUN_FILES.model);

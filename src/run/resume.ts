@@ -16,7 +16,7 @@ import { RUN_FILES, type RunFacts } from "./folder.ts";
 import type { Session } from "./options.ts";
 import { parseState, STATE_FILE } from "./state.ts";
 
-/** What is resumed. */
+/** Options of resuming a run. */
 export interface ResumeOptions {
   folder: string;
   /** Name of the checkpoint to go on from; the newest whole one when left out. */

@@ -21,12 +21,12 @@ import type { Session, TrainOptions, TrainResult } from "./options.ts";
 import { type CardReward, writeRunReport } from "./report.ts";
 import { findResume, programChange } from "./resume.ts";
 
-/** What a session is opened with. */
+/** Options of a session. */
 export type SessionOptions = Pick<
   TrainOptions,
   "onEvent" | "signal" | "runFolder" | "resume" | "logs" | "watcher" | "command"
 > & {
-  /** What the run is rewarded by, for its card. */
+  /** The run's rewards, for its card. */
   rewards?: readonly CardReward[];
 };
 
@@ -90,7 +90,7 @@ async function runInFolder(
   { folder, held }: Place,
   work: SessionWork,
 ): Promise<TrainResult> {
-  // What is said of a resume itself is not logged: logs are those of a run never stopped.
+  // Messages about the resume itself are not logged: logs are those of a run never stopped.
   const early = new Events();
   if (options.onEvent !== undefined) early.listen(options.onEvent);
   const warn = (code: string, message: string) => report(early, "warning", { code, message });
@@ -101,7 +101,7 @@ async function runInFolder(
     wanted === false ? undefined : await findResume(config, { folder, checkpoint, warn });
   report(early, "folder", { folder, step: resume?.state.step ?? 0 });
   const facts: RunFacts = {
-    // Who repeats the run starts it, however often this one was resumed.
+    // The command that repeats the run is the one that started it, however often it was resumed.
     command: before?.command ?? options.command ?? null,
     versions: programVersions(),
     commit: sourceCommit(),

@@ -13,7 +13,7 @@ export const STATE_FILE = "state.json";
 /** Everything of a run besides tensors that a resumed run needs to go on bit for bit. */
 export interface TrainerState {
   version: typeof STATE_VERSION;
-  /** What was run: a checkpoint of one task cannot resume the other. */
+  /** The task of the run: a checkpoint of one cannot resume the other. */
   task: "grpo" | "sft";
   /** Optimizer steps done, over all stages. */
   step: number;
@@ -33,7 +33,7 @@ export interface TrainerState {
   data: string;
   /** The evaluation before training by benchmark, so that a resumed run reports the true start. */
   before: Evaluations | null;
-  /** Where the logs stood: lengths in bytes by name, and metrics not yet written as a row. */
+  /** The position of the logs: lengths in bytes by name, and metrics not yet written as a row. */
   logs: { bytes: Record<string, number>; pending: Record<string, (number | null)[]> };
 }
 
@@ -67,7 +67,7 @@ const stateSchema = z.object(
   OBJECT,
 );
 
-/** What is wrong with the text of a state, or the state; both are never there. */
+/** Reads the text of a state: gives its fault, or the state. */
 function readState(text: string): { problem: string } | { state: TrainerState } {
   let value: unknown;
   try {
@@ -87,7 +87,7 @@ function readState(text: string): { problem: string } | { state: TrainerState } 
   return { problem: `${field} is ${quoted(found)}, ${message}` };
 }
 
-/** What is wrong with the text of a state; undefined where nothing is. */
+/** Returns the fault of a state's text; undefined for none. */
 export function stateProblem(text: string): string | undefined {
   const read = readState(text);
   return "problem" in read ? read.problem : undefined;

@@ -4,12 +4,12 @@
  */
 import { Environment, Interpreter, Template } from "@huggingface/jinja";
 
-/** What the interpreter looks at in a part of a program. */
+/** The fields of a program's part that the interpreter looks at. */
 interface Statement {
   type: string;
-  /** What a loop goes through. */
+  /** The value that a loop goes through. */
   iterable?: Statement;
-  /** What a loop with a condition goes through, inside `iterable`. */
+  /** The value that a loop with a condition goes through, inside `iterable`. */
   lhs?: Statement;
 }
 
@@ -104,7 +104,7 @@ function limit(number: number, most: number, what: string): void {
   if (number > most) throw new Error(`it makes more than ${most} ${what}`);
 }
 
-/** What every template can name, as the library's own `Template` has it, but for the bound. */
+/** The names that every template has, as in the library's own `Template`, but for the bound. */
 const GLOBALS = {
   ...{ true: true, false: false, none: null, True: true, False: false, None: null },
   raise_exception: (message: string) => {

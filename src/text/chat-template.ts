@@ -2,7 +2,7 @@ import { CheckpointError, DataError } from "../core/errors.ts";
 import { shown } from "../core/quoted.ts";
 import { BoundedTemplate } from "./bounded-jinja.ts";
 
-/** What a part names as its medium: a path or URL, or bytes with a name for messages. */
+/** A reference to a part's medium: a path or URL, or bytes with a name for messages. */
 export type MediaReference = string | { name: string; data: Uint8Array | Blob };
 
 /** A picture in a message, with the keys of qwen-omni-utils. */
@@ -69,7 +69,7 @@ export interface Message {
 /** A conversation in the format of Hugging Face processors. */
 export type Conversation = readonly Message[];
 
-/** What a template is told besides the conversation. */
+/** Options of a template besides the conversation. */
 export interface RenderOptions {
   /** Open the assistant's turn at the end; default true. */
   addGenerationPrompt?: boolean;

@@ -8,7 +8,7 @@ import type {
   Message,
 } from "./chat-template.ts";
 
-/** What the keys of one kind of media part mean. */
+/** The keys of one kind of media part. */
 interface PartKeys {
   /** Spellings of the key that names the medium. */
   references: readonly string[];
@@ -168,7 +168,7 @@ function parseReference(
   return url.replace(/^file:\/\//, "");
 }
 
-/** Whether a reference is bytes with a name, as programs and tables of bytes give them. */
+/** Tells whether a reference is bytes with a name, as programs and tables of bytes give them. */
 function isBytes(value: unknown): value is Exclude<MediaReference, string> {
   if (!isTable(value) || typeof value["name"] !== "string") return false;
   return value["data"] instanceof Uint8Array || value["data"] instanceof Blob;
@@ -194,7 +194,7 @@ function describe(value: unknown): string {
   return value === undefined ? "is missing" : `is ${quoted(value)}`;
 }
 
-/** Where in a row something stands, for messages. */
+/** A place in a row, for messages. */
 class Place {
   readonly #name: string;
   readonly #path: string;

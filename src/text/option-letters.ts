@@ -1,10 +1,10 @@
 /** The letters that options can have, in their order. */
 export const OPTION_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-/** What stands before an option that bears its letter: `A.`, `A)`, `(A)`, `A:`. */
+/** The letter before an option that bears it: `A.`, `A)`, `(A)`, `A:`. */
 const OWN_LETTER = /^\s*\(?([A-Z])\s*[.):]\s*/;
 
-/** Whether each of some options bears the letter of its place. */
+/** Tells whether each of some options bears the letter of its place. */
 function bearLetters(options: readonly string[]): boolean {
   return options.every((option, at) => OWN_LETTER.exec(option)?.[1] === OPTION_LETTERS[at]);
 }

@@ -6,10 +6,10 @@
 /** Characters of a number that is still read; a longer text is no number. */
 export const LONGEST_NUMBER = 1000;
 
-/** What Python's float() reads, but for digits of other scripts. */
+/** The numbers that Python's float() reads, but for digits of other scripts. */
 const FLOAT = /^[+-]?(?:\d[\d_]*(?:\.(?:\d[\d_]*)?)?|\.\d[\d_]*)(?:e[+-]?\d[\d_]*)?$/i;
 
-/** Whether a UTF-16 unit is white space for Python's `str` and `re`. */
+/** Tells whether a UTF-16 unit is white space for Python's `str` and `re`. */
 function isSpace(code: number): boolean {
   if (code < 0x80) return (code >= 9 && code <= 13) || (code >= 0x1c && code <= 0x20);
   if (code === 0x85 || code === 0xa0 || code === 0x1680 || code === 0x3000) return true;
@@ -25,7 +25,7 @@ export function strip(text: string): string {
   return text.slice(start, end);
 }
 
-/** Where the white space that begins at `at` ends. */
+/** Returns the end of the white space that begins at `at`. */
 export function skipSpace(text: string, at: number): number {
   let end = at;
   while (end < text.length && isSpace(text.charCodeAt(end))) end++;

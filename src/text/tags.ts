@@ -4,7 +4,10 @@
  */
 import { skipSpace } from "./python.ts";
 
-/** What stands in the first `<tag>`, up to the nearest `</tag>`: `<tag>(.*?)</tag>`, dots match all. */
+/**
+ * Returns the text in the first `<tag>`, up to the nearest `</tag>`: `<tag>(.*?)</tag>`, dots match
+ * all.
+ */
 export function firstBlock(text: string, tag: string): string | undefined {
   const open = text.indexOf(`<${tag}>`);
   if (open < 0) return undefined;
@@ -13,7 +16,7 @@ export function firstBlock(text: string, tag: string): string | undefined {
   return close < 0 ? undefined : text.slice(start, close);
 }
 
-/** What stands between the first `<tag>` and the last `</tag>`: `<tag>([\s\S]*)</tag>`. */
+/** Returns the text between the first `<tag>` and the last `</tag>`: `<tag>([\s\S]*)</tag>`. */
 export function widestBlock(text: string, tag: string): string | undefined {
   const open = text.indexOf(`<${tag}>`);
   if (open < 0) return undefined;
@@ -47,7 +50,7 @@ function countOf(text: string, part: string, most = Infinity): number {
   return count;
 }
 
-/** Whether each of some tags opens once and closes once. */
+/** Tells whether each of some tags opens once and closes once. */
 export function eachOnce(text: string, tags: readonly string[]): boolean {
   return tags.every(
     (tag) => countOf(text, `<${tag}>`, 2) === 1 && countOf(text, `</${tag}>`, 2) === 1,
@@ -55,7 +58,7 @@ export function eachOnce(text: string, tags: readonly string[]): boolean {
 }
 
 /**
- * Where `</first>`, white space or none, and `<second>` follow each other, from `from` on: the ends
+ * Finds `</first>`, white space or none, and `<second>` in a row, from `from` on: the ends
  * of the join, or undefined.
  */
 export function findJoin(

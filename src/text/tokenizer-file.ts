@@ -1,5 +1,5 @@
 /*
- * What a stranger's tokenizer.json may say: the library takes its word, makes room for the largest id,
+ * Limits of a stranger's tokenizer.json: the library takes its word, makes room for the largest id,
  * and runs its patterns, of which some take for ever on thirty letters.
  */
 import { quoted, shown } from "../core/quoted.ts";

@@ -5,7 +5,7 @@ import { shown } from "../core/quoted.ts";
 import { normaliseNfc } from "./nfc.ts";
 import { checkTokenizerFile, type TokenizerFile } from "./tokenizer-file.ts";
 
-/** What a decoder may leave out. */
+/** Options of decoding token ids. */
 interface DecodeOptions {
   /** Leave out tokens that the tokenizer marks as special; default false. */
   skipSpecial?: boolean;

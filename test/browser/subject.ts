@@ -1,4 +1,4 @@
-/* What Node and a page both do, so that a test can compare the two. Results are plain data. */
+/* The work that Node and a page both do, for a test that compares the two. Results are plain data. */
 import { VideoSampleSink } from "mediabunny";
 import { Events } from "../../src/core/events.ts";
 import { SampleLoader } from "../../src/data/sample-loader.ts";
@@ -59,7 +59,7 @@ function tight(data: Uint8Array, planes: PlaneLayout[], width: number, height: n
   return result;
 }
 
-/** What a decoder made of a file's first second of pictures, as the decoder hands it over. */
+/** Decodes a file's first second of pictures, as the decoder hands them over. */
 export async function planes(source: MediaSource): Promise<{ format: string; hashes: string[] }> {
   return withMedia(source, {}, async (input) => {
     const [track] = await input.getVideoTracks();

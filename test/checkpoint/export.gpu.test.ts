@@ -27,7 +27,7 @@ const FAMILIES = {
   },
 } as const;
 
-/** What check.py prints for a folder. */
+/** The output of check.py for a folder. */
 interface Checked {
   name: string;
   error: number;

@@ -49,7 +49,7 @@ interface Golden {
 const file = new URL("../golden/models/processors.json", import.meta.url);
 const { cases } = JSON.parse(await readFile(file, "utf8")) as { cases: Golden[] };
 
-/** What the loader would give, without files. */
+/** Makes the media that the loader would give, without files. */
 function load(part: Made & { sound?: [number, number] }, config: Preprocessing): LoadedMedium {
   const { type, make, list, sound: track, ...settings } = part;
   if (list !== undefined) return listed(list, settings as VideoPart, config);

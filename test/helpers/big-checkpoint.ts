@@ -52,7 +52,7 @@ export async function writeBigCheckpoint(
   return total;
 }
 
-/** What a process of its own measured while it loaded a checkpoint. */
+/** The measurements of a process while it loaded a checkpoint. */
 export interface LoadMemory {
   /** Bytes on the GPU. */
   gpuBytes: number;

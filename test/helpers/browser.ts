@@ -7,7 +7,7 @@ import { chromium, type Browser } from "playwright-core";
 /** The browser that the tests drive. */
 export const CHROMIUM = process.env["AUBADE_CHROMIUM"] ?? "/usr/bin/chromium";
 
-/** Whether there is a browser; says how to get one where there is none. */
+/** Tells whether there is a browser, and says how to get one where there is none. */
 export function haveBrowser(): boolean {
   if (existsSync(CHROMIUM)) return true;
   console.log(

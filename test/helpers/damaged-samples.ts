@@ -5,7 +5,7 @@ export interface Damage {
   name: string;
   /** Changes the sample in place. */
   apply: (sample: Sample) => void;
-  /** What the refusal says after the row's id. */
+  /** The text of the refusal after the row's id. */
   says: RegExp;
 }
 

@@ -112,7 +112,7 @@ export class Clone {
     return "";
   }
 
-  /** What TypeScript, strict, finds in a file of the clone. */
+  /** Returns the errors that TypeScript, strict, finds in a file of the clone. */
   compile(file: string): string {
     const program = ts.createProgram([this.path(file)], {
       target: ts.ScriptTarget.ES2023,

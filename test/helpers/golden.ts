@@ -152,7 +152,7 @@ function rowsOf(ids: Uint32Array, ...wanted: (number | undefined)[]): Uint32Arra
   return Uint32Array.from(ids.keys()).filter((row) => wanted.includes(ids[row]!));
 }
 
-/** What the towers of a model are fed for pictures and clips. */
+/** Makes the inputs of a model's towers for pictures and clips. */
 export function towerFeeds(
   { vision, audio }: ModelConfig,
   pictures: readonly { grid: PatchGrid; patches: Float32Array }[],

@@ -8,7 +8,7 @@ export async function smallMp4(): Promise<Uint8Array> {
   return writeClip(makeClip(1, 0));
 }
 
-/** Where the letters of a box, or of another mark, stand for the n-th time. */
+/** Returns the index at which the letters of a box, or of another mark, stand for the n-th time. */
 export function placeOf(bytes: Uint8Array, mark: string, nth = 0): number {
   let at = -1;
   for (let i = 0; i <= nth; i++) at = Buffer.from(bytes).indexOf(mark, at + 1, "latin1");

@@ -24,7 +24,7 @@ export type Moment =
   | { ms: number };
 
 /**
- * What a random moment is drawn from: what is done in saves, what is done outside them but for
+ * The kinds of moments that are drawn: what is done in saves, what is done outside them but for
  * submits, those submits, or the time from outside.
  */
 export type MomentKind = "save" | "work" | "submit" | "time";
@@ -33,7 +33,7 @@ export type MomentKind = "save" | "work" | "submit" | "time";
 export interface Session {
   /** Exit code, or the signal that ended the process. */
   end: number | string;
-  /** What it did, see killed-run.ts. */
+  /** The steps that it did, see killed-run.ts. */
   journal: string[];
   ms: number;
 }
@@ -161,7 +161,7 @@ export class Kills {
         return step === undefined ? [] : [{ step: Number(step), last: i === lines.length - 1 }];
       });
     const saved = Math.max(0, ...steps("renamed").map(({ step }) => step));
-    // Who is killed from outside in the middle of the renaming may have come to its end.
+    // A process killed from outside in the middle of the renaming may have come to its end.
     const maybe = steps("rename").find(({ last }) => last)?.step ?? saved;
     const folder = this.#place.path(name);
     const some = await hasCheckpoint(folder);

@@ -17,7 +17,7 @@ export interface ReleasedModel {
 export interface Spelling {
   /** `qwen2-5-omni`, `qwen2-5-vl` or `qwen2-audio`. */
   family: string;
-  /** Who writes such names. */
+  /** The program that writes such names. */
   writtenBy: string;
   /** Prefix as the hub stores it, and in this spelling; the first one that fits is replaced. */
   prefixes: [hub: string, other: string][];

@@ -25,7 +25,7 @@ const TOKENS: Required<MediaTokens> = {
 const read = async (path: string) =>
   JSON.parse(await readFile(new URL(`../golden/${path}`, import.meta.url), "utf8"));
 
-/** What a layout is told of a prompt to which it adds no words. */
+/** Makes the facts of a prompt to which the layout adds no words. */
 export function promptFacts(tokens: MediaTokens, row: string): PromptFacts {
   return { tokens, row, encode: () => [] };
 }

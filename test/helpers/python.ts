@@ -6,7 +6,7 @@ import { ROOT } from "../../src/cli/package.ts";
 
 const run = promisify(execFile);
 
-/** Where an interpreter with the libraries that tests compare with may be. */
+/** Places of an interpreter with the libraries that tests compare with. */
 const CANDIDATES = [join(ROOT, "../venv/bin/python"), "python3"];
 
 /**

@@ -45,7 +45,7 @@ function* fieldsOf(message: Buffer): Generator<[field: number, value: number | B
 }
 
 /**
- * What a TensorBoard file says, less its clocks: per record its version or its step and scalars.
+ * Reads a TensorBoard file, less its clocks: per record its version or its step and scalars.
  *
  * Source: tensorflow/core/lib/io/record_writer.cc, core/util/event.proto.
  */

@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from "node:buffer";
 
-/** What a file promises about a tensor. */
+/** The entry of a tensor in a file's header. */
 export interface Promised {
   dtype: string;
   shape: number[];
@@ -60,7 +60,7 @@ export function promisedTensors(file: Uint8Array): Map<string, Promised> | undef
   return start + covered === file.length ? tensors : undefined;
 }
 
-/** Where an index places each tensor; undefined when it is none. */
+/** Returns the file of each tensor by an index; undefined when it is none. */
 export function promisedPlaces(index: Uint8Array): Map<string, string> | undefined {
   const json = parseJson(index);
   const map = json instanceof Map ? json.get("weight_map") : undefined;

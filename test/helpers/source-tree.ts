@@ -26,7 +26,10 @@ export function lineCount(text: string): number {
   return text.replace(/\n$/, "").split("\n").length;
 }
 
-/** What a file imports, re-exports included; files of the repository by their path from its root. */
+/**
+ * Returns the imports of a file, re-exports included; files of the repository by their path from
+ * its root.
+ */
 export function importsOf(path: string): string[] {
   return ts
     .preProcessFile(textOf(path), true, true)
@@ -35,15 +38,17 @@ export function importsOf(path: string): string[] {
     );
 }
 
-/** What a file takes of another: the file by its path, and the names; `*` for all of them. */
+/**
+ * The names that a file takes of another: the file by its path, and the names; `*` for all of them.
+ */
 export interface Taken {
   from: string;
   names: string[];
 }
 
 /**
- * What a file takes by name of other files of the repository or of platform switches, by imports,
- * types of imports, dynamic imports, and exports of what it passes on.
+ * Returns the names that a file takes of other files of the repository or of platform switches, by
+ * imports, types of imports, dynamic imports, and exports of what it passes on.
  */
 export function takenBy(path: string): Taken[] {
   const file = ts.createSourceFile(path, textOf(path), ts.ScriptTarget.Latest, true);

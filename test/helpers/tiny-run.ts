@@ -104,7 +104,7 @@ export async function writeConfig(path: string, config: RunConfig): Promise<void
   await writeFile(path, JSON.stringify(config));
 }
 
-/** What a run says on a console that is no terminal. */
+/** Makes the listener of a console that is no terminal. */
 export function plainConsole(write: (text: string) => void): Listener {
   const target = { write, live: false, color: false, columns: () => 80, now: () => 0 };
   return new ConsoleLine(target).listen;

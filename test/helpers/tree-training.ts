@@ -65,7 +65,7 @@ export function randomGroup(
   };
 }
 
-/** What a pass over trees with media and per-row loss weights is fed. */
+/** Makes the inputs of a pass over trees with media and per-row loss weights. */
 export function treesFeed(
   config: FamilyModel,
   groups: readonly PromptWithMedia[],

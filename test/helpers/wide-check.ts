@@ -19,7 +19,7 @@ import { cropped } from "./golden.ts";
 import { withWideCheckpoint, type WideName } from "./wide-checkpoint.ts";
 import { openWideGolden, wideError, type WideGolden } from "./wide-golden.ts";
 
-/** What a check at real widths measured: relative L2 by output. */
+/** The measurements of a check at real widths: relative L2 by output. */
 export type WideReport = Record<string, number>;
 
 /**

@@ -7,7 +7,7 @@ import { WIDE_RECIPE, wideTensor } from "./wide-values.ts";
 /** The checkpoints of real width: one per family, two layers a part. */
 export type WideName = "omni-7b" | "vl-3b" | "qwen2-audio-7b";
 
-/** What {@link writeWideCheckpoint} wrote. */
+/** The result of {@link writeWideCheckpoint}. */
 export interface WideCheckpoint {
   folder: string;
   tensors: number;

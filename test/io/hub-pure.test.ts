@@ -233,7 +233,7 @@ describe("progress", () => {
     );
     meter.expect("a", 1000);
     meter.expect("b", 500);
-    // What an earlier run left counts as there, not as fetched.
+    // Bytes that an earlier run left count as there, not as fetched.
     meter.set("a", 400);
     for (let i = 1; i <= 10; i++) {
       now += 10;

@@ -24,7 +24,7 @@ const FILES = {
 };
 const WANTED = Object.keys(FILES).filter((file) => file !== "README.md");
 
-/** What the Python programs begin with: their arguments, before the library reads them. */
+/** The beginning of the Python programs: their arguments, before the library reads them. */
 const PROLOGUE = `
 import json, os, sys
 endpoint, cache, token, name = sys.argv[1:5]

@@ -164,7 +164,7 @@ async function expectWhole(folder: string): Promise<void> {
   expect(left).toEqual([]);
 }
 
-/** What an interrupted download must not leave: something that offline mode takes for whole. */
+/** Checks that an interrupted download left nothing that offline mode takes for whole. */
 async function expectNotWhole(): Promise<void> {
   const error = await failure(get({ offline: true }));
   expect(error.code).toBe("not-in-cache");

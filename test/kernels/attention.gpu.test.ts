@@ -285,7 +285,7 @@ describe("attention", () => {
   });
 });
 
-/** Who sees each key, for tables changed by hand; the rows of a key must be consecutive. */
+/** Returns the rows that see each key, for tables changed by hand; they must be consecutive. */
 function keyRangesOf(segments: Uint32Array): Uint32Array {
   const rows = segments.length / 4;
   const ranges = new Uint32Array(rows * 2);

@@ -99,7 +99,7 @@ async function runStep(s: Step): Promise<Record<string, Data>> {
   return { ...scored, ...drawn, ...committed };
 }
 
-/** What the CPU twin does with each row. */
+/** Samples every row with the CPU twin. */
 function twin(s: Step) {
   const { vocab } = s;
   const numbers = sampleParams(s.options);

@@ -107,7 +107,7 @@ class Bench {
   }
 }
 
-/** What the updater measured over trees: the mean and the largest difference. */
+/** Measures log-probabilities over trees: the mean and the largest difference. */
 async function measure(
   updater: PolicyUpdater,
   trees: readonly PolicyTree[],

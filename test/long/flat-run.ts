@@ -23,7 +23,7 @@ export interface Counted {
   ms: number;
   /** Milliseconds that all threads of the process computed. */
   cpuMs: number;
-  /** Whether the GPU's work is among them. */
+  /** True when the GPU's work is among them. */
   software: boolean;
   gpu: Counts;
   heap?: Counts;

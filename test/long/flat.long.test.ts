@@ -77,8 +77,8 @@ describe(`${STEPS} steps of rollouts of fixed length`, () => {
     console.log(
       `a step took ${first} at first, ${wall.toFixed(3)} and ${cpu.toFixed(3)} as much last`,
     );
-    // Where the driver computes on the CPU the process's own time says it all, and does not depend
-    // on what else the machine does.
+    // With a driver that computes on the CPU the process's own time says it all, and does not
+    // depend on what else the machine does.
     expect(steps[0]!.software ? cpu : wall).toBeLessThan(1.2);
   });
 });

@@ -11,7 +11,7 @@ import { haveBrowser, openBrowser, serve } from "../helpers/browser.ts";
 
 const run = promisify(execFile);
 
-/** What a stranger's first script does, in Node as in a page: an answer and a training step. */
+/** The first script of a stranger, in Node as in a page: an answer and a training step. */
 const firstScript = (folder: string, clips: string): string => `
   import { openDevice, loadModel, Processor, generate, train } from "aubade";
   const device = await openDevice();

@@ -6,7 +6,7 @@ import { TinyWorkplace } from "../helpers/tiny-run.ts";
 const SEED = 2026;
 const KILLS = 20;
 const IN_SAVES = 8;
-/** What the moments are drawn from, in turn. */
+/** The kinds of moments, in turn. */
 const KINDS = ["save", "work", "save", "time", "save", "submit", "save", "work"] as const;
 
 /** The settings that leave the most files, and old checkpoints to delete. */

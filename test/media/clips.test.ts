@@ -6,7 +6,7 @@ import { decodeVideo } from "../../src/media/decode-video.ts";
 import type { FrameInfo } from "../../src/media/types.ts";
 import { bytesOf, clipPath as path, floatsOf, maxDifference, wavFile } from "./golden.ts";
 
-/** What test/golden/media/make_clips.py writes. */
+/** The output of test/golden/media/make_clips.py. */
 const golden = JSON.parse(readFileSync("test/golden/media/clips.json", "utf8")) as {
   pictures: Record<string, { frames: number; fps: number }>;
   columns: Record<string, string>;

@@ -13,7 +13,7 @@ export interface Sampled {
   values: string;
 }
 
-/** What test/golden/media/make.py writes. */
+/** The output of test/golden/media/make.py. */
 export interface MediaGolden {
   resize: {
     salt: number;

@@ -228,7 +228,7 @@ test("a list of pictures is a clip, its last picture repeated to an even number"
   expect(video.frames.map((frame) => frame.timestamp)).toEqual([0, 0.5, 1, 1.5]);
   expect(video.frames[3]!.rgb).toBe(video.frames[2]!.rgb);
   expect(video.frames[1]!.rgb).toEqual((await loadImage(sources[1]!)).rgb);
-  // What the positions see is the rate that was stated.
+  // Positions see the rate that was stated.
   expect(sampledFps(video, video.frames.length)).toBe(2);
   expect(video.file).toBe(`${FOLDER}/rgb.png and 2 more`);
 });

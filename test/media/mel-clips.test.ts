@@ -15,7 +15,7 @@ interface MelCase {
   bandSums: number[];
 }
 
-/** What test/golden/media/make_mel.py writes. */
+/** The output of test/golden/media/make_mel.py. */
 const golden = JSON.parse(readFileSync("test/golden/media/mel.json", "utf8")) as {
   clips: Record<keyof typeof LOSSLESS, { samples: number; sha256: string; mels: MelCase[] }>;
   librosa: { samples: number; stride: number; values: string; melStride: number; mel: string };
@@ -105,7 +105,7 @@ test("a file comes out as librosa loads it", async () => {
   const melReference = floats(want.mel);
   const mel = logMel(samples, { maxSamples: 480_000, frames: 3000 }).data;
   const differences = every(mel, want.melStride).map((v, i) => Math.abs(v - melReference[i]!));
-  // What is left is at the edge of the pass band, 7.3 to 8 kHz, where the speech is at its floor.
+  // The rest is at the edge of the pass band, 7.3 to 8 kHz, where the speech is at its floor.
   expect(Math.max(...differences)).toBeLessThan(3e-3);
   expect(differences.reduce((a, b) => a + b) / differences.length).toBeLessThan(1e-5);
 });

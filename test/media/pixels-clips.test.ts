@@ -30,7 +30,7 @@ interface VideoCase {
   alone: string;
 }
 
-/** What test/golden/media/make_frames.py writes. */
+/** The output of test/golden/media/make_frames.py. */
 const golden = JSON.parse(readFileSync("test/golden/media/frames.json", "utf8")) as {
   resize: ({ salt: number; size: Pair } & SlowCase)[];
   order: { salt: number; from: Pair; to: Pair; pil: string }[];

@@ -38,13 +38,13 @@ describe("the reference policy of a full training", () => {
   const load = () => loadTrained(device(), config.model.path, config, new Events());
   const parameter = (model: Model, name: string) => model.weights.parameters.get(name)!;
 
-  /** What a reference has under a name, wherever it keeps it. */
+  /** Reads the values of a reference by name, wherever it keeps them. */
   async function valuesOf({ weights }: Reference, name: string): Promise<Float32Array> {
     const kept = weights.onHost?.get(name);
     return kept?.values.slice() ?? weights.parameters.get(name)!.value.download();
   }
 
-  /** What a pass over a clip with a completion is fed. */
+  /** Makes the inputs of a pass over a clip with a completion. */
   async function feedOf(model: Model): Promise<Feed> {
     const processor = await Processor.load(config.model.path);
     const data = tinyData(config);
@@ -159,7 +159,7 @@ describe("the reference policy of a full training", () => {
       await save(folder, { model, optimizer, reference });
       await reference.synchronise(1);
       expect(await logProbs(model, reference.weights)).not.toEqual(scores);
-      // Where it lies is no part of the state: the other kind reads the same file.
+      // Its place is no part of the state: the other kind reads the same file.
       const other = await Reference.of(model, { offload: !offload });
       await restoreTrainingState(folder, { model, optimizer, reference: other });
       expect(await logProbs(model, other.weights)).toEqual(scores);

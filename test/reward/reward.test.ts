@@ -25,7 +25,7 @@ function letterRead(text: string, row: RewardRow): string | undefined {
   return answer.kind === "unparsed" ? undefined : answer.letter;
 }
 
-/** What a completion must score: format, right letter in the format, option chosen leniently. */
+/** The scores of a completion: format, right letter in the format, option chosen leniently. */
 type Case = [text: string, format: 0 | 1, correct: 0 | 1, chosen: string | undefined];
 
 const T = "<think> third white</think>";
@@ -350,7 +350,7 @@ describe("softOverlongReward", () => {
     );
 
   test("is TRL's get_soft_overlong_punishment", () => {
-    // What TRL 1.16 gives for max 10, cache 4 and these lengths.
+    // The penalties of TRL 1.16 for max 10, cache 4 and these lengths.
     expect([5, 6, 7, 8, 9, 10, 11].map(of)).toEqual([0, 0, -0.25, -0.5, -0.75, -1, -1]);
   });
 

@@ -15,7 +15,7 @@ const golden = JSON.parse(
 test("stems are NLTK's", () => {
   const wrong = Object.entries(golden.stems).filter(([word, stem]) => porterStem(word) !== stem);
   expect(wrong.map(([word, stem]) => `${word}: ${porterStem(word)} is not ${stem}`)).toEqual([]);
-  // What ROUGE takes for granted when it passes over words.
+  // An assumption of ROUGE when it passes over words.
   for (const [word, stem] of Object.entries(golden.stems)) {
     expect(word.startsWith(stem.slice(0, Math.max(1, stem.length - 3))), word).toBe(true);
     expect(word.length - stem.length).toBeLessThan(24);

@@ -13,7 +13,7 @@ interface Case {
   /** Ids, joined with blanks; of the Omni tokenizer only where they differ. */
   vl: string;
   omni?: string;
-  /** What the ids decode to where NFC depends on the version of Unicode. */
+  /** The text that the ids decode to where NFC depends on the version of Unicode. */
   whole?: string;
   /** The text without special tokens where it is not the whole. */
   vlPlain?: string;

@@ -10,7 +10,7 @@ const golden = (path: string) => fileURLToPath(new URL(`../golden/${path}`, impo
 const assets = (name: string) =>
   fileURLToPath(new URL(`../../assets/tiny/${name}`, import.meta.url));
 
-/** What the tokens of the tiny tokenizer are called in another family. */
+/** The names in another family of the tiny tokenizer's tokens. */
 const SPELLINGS: Record<string, Record<string, string>> = {
   vl: {
     "<|IMAGE|>": "<|image_pad|>",

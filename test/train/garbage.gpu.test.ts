@@ -24,7 +24,7 @@ import { DAMAGES, exchangeSound } from "../helpers/damaged-samples.ts";
 import { allWeights, changedWeights } from "../helpers/grpo-trainer.ts";
 import { plainConsole, tinyData, TinyWorkplace } from "../helpers/tiny-run.ts";
 
-/** What a test puts into a run. */
+/** The faults that a test puts into a run. */
 interface Faults {
   /** Samples of a step as they come from the processor, before the rollout. */
   loaded?: (samples: Sample[]) => void;
@@ -115,7 +115,7 @@ afterEach(() => {
 
 let runs = 0;
 
-/** What a run came to. */
+/** The outcome of a run. */
 interface Outcome {
   error: Error & { code?: string };
   folder: string;
@@ -465,7 +465,7 @@ describe("cache state that generation does not use as training does", () => {
       /worst at tiny-train-3-\d+ \(audio-video\), completion [01], token \d \(id \d+\): -\d+\.\d{4} at rollout, -\d+\.\d{4} in training/,
     );
     expect(await outcome.rows("metrics.jsonl")).toHaveLength(trained);
-    // What was said is in the log, whether or not it was trained on.
+    // The rollouts are in the log, whether or not they were trained on.
     expect(await outcome.rows("rollouts.jsonl")).toHaveLength(4 * (trained + 1));
   });
 

@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 
 const GROUP = 4;
-/** What a row of each type pays for: another function of the ids for each. */
+/** The reward of a row of each type: another function of the ids for each. */
 const BY_TYPE: Record<string, (ids: readonly number[], answer: string) => number> = {
   letters: (ids, answer) => (ids[0]! + answer.charCodeAt(0)) % 7,
   numbers: (ids, answer) => (ids.at(-1)! * Number(answer)) % 5,

@@ -26,7 +26,7 @@ describe("learning rate schedules", () => {
   });
 
   it.each([
-    // What GRPOTrainer's RepeatSampler and transformers' Trainer make of it: whole batches only.
+    // GRPOTrainer's RepeatSampler and transformers' Trainer count whole batches only.
     [{ num_train_epochs: 3, prompts_per_step: 16 }, 4000, 750],
     [{ num_train_epochs: 1, prompts_per_step: 16 }, 47, 2],
     [{ num_train_epochs: 2.5, prompts_per_step: 4 }, 13, 8],

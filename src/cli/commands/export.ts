@@ -67,7 +67,10 @@ async function weightsOf(folder: string): Promise<string> {
   });
 }
 
-/** What training started from: as `export.json` says, or the configuration of the run around it. */
+/**
+ * Returns the model from which training started: as `export.json` says, or the configuration of the
+ * run around it.
+ */
 async function originOf(folder: string): Promise<Origin> {
   const file = joinPath(folder, EXPORT_FILE);
   if (await exists(file)) {

@@ -20,7 +20,7 @@ import { ownVersion } from "../package.ts";
 
 const RUNS = "runs";
 
-/** What `--json` prints at the end of a run. */
+/** The summary that `--json` prints at the end of a run. */
 export interface RunSummary {
   seed: number;
   steps: number;
@@ -88,7 +88,7 @@ folder ${folder}; watch it with tensorboard --logdir ${folder}; Ctrl-C saves and
 `;
 }
 
-/** What a user may want after a first run. */
+/** Commands that a user may want after a first run. */
 const NEXT = [
   "a GPU is used by itself where WebGPU finds one (Vulkan, Metal or Direct3D 12 driver)",
   "more: node train.js CONFIG key=value ..., every key is in docs/configuration.md",

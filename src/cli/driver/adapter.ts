@@ -18,11 +18,11 @@ import {
 
 /** How to run something so that WebGPU finds an adapter. */
 export interface AdapterChoice extends DriverNode {
-  /** Whether this very process is already right, so that nothing must be started. */
+  /** True when this very process is already right, so that nothing must be started. */
   here: boolean;
 }
 
-/** What a caller may ask of the adapter. */
+/** The wishes of a caller for the adapter. */
 export interface AdapterOptions {
   /** Prefer a software adapter with every tier over one without (for tests); a GPU still wins. */
   allTiers?: boolean;
@@ -30,7 +30,10 @@ export interface AdapterOptions {
   say?: (line: string) => void;
 }
 
-/** What to run on: the system's drivers, the private one, a private one yet to fetch, or nothing. */
+/**
+ * The drivers to run on: the system's drivers, the private one, a private one yet to fetch, or
+ * nothing.
+ */
 export type Decision = "system" | "private" | "fetch" | "none";
 
 /**
@@ -169,7 +172,10 @@ export function noticeFor(used: Probe, privateMesa: string | undefined): string 
   return `no GPU found: running on the software driver ${name} (slow; for trying things out)`;
 }
 
-/** What to tell the owner of an NVIDIA GPU that Vulkan does not reach; undefined when all is well. */
+/**
+ * Returns the advice for the owner of an NVIDIA GPU that Vulkan does not reach; undefined when all
+ * is well.
+ */
 export function hiddenGpu(used: Probe, nvidia: boolean, reason: string): string | undefined {
   if (!used.software || !nvidia) return undefined;
   return (
@@ -206,7 +212,7 @@ function icdFiles(): string[] {
   return [...files];
 }
 
-/** Whether the kernel shows a device that may be a GPU. */
+/** Tells whether the kernel shows a device that may be a GPU. */
 function hasGpuDevice(): boolean {
   return list("/dev").some((name) => /^nvidia\d|^dxg$/.test(name)) || list("/dev/dri").length > 0;
 }

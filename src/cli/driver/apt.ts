@@ -15,7 +15,7 @@ export interface Fetched {
   bytes: number;
 }
 
-/** What is to be fetched, and where. */
+/** The packages to fetch, and the folder for them. */
 export interface FetchOptions {
   archive: DriverArchive;
   packages: string[];

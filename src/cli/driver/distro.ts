@@ -61,7 +61,7 @@ export function parseAptSources(text: string): AptSource[] {
   return sources;
 }
 
-/** Where a private driver comes from: a few suites of one archive and the key that signs them. */
+/** The source of a private driver: a few suites of one archive and the key that signs them. */
 export interface DriverArchive {
   /** Mirrors to try in this order: the machine's own, then the public one. */
   mirrors: string[];
@@ -91,7 +91,8 @@ const OLDER_UBUNTU = [
 ];
 
 /**
- * Where this distribution can fetch the driver from, or undefined where aubade knows no archive.
+ * Returns the archive from which this distribution can fetch the driver, or undefined where none is
+ * known.
  *
  * @param sources what the machine's own apt sources say; mirrors are taken from them.
  * @param arch Debian's name of the architecture; Ubuntu keeps all but amd64 on another host.

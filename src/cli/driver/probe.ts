@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 
 import { isSoftware } from "../../gpu/capabilities.ts";
 
-/** What a program printed and how it ended. */
+/** The output of a program, and how it ended. */
 export interface Finished {
   /** The exit code; null when a signal, such as that of a time-out, ended it. */
   code: number | null;
@@ -39,13 +39,13 @@ export async function runQuietly(
   });
 }
 
-/** What a node finds when it asks Dawn for an adapter in a process of its own. */
+/** The findings of a process that asked Dawn for an adapter. */
 export interface Probe {
-  /** Whether a compute shader ran and gave the right numbers. */
+  /** True when a compute shader ran and gave the right numbers. */
   works: boolean;
-  /** Whether the adapter computes on the processor. */
+  /** True when the adapter computes on the processor. */
   software: boolean;
-  /** Whether every tier can be tried on it: f16, subgroups, subgroup matrices. */
+  /** True when every tier can be tried on it: f16, subgroups, subgroup matrices. */
   allTiers: boolean;
   /** The adapter's own description; "" when there is none. */
   label: string;

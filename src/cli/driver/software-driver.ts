@@ -66,7 +66,7 @@ async function digestsOf(folder: string): Promise<Record<string, string>> {
   return files;
 }
 
-/** Whether a driver's files are those that were fetched. */
+/** Tells whether a driver's files are those that were fetched. */
 async function isIntact(mark: Mark): Promise<boolean> {
   try {
     const now = await digestsOf(mark.folder);

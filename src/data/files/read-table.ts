@@ -10,7 +10,7 @@ import { readParquet } from "./parquet.ts";
 /** One row of a file before anything is known of its keys. */
 export interface RawRow {
   readonly value: unknown;
-  /** Where it stands, such as `rows.jsonl:12`. */
+  /** Its place, such as `rows.jsonl:12`. */
   readonly place: string;
 }
 

@@ -27,7 +27,7 @@ export interface RowForm {
   readonly media: readonly string[];
   /** Keys that hold the right answer. */
   readonly answers: readonly string[];
-  /** Whether a row has the keys by which the form is known. */
+  /** Tells whether a row has the keys by which the form is known. */
   fits(row: Readonly<Record<string, unknown>>): boolean;
 }
 
@@ -159,7 +159,7 @@ export function checkOneMeaning(
   }
 }
 
-/** Whether keys that hold media are lists of several kinds, which stand beside each other. */
+/** Tells whether keys that hold media are lists of several kinds, which stand beside each other. */
 function allowed(given: readonly string[]): boolean {
   const kinds = Object.values(MEDIA_KEYS).map((keys) =>
     given.filter((key) => (keys as readonly string[]).includes(key)),

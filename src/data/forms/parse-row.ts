@@ -94,7 +94,7 @@ function checkSpelling(row: Keys, place: string): void {
   }
 }
 
-/** Whether two keys are too different to be a slip: other words that happen to be near. */
+/** Tells whether two keys are too different to be a slip: other words that happen to be near. */
 function isPlural(key: string, meant: string): boolean {
   return Math.abs(key.length - meant.length) > 1 || key[0] !== meant[0];
 }

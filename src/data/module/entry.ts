@@ -25,7 +25,7 @@ export interface ModuleSettings {
   options: Record<string, unknown>;
 }
 
-/** What a module of a user's own exports: rows or a data set, and a scorer where it is a benchmark. */
+/** The exports of a user's own module: rows or a data set, and a scorer where it is a benchmark. */
 export interface DataModule {
   /**
    * Returns the rows, in a form of docs/data.md, or a data set that makes them.

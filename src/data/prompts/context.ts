@@ -15,7 +15,7 @@ First write down what you perceive in them between <context> and </context>. The
 
 const WITHIN = "within the <answer> </answer> tags.";
 
-/** What is asked for by problem type. */
+/** The instruction for each problem type. */
 const INSTRUCTIONS: Readonly<Record<string, string>> = {
   "multiple choice": ` Please provide only the single option letter (e.g., A, B, C, D, etc.) ${WITHIN}`,
   numerical: ` Please provide the numerical value (e.g., 42 or 3.14) ${WITHIN}`,
@@ -52,7 +52,7 @@ export function contextPrompt(row: PromptRow, system = CONTEXT_SYSTEM_PROMPT): C
   return userTurn(row, `${soundSentence(row)}${question}\n${instruction}`, system);
 }
 
-/** Whether there is sound; as the source spells it. */
+/** Returns the sentence about sound, as the source spells it. */
 function soundSentence({ media }: PromptRow): string {
   const seen = media.find((part) => part.type !== "audio");
   if (seen === undefined) return "";

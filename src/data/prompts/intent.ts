@@ -4,7 +4,7 @@ import { letteredOptions, userTurn, type Prompt, type PromptRow } from "./prompt
 
 const THINK = " First reason briefly between <think> </think> tags, then";
 
-/** What is asked for by problem type, each with an example of the format. */
+/** The instruction for each problem type, each with an example of the format. */
 const INSTRUCTIONS: Readonly<Record<string, string>> = {
   "multiple choice": `${THINK} output only the single option letter (e.g., A, B, C, D, ...) between <answer> </answer> tags. Format example: <think>your reasoning</think><answer>A</answer>`,
   emer_ov_mc: `${THINK} output the single or multi-letter answer (e.g., A for single, A,E for multiple) between <answer> </answer> tags. Format example: <think>your reasoning</think><answer>A,E</answer>`,

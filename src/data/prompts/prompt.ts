@@ -2,14 +2,14 @@ import { DataError } from "../../core/errors.ts";
 import type { Conversation, MediaPart } from "../../text/chat-template.ts";
 import { lettered, OPTION_LETTERS } from "../../text/option-letters.ts";
 
-/** What prompts are made of. */
+/** The parts of a row from which prompts are made. */
 export interface PromptRow {
   readonly id: string;
   /** The question without its options. */
   readonly question: string;
   /** The options of a choice, with their letters or without. */
   readonly options?: readonly string[];
-  /** What kind of answer is asked for: "multiple choice", "numerical", ... */
+  /** The kind of answer that is asked for: "multiple choice", "numerical", ... */
   readonly problem_type?: string;
   /** The media that the question is about, in their order. */
   readonly media: readonly MediaPart[];

@@ -31,7 +31,7 @@ export const SAMPLE_COUNT = SAMPLE_RATE * SLOTS * SLOT_SECONDS;
 const FRAMES_PER_SLOT = FRAME_COUNT / SLOTS;
 const RAMP_SECONDS = 0.015;
 
-/** What a clip shows and plays, slot by slot. */
+/** The pictures and sounds of a clip, slot by slot. */
 export interface ClipContents {
   /** The four different colours, by slot. */
   colours: Colour[];
@@ -60,7 +60,9 @@ export function drawContents(random: Random): ClipContents {
   return { colours: pick(COLOUR_NAMES), sounds: pick(SOUNDS) };
 }
 
-/** What clip `index` of generator `seed` contains, without making its frames and samples. */
+/**
+ * Returns the contents of clip `index` of generator `seed`, without making its frames and samples.
+ */
 export function clipContents(seed: number, index: number): ClipContents {
   return drawContents(new Random(seed, "clip", index, STREAM.contents));
 }

@@ -46,7 +46,7 @@ export interface TinyRow {
   conversation: TinyMessage[];
 }
 
-/** What a `TinyDataset` holds. */
+/** Options of a `TinyDataset`. */
 export interface TinyOptions {
   split: Split;
   /** Number of clips, each asked once. */

@@ -81,7 +81,10 @@ async function missingClips(folder: string, indices: readonly number[]): Promise
   return indices.filter((index) => whole.get(index) !== true);
 }
 
-/** Whether the boxes of an MP4 file are as long together as the file. Source: ISO/IEC 14496-12, 4.2. */
+/**
+ * Tells whether the boxes of an MP4 file are as long together as the file. Source: ISO/IEC
+ * 14496-12, 4.2.
+ */
 async function isWhole(path: string): Promise<boolean> {
   let file: FileHandle | undefined;
   try {

@@ -28,7 +28,7 @@ export interface Question {
   key: string | undefined;
 }
 
-/** What a question asks for; without it slot and letter are drawn uniformly. */
+/** The subject of a question; without it slot and letter are drawn uniformly. */
 export interface Wanted {
   /** The slot to ask for, 0 to 3. */
   slot: number;

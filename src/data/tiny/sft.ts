@@ -10,7 +10,7 @@ import { drawContents, SLOT_SECONDS, SLOTS, type ClipContents } from "./clip.ts"
 import { KINDS, letterOfSlot, makeQuestion, thoughtWords, type Question } from "./questions.ts";
 import { LETTERS, ORDINALS, type TinyIds } from "./words.ts";
 
-/** What a completion token says; losses are reported by role. */
+/** The role of a completion's token; losses are reported by role. */
 export type Role = "plain" | "slot" | "word" | "letter";
 
 /** Tokens after a shared prompt. */

@@ -10,7 +10,7 @@ export const ASKED: Preprocessing["asked"] = {
 /** Limits of the official image processor where a file states none. */
 const IMAGE_LIMITS: PixelLimits = { minPixels: 3136, maxPixels: 1_003_520 };
 
-/** What all families read out of `preprocessor_config.json`. */
+/** Parses the settings of pictures in `preprocessor_config.json`, which all families share. */
 export function parsePictures(main: ConfigReader): Pick<Preprocessing, "image" | "mean" | "std"> {
   main.only("do_resize", true);
   main.only("do_rescale", true);

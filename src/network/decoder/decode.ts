@@ -61,7 +61,9 @@ export function decodeLimits(
 /** Every buffer that outlives a step of generation. */
 export class DecodeBuffers {
   readonly sizes: DecodeSizes;
-  /** What each tower makes, see {@link Tower.trace}; absent where the model has no such tower. */
+  /**
+   * The outputs of each tower, see {@link Tower.trace}; absent where the model has no such tower.
+   */
   readonly vision: readonly Storage[] | undefined;
   readonly audio: readonly Storage[] | undefined;
   readonly prefix: LayerCache[];

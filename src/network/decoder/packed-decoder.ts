@@ -19,7 +19,7 @@ export interface Features {
   deep?: TowerOutputs;
 }
 
-/** What each tower makes, see {@link Tower.trace}. */
+/** The outputs of each tower, see {@link Tower.trace}. */
 type TowerOutputs = Partial<Record<"vision" | "audio", readonly Tensor[]>>;
 
 function featuresOf({
@@ -81,7 +81,7 @@ export function packedDecoder(
   const { graph } = scope;
   const tokens = tokenExtent(config);
   const splices: Splice[] = [];
-  /** What is added to the output of each decoder layer. */
+  /** The features that are added to the output of each decoder layer. */
   const deep: Splice[][] = [];
   for (const name of ["vision", "audio"] as const) {
     const [first, ...others] = outputsOf(features, name);

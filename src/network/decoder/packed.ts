@@ -156,7 +156,7 @@ function tokenBuckets(ids: Uint32Array): {
   };
 }
 
-/** Where a tree's features begin in the feature tensors. */
+/** The first row of a tree's features in the feature tensors. */
 export interface FeatureOffset {
   vision: number;
   audio: number;
@@ -186,7 +186,7 @@ function spliceRows(
 }
 
 /**
- * What the host feeds the decoder for packed trees.
+ * Makes what the host feeds the decoder for packed trees.
  *
  * @param offsets where each tree's features begin, when the features of more trees are held; no two
  *   trees of a pass may take the same features.

@@ -19,7 +19,7 @@ export interface Attend {
   rotate(x: Tensor, into?: Tensor): Tensor;
   /** Attention of one layer. */
   mix(layer: number, q: Tensor, k: Tensor, v: Tensor): Tensor;
-  /** Where a layer's keys and values are to be kept, if anywhere. */
+  /** Returns the place where a layer's keys and values are kept, if they are. */
   cache?(layer: number): { k: Tensor; v: Tensor };
 }
 

@@ -50,7 +50,7 @@ export interface AudioLayout {
   pairs: Uint32Array<ArrayBuffer>;
 }
 
-/** What the layout of sound depends on. */
+/** The constants of an audio tower on which its layout depends. */
 export interface AudioLayoutConfig {
   /** Mel frames that are processed together: attention and convolutions never leave a chunk. */
   chunkFrames: number;
@@ -96,7 +96,7 @@ export function layoutAudio(frames: readonly number[], config: AudioLayoutConfig
     const wanted = melColumns(length, config);
     for (let start = 0; start < length; start += config.chunkFrames) {
       const end = Math.min(start + config.chunkFrames, length);
-      // What lies beyond the end of a clip is seen by its last chunk only.
+      // Only the last chunk of a clip sees beyond its end.
       const chunkColumns = (end === length ? wanted : end) - start;
       const chunkRows = convolvedRows(end - start);
       chunks.push({

@@ -136,7 +136,7 @@ function windows(
   return { index, inverse };
 }
 
-/** What the host feeds the tower for a list of clips, packed in their order. */
+/** Makes what the host feeds the tower for a list of clips, packed in their order. */
 function audioFeed(config: WhisperConfig, clips: readonly MelClip[]): Feed {
   const layout = layoutAudio(
     clips.map(({ frames }) => frames),

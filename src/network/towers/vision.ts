@@ -64,7 +64,10 @@ function visionInputs(graph: Graph, config: WindowVisionConfig): VisionInputs {
   };
 }
 
-/** What the host feeds the tower for the pictures and videos of prompts, packed in their order. */
+/**
+ * Makes what the host feeds the tower for the pictures and videos of prompts, packed in their
+ * order.
+ */
 function visionFeed(config: WindowVisionConfig, prompts: readonly MediaTensors[]): Feed {
   const layout = layoutVision(
     prompts.flatMap(({ grids }) => grids),

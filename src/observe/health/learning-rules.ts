@@ -33,7 +33,10 @@ function zeroVariance({ rows, facts }: HealthContext, threshold: number): Findin
   };
 }
 
-/** Whether rewards differ within some group, and whether the loss has a completion of such a one. */
+/**
+ * Returns `some` when rewards differ within a group, `masked` when the loss has none of its
+ * completions.
+ */
 function lessonOf({ completions, facts }: HealthContext): "some" | "masked" | "none" {
   const telling = completions.filter(({ advantage }) => advantage !== 0);
   if (telling.length === 0) return "none";

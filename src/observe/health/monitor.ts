@@ -26,7 +26,7 @@ const MOST_ROWS = 32;
 /** Stretches of steps that are told, more than there are rules; events.jsonl has all. */
 const MOST_SPELLS = 32;
 
-/** What a monitor works with. */
+/** Options of a monitor. */
 export interface HealthOptions {
   rules: HealthConfig;
   facts: HealthFacts;
@@ -87,7 +87,7 @@ export class HealthMonitor {
     });
   }
 
-  /** What is wrong at the moment, and what is only noted. */
+  /** The findings of the moment, notes among them. */
   get findings(): readonly HealthFinding[] {
     return this.#findings;
   }
@@ -162,7 +162,7 @@ export class HealthMonitor {
     const first = passing.some((rule) => !this.#noted.has(rule));
     for (const rule of passing) this.#noted.add(rule);
     while (this.#history.length > MOST_SPELLS) {
-      // What still fires stays: there are fewer rules than places.
+      // A rule that still fires stays: there are fewer rules than places.
       const oldest = this.#history.findIndex(({ to }) => to !== null);
       this.#history.splice(oldest, 1);
     }
@@ -202,7 +202,7 @@ function healthEvent(line: string): RunEvents["health"] | undefined {
   }
 }
 
-/** Whether a finding is a note that is made anew at every step. */
+/** Tells whether a finding is a note that is made anew at every step. */
 function isPassing({ rule, level }: HealthFinding): boolean {
   return (
     level === "note" && HEALTH_RULES.some(({ name, every }) => name === rule && every === "step")

@@ -55,7 +55,7 @@ function rewardFailure({ completions }: HealthContext, threshold: number): Findi
   const names = [...new Set(failed.flatMap(({ rewardErrors }) => Object.keys(rewardErrors)))];
   return {
     message: `${names.join(", ")} failed for ${failed.length} of ${completions.length} completions (${percent(share)}), whose rewards lack that part.`,
-    // What a judge's server answers may be a page long.
+    // A judge's server may answer with a page.
     example: shownText(Object.values(failed[0]!.rewardErrors)[0]!),
   };
 }

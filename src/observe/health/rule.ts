@@ -2,7 +2,7 @@ import type { CompletionView } from "../completions.ts";
 import type { RuleName } from "../schema.ts";
 import { quoted } from "../../core/quoted.ts";
 
-/** What of a run's configuration its health is judged by. */
+/** The settings of a run by which its health is judged. */
 export interface HealthFacts {
   task: "grpo" | "sft";
   /** Weight of the KL term. */
@@ -10,11 +10,11 @@ export interface HealthFacts {
   /** Optimizer steps on each batch of rollouts: iterations x minibatches. */
   updatesPerRollout: number;
   promptsPerStep: number;
-  /** Whether completions that were cut are no part of the loss. */
+  /** True when completions that were cut are no part of the loss. */
   maskTruncated?: boolean;
 }
 
-/** What a rule sees of a step. */
+/** The view that a rule has of a step. */
 export interface HealthContext {
   step: number;
   /** The step's metrics, those that follow from its completions included. */
@@ -27,7 +27,7 @@ export interface HealthContext {
   checkpoint?: string | undefined;
 }
 
-/** What a rule found: one sentence or two with their numbers, and a passage that shows it. */
+/** The finding of a rule: one sentence or two with their numbers, and a passage that shows it. */
 export interface Finding {
   message: string;
   example?: string;
@@ -36,7 +36,7 @@ export interface Finding {
 /** A rule of a run's health. */
 export interface HealthRule {
   name: RuleName;
-  /** Whether it looks at every step, or the history at every row of the log. */
+  /** The time to look: at every step, or at the history with every row of the log. */
   every: "step" | "row";
   /** Undefined where nothing is wrong, or where it cannot be told. */
   check: (context: HealthContext, threshold: number) => Finding | undefined;

@@ -7,7 +7,7 @@ export interface Spell {
   to: number | null;
 }
 
-/** What health.json holds. */
+/** The contents of health.json. */
 export interface HealthRecord {
   step: number;
   verdict: RunEvents["health"]["verdict"];

@@ -10,7 +10,7 @@ import { canonical, unmarked } from "./canonical.ts";
 import { parseAnswer } from "./parse.ts";
 import { regionOf } from "./region.ts";
 
-/** What a completion's answer was found to be. */
+/** The verdict on a completion's answer. */
 interface CheckedAnswer {
   /** Null for a row without an answer. */
   correct: boolean | null;

@@ -15,7 +15,7 @@ export interface ReadAnswer {
   letter: string;
   /** The words of the option as the row has them; undefined where the row names none. */
   words: string | undefined;
-  /** Where the text says it. */
+  /** The span of text that says it. */
   span: readonly [start: number, end: number];
 }
 
@@ -26,7 +26,7 @@ export interface UnreadAnswer {
   reason: Unread;
 }
 
-/** What a text was read as. */
+/** The reading of a text. */
 export type ParsedAnswer = ReadAnswer | UnreadAnswer;
 
 /** An answer within a part of a text. */

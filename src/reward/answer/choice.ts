@@ -6,7 +6,7 @@ import { comparable } from "./canonical.ts";
 /** Options of a choice that names none: A to D at least. */
 const USUAL_OPTIONS = 4;
 
-/** What a choice can be answered with. */
+/** The letters and words with which a choice can be answered. */
 export interface Choice {
   /** The letters of the options, such as `ABCD`. */
   readonly letters: string;

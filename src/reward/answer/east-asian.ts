@@ -19,7 +19,7 @@ const OPTION = either(
   "\\ubcf4\\uae30", // bogi
 );
 
-/** What may touch a letter from before: choose, is, answer, particles, and, or, not. */
+/** Characters that may touch a letter from before: choose, is, answer, particles, and, or, not. */
 export const BEFORE_LETTER = either(
   OPTION,
   "[\\u9009\\u9078\\u62e9\\u64c7\\u629e]", // xuan, ze
@@ -30,7 +30,10 @@ export const BEFORE_LETTER = either(
   "[\\uc740\\ub294\\uc774\\uac00\\ub2f5\\ub9cc\\uc9c0]", // eun, neun, i, ga, dap, man, ji
 );
 
-/** What may touch a letter from behind: option, is, right, wrong, not, and, or, particles. */
+/**
+ * Characters that may touch a letter from behind: option, is, right, wrong, not, and, or,
+ * particles.
+ */
 export const AFTER_LETTER = either(
   OPTION,
   "[\\u9009\\u9078]|\\u7b54\\u6848", // xuan, daan
@@ -76,7 +79,7 @@ export const STATES_BEFORE = either(
   "(?:\\uc815\\ub2f5|\\ub2f5\\uc548|\\ub2f5(?=[\\uc740\\uc774:\\s]))", // jeongdap, daban, dap
 );
 
-/** What may stand between such words and the answer: should, is, particles, option. */
+/** Characters that may stand between such words and the answer: should, is, particles, option. */
 export const STATES_JOIN =
   "(?:[\\s:=,\"'(\\[]|[\\u5e94\\u61c9\\u8be5\\u8a72\\u5c31\\u53ea\\u80fd\\u662f\\u4e3a\\u70ba\\u9009\\u9078\\u62e9\\u64c7\\u7684\\u5f53\\u7136]|" +
   `${OPTION}|[\\u306f\\u304c]|[\\uc740\\ub294\\uc774\\uac00])*`;

@@ -17,7 +17,7 @@ const LIST = /^[A-Z](?:\s*,\s*[A-Z])+$/;
 /** Rows of which an error tells. */
 const TOLD = 5;
 
-/** What the right answer of a row is. */
+/** The right answer of a row. */
 export type GoldAnswer =
   /** An option: its letter, and its words where the row has them. */
   | { kind: "option"; letter: string; words: string | undefined }

@@ -66,7 +66,7 @@ const CALLED = /\b(?:option|choice|letter|answer)\s*["'([]*$/i;
 export interface Mention {
   /** The letter, a capital. */
   letter: string;
-  /** Where it stands. */
+  /** The index at which it begins. */
   at: number;
   /** True where the text says that it is not the answer. */
   denied: boolean;

@@ -1,4 +1,4 @@
-/** Whether a completion says an answer that is no option of a choice, however it says so. */
+/** Answers that are no option of a choice, however a completion says them. */
 import { readWide } from "../rewards/numeric.ts";
 
 /** A number as texts write it, perhaps with a sign, groups, a fraction or a percent sign. */
@@ -11,9 +11,9 @@ const LONGEST = 10_000;
 const LETTERS = /(?<![\p{L}\p{N}])[a-z](?![\p{L}\p{N}])/gu;
 
 /**
- * Whether `said` ends with the right answer: with its number, or its words in order. Items that
- * commas part may stand in any order, and must be all that the last line has; of single letters,
- * all the letters. Case and punctuation do not count. With `list`, one item is a list too.
+ * Tells whether `said` ends with the right answer: with its number, or its words in order. Items
+ * that commas part may stand in any order, and must be all that the last line has; of single
+ * letters, all the letters. Case and punctuation do not count. With `list`, one item is a list too.
  */
 export function endsWithAnswer(said: string, gold: string, list = gold.includes(",")): boolean {
   const end = said.slice(-(LONGEST + gold.length)).toLowerCase();

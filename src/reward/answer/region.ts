@@ -23,14 +23,14 @@ export function regionOf(text: string): { start: number; end: number; marked: bo
   return { start: Math.max(start, end - LONGEST), end, marked };
 }
 
-/** Where the last match ends. */
+/** Returns the index at which the last match ends. */
 function lastEnd(text: string, pattern: RegExp): number | undefined {
   let end: number | undefined;
   for (const match of text.matchAll(pattern)) end = match.index + match[0].length;
   return end;
 }
 
-/** What the last `\boxed{...}` holds, braces within it in pairs. */
+/** Returns the span inside the last `\boxed{...}`, braces within it in pairs. */
 function lastBoxed(text: string): [start: number, end: number] | undefined {
   const open = text.lastIndexOf("\\boxed{");
   if (open < 0) return undefined;

@@ -130,7 +130,9 @@ function between(named: readonly Named[], start: number, end: number): Named[] {
   return inside;
 }
 
-/** Where the words of options stand as whole words, the longest where they overlap, in order. */
+/**
+ * Finds the words of options that stand as whole words, the longest where they overlap, in order.
+ */
 function wordsIn(text: string, { letters, words }: Choice): Named[] {
   const lower = text.toLowerCase();
   // A rare capital grows in lower case, and then places would not be those of the text.
@@ -151,7 +153,7 @@ function wordsIn(text: string, { letters, words }: Choice): Named[] {
 
 const SPACED = /(?![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u30fc])[\p{L}\p{N}_]/u; // prettier-ignore
 
-/** Where words stand in a text, not inside longer ones. */
+/** Returns the indices at which words stand in a text, not inside longer ones. */
 function occurrences(text: string, words: string): number[] {
   const places: number[] = [];
   const spaced = (at: number): boolean => SPACED.test(text.charAt(at));
@@ -163,7 +165,7 @@ function occurrences(text: string, words: string): number[] {
   return places;
 }
 
-/** Where sentences end. */
+/** Returns the indices at which sentences end. */
 function ends(text: string): number[] {
   const places = Array.from(
     text.matchAll(/[!?;]|\.(?=\s|$|["')\]]|[^\x20-\x7e])|\n/g),

@@ -25,9 +25,9 @@ const AFTER = new RegExp(
 /** A verb of choosing that is denied: "I would not choose". */
 const DENIED = /(?:\bnot|n't|\bnever|\bcannot)(?:\s+\w+)?\s*$/iu;
 
-/** Where an answer is stated, and how firmly. */
+/** The place where an answer is stated, and how firmly. */
 export interface Statement {
-  /** Where the words end; the answer follows. */
+  /** The index at which the words end; the answer follows. */
   end: number;
   /** False for words that close an argument, whose sentence need not hold an answer. */
   firm: boolean;

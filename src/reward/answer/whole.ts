@@ -8,10 +8,10 @@ const LONGEST = 2000;
 /** Words before an answer that say nothing more: "the answer is", "option". */
 const OPENING =
   /^(?:[\s"'([.,:;=-]|(?:the\s+)?(?:(?:correct|right|final|best|my)\s+)?(?:answer|option|choice|letter)(?:\s+(?:is|was))?(?![\p{L}\p{N}])|\u6b63[\u786e\u78ba](?=\u7b54)|\u7b54\u6848|\u6b63\u89e3|\u7b54\u3048|\u9078\u629e\u80a2|[\u9009\u9078][\u9879\u9805]|[\u9009\u9078][\u62e9\u64c7]?|\uc815\ub2f5|\ub2f5|[\u662f\u4e3a\u70ba\u306f\uc740\uc774])+/iu;
-/** What may follow a letter and say nothing more. */
+/** Text that may follow a letter and says nothing more. */
 const CLOSING =
   /^(?:[\s"')\].,:;!-]|[\u9009\u9078]?[\u9879\u9805]|\u3067\u3059|\u3060|\ubc88|\uc785\ub2c8\ub2e4|\uc774\ub2e4|\uc608\uc694|\uc774\uc5d0\uc694)*$/u;
-/** What may part a letter from its words. */
+/** Text that may part a letter from its words. */
 const JOIN = /^(?:[\s"')\].,:;=-]|[\u9009\u9078]?[\u9879\u9805])+/u;
 
 /**

@@ -26,12 +26,12 @@ const MAX_REPLY_BYTES = 8 * 2 ** 20;
 /** Longest wait between requests, whatever the service asks for, in seconds. */
 const LONGEST_WAIT_S = 60;
 
-/** Whether a status may pass: time-outs, rates, a service that starts. */
+/** Tells whether a status may pass: time-outs, rates, a service that starts. */
 function mayPass(status: number): boolean {
   return [408, 409, 425, 429].includes(status) || status >= 500;
 }
 
-/** What went wrong with one request, and whether another may do better. */
+/** The failure of one request, and whether another may do better. */
 class RequestFailure extends Error {
   readonly passing: boolean;
   readonly waitS: number | undefined;

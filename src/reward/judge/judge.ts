@@ -50,7 +50,7 @@ export const judgeSchema = z.strictObject({
 /** How a judge is reached and asked, checked. */
 export type JudgeOptions = z.output<typeof judgeSchema>;
 
-/** What a judge needs besides its options. */
+/** The surroundings of a judge, besides its options. */
 export interface JudgeSurroundings {
   /** Folder that keeps `judge-cache.jsonl`; without one replies are kept in memory only. */
   runFolder?: string | undefined;

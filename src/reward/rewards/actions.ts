@@ -27,7 +27,7 @@ function plain(text: string, most = Infinity): string {
   return kept.toLowerCase();
 }
 
-/** What a completion says: its first answer block, or all of it. */
+/** Returns the answer of a completion: its first answer block, or all of it. */
 function saidIn(text: string): string {
   return strip(firstBlock(text, "answer") ?? text);
 }

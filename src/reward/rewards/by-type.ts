@@ -23,7 +23,7 @@ export const TYPE_REWARDS: Readonly<Record<string, Reward>> = {
   counting: numericReward({ tolerance: 0 }),
 };
 
-/** What changes which types are judged. */
+/** Options of the reward by type. */
 export interface ByTypeOptions {
   /** Problem types that other rewards judge: this one does not apply to them. */
   except?: readonly string[];

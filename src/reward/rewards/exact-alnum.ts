@@ -2,9 +2,12 @@ import { defineReward, type Reward } from "../reward.ts";
 import { firstBlock, widestBlock } from "../../text/tags.ts";
 import { emptyGold } from "../gold-text.ts";
 
-/** What changes which text is compared. */
+/** Options of which text is compared. */
 export interface ExactAlnumOptions {
-  /** Whether the whole text is the answer where the tag is missing; the default is that nothing is. */
+  /**
+   * True when the whole text is the answer where the tag is missing; the default is that nothing
+   * is.
+   */
   fallback?: boolean;
 }
 

@@ -2,11 +2,13 @@ import { strip } from "../../text/python.ts";
 import { defineReward, type Reward } from "../reward.ts";
 import { eachOnce } from "../../text/tags.ts";
 
-/** What changes how strict the pattern is. */
+/** Options of how strict the pattern is. */
 export interface FormatAnswerOptions {
-  /** Whether white space around the completion is forgiven; the default is not. */
+  /** True when white space around the completion is forgiven; the default is not. */
   strip?: boolean;
-  /** Whether the tag must stand there once; the source's pattern lets the block hold further tags. */
+  /**
+   * True when the tag must stand there once; the source's pattern lets the block hold further tags.
+   */
   once?: boolean;
 }
 

@@ -2,9 +2,9 @@ import { strip } from "../../text/python.ts";
 import { defineReward, type Reward } from "../reward.ts";
 import { eachOnce, findJoin } from "../../text/tags.ts";
 
-/** What changes how strict the pattern is. */
+/** Options of how strict the pattern is. */
 export interface FormatContextOptions {
-  /** Whether every tag must stand there once and nothing may follow; the source allows both. */
+  /** True when every tag must stand there once and nothing may follow; the source allows both. */
   once?: boolean;
 }
 

@@ -1,9 +1,9 @@
 import { defineReward, type Reward } from "../reward.ts";
 import { eachOnce, widestBlock } from "../../text/tags.ts";
 
-/** What changes how tags are counted. */
+/** Options of how tags are counted. */
 export interface FormatTagsOptions {
-  /** Whether tags must open and close once each to count; the source lets them repeat. */
+  /** True when tags must open and close once each to count; the source lets them repeat. */
   once?: boolean;
 }
 

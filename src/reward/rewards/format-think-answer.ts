@@ -2,11 +2,13 @@ import { strip } from "../../text/python.ts";
 import { defineReward, type Reward } from "../reward.ts";
 import { eachOnce, findJoin } from "../../text/tags.ts";
 
-/** What changes how strict the whole pattern is. */
+/** Options of how strict the whole pattern is. */
 export interface FormatThinkAnswerOptions {
-  /** Whether white space around the completion is forgiven; the default. */
+  /** True when white space around the completion is forgiven; the default. */
   strip?: boolean;
-  /** Whether every tag must stand there once; the source's pattern lets blocks hold further tags. */
+  /**
+   * True when every tag must stand there once; the source's pattern lets blocks hold further tags.
+   */
   once?: boolean;
 }
 

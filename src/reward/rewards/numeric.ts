@@ -5,7 +5,7 @@ import { defineReward, type Reward, type RewardRow } from "../reward.ts";
 import { firstBlock } from "../../text/tags.ts";
 import { goldOf } from "../gold-text.ts";
 
-/** What changes when two numbers are equal. */
+/** Options of when two numbers are equal. */
 export interface NumericOptions {
   /** Largest difference that still is right; null with no other option keeps the source's rule. */
   tolerance?: number | null;

@@ -6,11 +6,11 @@ import { goldOf } from "../gold-text.ts";
 /** Kinds of overlap: single words, pairs of words, the longest common subsequence, their mean. */
 export const ROUGE_KINDS = ["1", "2", "L", "mean"] as const;
 
-/** What changes what is compared. */
+/** Options of what is compared. */
 export interface RougeOptions {
   /** Which overlap; the default is the mean of the three. */
   kind?: (typeof ROUGE_KINDS)[number];
-  /** Whether words of more than three letters are cut to their stems; the default. */
+  /** True when words of more than three letters are cut to their stems; the default. */
   stem?: boolean;
 }
 
@@ -64,7 +64,7 @@ function wordsOf(text: string): string[] {
   return text.toLowerCase().match(/[a-z0-9]+/g) ?? [];
 }
 
-/** Whether a UTF-16 unit is one of a-z and 0-9. */
+/** Tells whether a UTF-16 unit is one of a-z and 0-9. */
 function inWord(code: number): boolean {
   return (code >= 97 && code <= 122) || (code >= 48 && code <= 57);
 }

@@ -3,9 +3,9 @@ import { defineReward, type Reward } from "../reward.ts";
 import { firstBlock } from "../../text/tags.ts";
 import { goldText } from "../gold-text.ts";
 
-/** What changes which items are equal. */
+/** Options of which items are equal. */
 export interface SetF1Options {
-  /** Whether white space around items is forgiven; the source's "B, C" does not equal "B,C". */
+  /** True when white space around items is forgiven; the source's "B, C" does not equal "B,C". */
   strip?: boolean;
 }
 
@@ -36,7 +36,10 @@ export function setF1Reward({ strip: trims = false }: SetF1Options = {}): Reward
   });
 }
 
-/** What commas part, one after the other: a long text has more items than a list should. */
+/**
+ * Yields the items that commas part, one after the other: a long text has more items than a list
+ * should.
+ */
 function* items(text: string): Generator<string> {
   let start = 0;
   for (let end = text.indexOf(","); end >= 0; end = text.indexOf(",", start)) {

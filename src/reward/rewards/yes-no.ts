@@ -2,9 +2,9 @@ import { defineReward, type Reward } from "../reward.ts";
 import { firstBlock } from "../../text/tags.ts";
 import { goldOf } from "../gold-text.ts";
 
-/** What changes which words count. */
+/** Options of which words count. */
 export interface YesNoOptions {
-  /** Whether the answer must say one of the two words and not the other. */
+  /** True when the answer must say one of the two words and not the other. */
   strict?: boolean;
 }
 

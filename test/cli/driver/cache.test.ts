@@ -48,7 +48,7 @@ it.skipIf(process.platform === "win32")(
       const planted = refuseOpenTree(join(cache, "driver"), cache);
       await expect(planted).rejects.toThrow(`${join(node, "node")} belongs to user`);
       if (process.getuid!() !== 0) return;
-      // What the user nobody made in it.
+      // A file in it that the user nobody made.
       await chmod(join(node, "node"), 0o755);
       await chown(join(node, "node"), 65534, 65534);
       const foreign = refuseOpenTree(join(cache, "driver"), cache);

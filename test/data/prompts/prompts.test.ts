@@ -157,7 +157,8 @@ describe("options", () => {
       String.raw`['a', "it's", 'say "hi"', 'it\'s "x"', 'b\\s', 'l\nf']`,
     );
     expect(pythonList(["caf\u00e9"])).toBe("['caf\u00e9']");
-    // What Python does not print: a no-break space, a zero-width one, controls, private use.
+    // Characters that Python does not print: a no-break space, a zero-width one, controls, private
+    // use.
     const odd = "\u00a0\u200b\u0000\u007f\u2028\ufeff\u{e0001}\u3000 e\u0301\u{1f600}";
     expect(pythonList([odd])).toBe(
       String.raw`['\xa0\u200b\x00\x7f\u2028\ufeff\U000e0001\u3000` + " e\u0301\u{1f600}']",

@@ -129,7 +129,7 @@ describe("the files", () => {
     expect(await prepareClips({ folder: cache, seed: 2, indices: [5, COUNT] })).toBe(folder);
     expect(statSync(path).mtimeMs).toBe(before);
     expect(statSync(join(folder, clipFileName(COUNT))).size).toBeGreaterThan(5000);
-    // What a loss of power leaves of a file: less of it, or nothing.
+    // A loss of power leaves less of a file, or nothing.
     const [cut, empty] = [5, 6].map((index) => join(folder, clipFileName(index)));
     const bytes = readFileSync(cut!);
     for (const share of [0.75, 0.3]) {

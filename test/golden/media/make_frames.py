@@ -207,7 +207,7 @@ def frame_cases(dump):
             # transformers resizes nothing here: the size is right already.
             out = processor(videos=[resized], do_sample_frames=False, return_tensors="pt")
             values = out["pixel_values_videos"].numpy()
-            # What the processor alone would do with the frames as they are: uint8 kernels of torch.
+            # The processor alone, with the frames as they are: uint8 kernels of torch.
             alone = Qwen2VLVideoProcessor(min_pixels=low, max_pixels=high)(
                 videos=[torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)], do_sample_frames=False,
                 return_tensors="pt", do_normalize=False, do_rescale=False,

@@ -155,7 +155,7 @@ for made in texts:
     whole = [t.decode(ids, skip_special_tokens=False) for t, ids in zip((vl, omni), rows)]
     assert whole[0] == whole[1]
     case = {"text": made, "vl": packed(rows[0])}
-    # What is missing is as in `vl`, and `text` in NFC, which is the same for all below Unicode 10.
+    # Missing keys are as in `vl`, and `text` in NFC, which is the same for all below Unicode 10.
     if made in LATER:
         case["whole"] = whole[0]
     else:

@@ -16,7 +16,7 @@ export interface GoldenBatch {
   tokenAdvantage?: number[];
 }
 
-/** What TRL made of a batch; a null metric is NaN. */
+/** The results of TRL for a batch; a null metric is NaN. */
 export interface GoldenResult {
   settings: Partial<LossSettings>;
   loss: number;

@@ -15,7 +15,7 @@ import { batchOf, golden, LOSSES_OF_TRL, settingsOf, type GoldenResult } from ".
 
 const WIDTH = 4;
 const TOKENS = 64;
-/** What the rounding of log-probabilities to f32 leaves where terms of order 1 cancel. */
+/** The remainder of rounding log-probabilities to f32 where terms of order 1 cancel. */
 const FLOOR = 1e-8;
 
 function expectNear(actual: number, expected: number, what: string): void {

@@ -67,7 +67,7 @@ describe("losses, gradients and metrics", () => {
   });
 });
 
-/** Where the printed numbers are among the metrics. */
+/** The metrics that the printed numbers are. */
 const PRINTED: Record<string, string> = {
   region: "clip_ratio/region_mean",
   low: "clip_ratio/low_mean",
