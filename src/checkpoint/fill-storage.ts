@@ -1,5 +1,6 @@
 import { CheckpointError } from "../core/errors.ts";
 import type { Storage } from "../graph/storage.ts";
+import { allFiniteAgain } from "./finite.ts";
 import type { TensorStore } from "./safetensors.ts";
 
 /** Bytes that are in host memory at a time, unless one row is longer. */
@@ -19,7 +20,8 @@ export function* slicesOf({ rows, width }: Pick<Storage, "rows" | "width">): Gen
 /**
  * Gives an f32 storage the values of a tensor in a file, bit for bit, slice by slice.
  *
- * @throws {CheckpointError} `missing-tensor`, or `bad-state` when the tensor is not F32 of this size.
+ * @throws {CheckpointError} `missing-tensor`, `non-finite`, or `bad-state` when the tensor is not F32
+ *   of this size.
  */
 export async function fillStorage(
   store: TensorStore,
@@ -41,6 +43,7 @@ export async function fillStorage(
     if (scratch.length < bytes) scratch = new Uint8Array(bytes);
     const into = scratch.subarray(0, bytes);
     await store.readInto(name, 4 * first * width, into);
-    storage.upload(new Float32Array(into.buffer, 0, count * width), first);
+    const values = new Float32Array(into.buffer, 0, count * width);
+    storage.upload(allFiniteAgain(`${store.name}: ${name}`, values), first);
   }
 }

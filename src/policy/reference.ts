@@ -4,6 +4,7 @@ import type { TensorStore } from "../checkpoint/safetensors.ts";
 import type { TensorToWrite } from "../checkpoint/safetensors-writer.ts";
 import type { Model } from "../model/model.ts";
 import type { Weights } from "../network/scope.ts";
+import { allFinite, allFiniteAgain } from "../checkpoint/finite.ts";
 import { fillStorage, slicesOf } from "../checkpoint/fill-storage.ts";
 
 /** One trained weight as the reference has it. */
@@ -73,23 +74,30 @@ export class Reference {
     }
   }
 
-  /** The copies for a checkpoint, under the names of the weights, read when their turn comes. */
+  /**
+   * The copies for a checkpoint, under the names of the weights, read when their turn comes.
+   *
+   * @throws {CheckpointError} `non-finite` when a copy is read that is not finite.
+   */
   tensors(): TensorToWrite[] {
     return this.#copies.map(({ policy: { name, shape }, storage, matrix }) => ({
       ...{ name, shape, dtype: "F32" },
-      data: async () => matrix?.values ?? storage!.download(),
+      data: async () =>
+        allFinite(`reference ${name}`, matrix?.values ?? (await storage!.download())),
     }));
   }
 
   /**
    * Gives the copies the values that `tensors` wrote, bit for bit.
    *
-   * @throws {CheckpointError} that names the file and the tensor.
+   * @throws {CheckpointError} that names the file and the tensor, such as `non-finite`.
    */
   async restore(saved: TensorStore): Promise<void> {
     for (const { policy, storage, matrix } of this.#copies) {
       if (storage !== undefined) await fillStorage(saved, policy.name, storage);
-      matrix?.values.set(await saved.readF32(policy.name));
+      if (matrix === undefined) continue;
+      const values = await saved.readF32(policy.name);
+      matrix.values.set(allFiniteAgain(`${saved.name}: ${policy.name}`, values));
     }
   }
 

@@ -14,7 +14,7 @@ import {
 } from "#io";
 import { CheckpointError } from "../core/errors.ts";
 import { joinPath } from "../io/path.ts";
-import { NON_FINITE } from "./finite.ts";
+import { NON_FINITE } from "../checkpoint/finite.ts";
 import { parseState, STATE_FILE, stateProblem } from "./state.ts";
 
 /** The file that makes a checkpoint whole: its step, and every other file with size and digest. */

@@ -23,7 +23,7 @@ import { ModelWeights } from "../checkpoint/weights.ts";
 import { fillStorage } from "../checkpoint/fill-storage.ts";
 import type { AdamW } from "../train/optimizer.ts";
 import type { Reference } from "../policy/reference.ts";
-import { allFinite } from "./finite.ts";
+import { allFinite, allFiniteAgain } from "../checkpoint/finite.ts";
 import { STATE_FILE, stateText, type TrainerState } from "./state.ts";
 
 const OPTIMIZER_FILE = "optimizer.safetensors";
@@ -170,8 +170,9 @@ async function restoreWeights(folder: string, model: Model): Promise<void> {
           { hint: "Resume with the target_modules that the run was started with." },
         );
       }
-      adapter.a.value.upload(factors.a);
-      adapter.b.value.upload(factors.b);
+      const what = `${folder}: the adapter on ${layer}`;
+      adapter.a.value.upload(allFiniteAgain(what, factors.a));
+      adapter.b.value.upload(allFiniteAgain(what, factors.b));
     }
     return;
   }
@@ -181,7 +182,10 @@ async function restoreWeights(folder: string, model: Model): Promise<void> {
       const parameter = weights.parameters.get(config.names.canonical(stored) ?? "");
       if (parameter === undefined) continue;
       if (parameter.value.type === "f32") await fillStorage(store, stored, parameter.value);
-      else ModelWeights.write(parameter, await store.readF32(stored));
+      else {
+        const values = await store.readF32(stored);
+        ModelWeights.write(parameter, allFiniteAgain(`${store.name}: ${stored}`, values));
+      }
     }
   } finally {
     await store.close();

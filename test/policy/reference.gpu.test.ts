@@ -1,4 +1,5 @@
-import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { RunConfig } from "../../src/config/schema.ts";
 import { Events } from "../../src/core/events.ts";
@@ -169,6 +170,43 @@ describe("the reference policy of a full training", () => {
       model.weights.destroy();
     },
   );
+
+  it("that is not finite is not saved; of what is read back the file and tensor are named", async () => {
+    const model = await load();
+    const optimizer = await AdamW.create(device(), model.weights.trained, config.train);
+    const reference = await Reference.of(model, { offload: false });
+    const folder = place.path("finite");
+    await save(folder, { model, optimizer, reference });
+    for (const name of ["optimizer", "reference", "model"]) {
+      const file = join(folder, `${name}.safetensors`);
+      const whole = await readFile(file);
+      const bad = Buffer.from(whole);
+      bad.writeFloatLE(NaN, bad.length - 4);
+      await writeFile(file, bad);
+      const restoring = restoreTrainingState(folder, { model, optimizer, reference });
+      await expect(restoring).rejects.toMatchObject({
+        code: "non-finite",
+        message: expect.stringMatching(
+          new RegExp(`${name}.safetensors.*: 1 of \\d+ values are not finite\\. Remove`),
+        ),
+      });
+      await writeFile(file, whole);
+    }
+    const [first] = model.weights.trained;
+    const good = await ModelWeights.read(first!);
+    ModelWeights.write(
+      first!,
+      good.map(() => Infinity),
+    );
+    await reference.synchronise(1);
+    ModelWeights.write(first!, good);
+    await expect(
+      save(place.path("infinite"), { model, optimizer, reference }),
+    ).rejects.toMatchObject({ code: "non-finite", message: expect.stringContaining("reference") });
+    reference.destroy();
+    optimizer.destroy();
+    model.weights.destroy();
+  });
 
   it("is missed by name where a checkpoint lacks it", async () => {
     const model = await load();

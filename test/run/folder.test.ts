@@ -24,7 +24,7 @@ import {
   tidyCheckpoints,
 } from "../../src/run/checkpoint-folder.ts";
 import { nextRunFolder, prepareRunFolder, writeRunFacts } from "../../src/run/folder.ts";
-import { allFinite } from "../../src/run/finite.ts";
+import { allFinite } from "../../src/checkpoint/finite.ts";
 import { lastRun } from "../../src/run/find-run.ts";
 import { parseState, STATE_VERSION, stateText, type TrainerState } from "../../src/run/state.ts";
 

@@ -25,3 +25,19 @@ export function allFinite(name: string, values: Float32Array): Float32Array {
   const what = `${count} of ${values.length} values that were read of ${name} are not finite`;
   throw new CheckpointError(NON_FINITE, `${what}.`);
 }
+
+/**
+ * Returns values of a checkpoint that a run is to go on from, all finite: training on would only
+ * spread what is not.
+ *
+ * @param what the file and the tensor.
+ * @throws {CheckpointError} `non-finite` naming both.
+ */
+export function allFiniteAgain(what: string, values: Float32Array): Float32Array {
+  const count = countNonFinite(values);
+  if (count === 0) return values;
+  const found = `${what}: ${count} of ${values.length} values are not finite`;
+  throw new CheckpointError(NON_FINITE, `${found}.`, {
+    hint: "Remove its checkpoint's folder, and --resume goes on from the one before.",
+  });
+}
