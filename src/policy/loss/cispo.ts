@@ -9,11 +9,11 @@ import {
 
 /** -sg(clamp(w, lower, upper)) A logp: every token keeps its gradient, its weight is bounded. */
 function cispoTerms(view: LossView, lower: number, upper: number): PolicyTerms {
+  const { advantage } = view;
   const terms = emptyTerms(view.length);
   const clipped = new Float64Array(view.length);
   for (let t = 0; t < view.length; t++) {
     const ratio = view.ratio[t]!;
-    const advantage = view.advantage[t]!;
     terms.byLogp[t] = -Math.min(Math.max(ratio, lower), upper) * advantage;
     terms.value[t] = terms.byLogp[t]! * view.logp[t]!;
     clipped[t] = ratio > upper && advantage > 0 ? 1 : 0;

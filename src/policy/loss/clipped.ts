@@ -44,11 +44,11 @@ function clippedTerms(view: LossView, settings: CommonLossSettings): PolicyTerms
   const { epsilon, delta, clip_ratio_c: dual } = settings;
   const low = 1 - epsilon;
   const high = 1 + (settings.epsilon_high ?? epsilon);
+  const { advantage } = view;
   const terms = emptyTerms(view.length);
   const flags = () => new Float64Array(view.length);
   const [isLow, isHigh, isRegion, isDual] = [flags(), flags(), flags(), flags()];
   for (let t = 0; t < view.length; t++) {
-    const advantage = view.advantage[t]!;
     const ratio = view.ratio[t]!;
     const capped = delta === null ? ratio : Math.min(ratio, delta);
     const free = capped * advantage;

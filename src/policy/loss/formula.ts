@@ -11,10 +11,9 @@ export interface LossView {
   logRatio: Float64Array;
   /** Importance ratio at the level of the settings: the token's, or the completion's for all. */
   ratio: Float64Array;
-  advantage: Float64Array;
-  /** The completion's own advantage; undefined where every token has its own. */
-  oneAdvantage: number | undefined;
-  /** True where ratio and advantage are one for the whole completion: metrics count it once. */
+  /** Advantage of all its tokens. */
+  advantage: number;
+  /** True where the ratio is one for the whole completion: metrics count it once. */
   uniform: boolean;
   /** Ratio of rollout policy to sampling distribution per token; undefined without correction. */
   correction: Float64Array | undefined;

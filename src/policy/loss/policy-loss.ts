@@ -78,15 +78,13 @@ function viewOf(
   const logRatio = column((t) => batch.logp[t]! - batch.old[t]!);
   const one = settings.importance_sampling_level === "sequence";
   const mean = logRatio.reduce((sum, value) => sum + value, 0) / Math.max(1, length);
-  const own = batch.tokenAdvantage;
   return {
     length,
     logp: column((t) => batch.logp[t]!),
     logRatio,
     ratio: logRatio.map((value) => Math.exp(one ? mean : value)),
-    advantage: column((t) => own?.[t] ?? completion.advantage),
-    oneAdvantage: own === undefined ? completion.advantage : undefined,
-    uniform: one && own === undefined,
+    advantage: completion.advantage,
+    uniform: one,
     correction: correction?.perToken,
   };
 }
@@ -101,10 +99,10 @@ function gatesOf(
   const { off_policy_mask_threshold: threshold, top_entropy_quantile: fraction } = settings;
   const onPolicy =
     threshold === null || isOnPolicy(logp, sampling ?? old, start, view.length, threshold);
-  return view.advantage.map((advantage, t) => {
-    const kept = onPolicy || advantage >= 0;
-    return kept && (fraction >= 1 || entropy![start + t]! >= totals.entropyThreshold) ? 1 : 0;
-  });
+  const kept = onPolicy || view.advantage >= 0;
+  return Float64Array.from({ length: view.length }, (_, t) =>
+    kept && (fraction >= 1 || entropy![start + t]! >= totals.entropyThreshold) ? 1 : 0,
+  );
 }
 
 /** Adds one completion's loss and gradient. */

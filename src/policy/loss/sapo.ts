@@ -26,11 +26,11 @@ export const sapo = {
   weight: meanOfMeans,
   options,
   terms(view, settings) {
+    const { advantage } = view;
+    const tau = advantage > 0 ? settings.sapo_temperature_pos : settings.sapo_temperature_neg;
     const terms = emptyTerms(view.length);
     for (let t = 0; t < view.length; t++) {
-      const advantage = view.advantage[t]!;
       const ratio = view.ratio[t]!;
-      const tau = advantage > 0 ? settings.sapo_temperature_pos : settings.sapo_temperature_neg;
       const sigmoid = 1 / (1 + Math.exp(-tau * (ratio - 1)));
       terms.value[t] = (-4 / tau) * sigmoid * advantage;
       terms.byLogRatio[t] = -4 * sigmoid * (1 - sigmoid) * ratio * advantage;

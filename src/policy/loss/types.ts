@@ -4,7 +4,7 @@ export interface LossCompletion {
   start: number;
   /** Tokens; 0 is allowed and counts as a completion. */
   length: number;
-  /** Advantage of all its tokens, unless the batch has `tokenAdvantage`. */
+  /** Advantage of all its tokens. */
   advantage: number;
   /** True where it ended at the length limit rather than by an end token. */
   truncated: boolean;
@@ -32,8 +32,6 @@ export interface LossBatch {
    * top-p); NaN where unknown. Needed by the sampling correction.
    */
   sampling?: ArrayLike<number>;
-  /** Advantage of every token, in place of the completion's. */
-  tokenAdvantage?: ArrayLike<number>;
 }
 
 /** Sums over a whole optimizer step, which the normalisers divide by; `stepTotals` makes them. */

@@ -59,20 +59,14 @@ export const vespo = {
         }
       : undefined,
   terms(view, settings) {
+    const { advantage } = view;
     const terms = emptyTerms(view.length);
-    const logW = logWeight(view);
-    const phis = new Float64Array(view.length);
+    const phi = phiOf(logWeight(view), advantage, settings);
     for (let t = 0; t < view.length; t++) {
-      const advantage = view.advantage[t]!;
-      phis[t] = phiOf(logW, advantage, settings);
-      terms.byLogp[t] = -phis[t]! * advantage;
+      terms.byLogp[t] = -phi * advantage;
       terms.value[t] = terms.byLogp[t]! * view.logp[t]!;
     }
-    if (view.oneAdvantage === undefined) terms.perToken = { "vespo/phi_seq_mean": phis };
-    else {
-      const phi = phiOf(logW, view.oneAdvantage, settings);
-      terms.perCompletion = { "vespo/phi_seq_mean": phi };
-    }
+    terms.perCompletion = { "vespo/phi_seq_mean": phi };
     return terms;
   },
 } satisfies PolicyFormula<VespoSettings>;

@@ -175,10 +175,7 @@ def run(batch, settings):
     h = padded(batch["entropy"], lengths).requires_grad_()
     old, ref = padded(batch["old"], lengths), padded(batch["reference"], lengths)
     sampling = padded([math.nan if x is None else x for x in batch["sampling"]], lengths)
-    if "tokenAdvantage" in batch:
-        advantages = padded(batch["tokenAdvantage"], lengths)
-    else:
-        advantages = torch.tensor(batch["advantage"])
+    advantages = torch.tensor(batch["advantage"])
     minimax = s.loss_type == "cispo_minimax"
     mode = s.importance_sampling_mode
     metrics = defaultdict(list)
@@ -249,7 +246,7 @@ def run(batch, settings):
     return result
 
 
-def batch(rng, rows, longest, spread, truncated=0.0, level=0.0, lengths=None, tokens=False):
+def batch(rng, rows, longest, spread, truncated=0.0, level=0.0, lengths=None):
     """Random columns; entropies are multiples of 2^-10, so that all precisions order them alike."""
     lengths = lengths or [rng.randint(1, longest) for _ in range(rows)]
     n = sum(lengths)
@@ -265,7 +262,6 @@ def batch(rng, rows, longest, spread, truncated=0.0, level=0.0, lengths=None, to
         sampling=[None if rng.random() < 0.05 else x for x in near(spread / 2)],
         entropy=[rng.randint(0, 3000) / 1024 for _ in range(n)],
         advantage=[0.0 if rng.random() < level else rng.gauss(0, 1) for _ in lengths],
-        **(dict(tokenAdvantage=[rng.gauss(0, 1) for _ in range(n)]) if tokens else {}),
     )
 
 
@@ -278,7 +274,7 @@ def make_batches():
         short=batch(rng, 5, 1, 0.4),
         wild=batch(rng, 5, 7, 1.5, truncated=0.3, lengths=[7, 1, 4, 1, 6]),
         lonely=batch(rng, 1, 5, 0.5, lengths=[5]),
-        tokens=batch(rng, 5, 6, 0.4, truncated=0.3, tokens=True),
+        mixed=batch(rng, 5, 6, 0.4, truncated=0.3),
         silent=dict(batch(rng, 3, 4, 0.3), truncated=[True] * 3),
     )
 
@@ -353,12 +349,12 @@ def cases(batches):
                 kind = dict(kind, epsilon_high=1.25)
             chosen.append({**base, **kind})
     # A batch for each in turn; where it has a side to the batch, one that shows it.
-    turn = itertools.cycle(["plain", "truncated", "level", "wild", "tokens", "short", "lonely"])
+    turn = itertools.cycle(["plain", "truncated", "level", "wild", "mixed", "short", "lonely"])
     rows = []
     for settings in chosen:
         name = next(turn)
         if settings.get("mask_truncated_completions"):
-            name = rng.choice(["truncated", "wild", "tokens"])
+            name = rng.choice(["truncated", "wild", "mixed"])
         rows.append((name, settings))
     for loss in losses:
         high = dict(epsilon_high=1.25) if loss == "cispo" else {}

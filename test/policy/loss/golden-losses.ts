@@ -13,7 +13,6 @@ export interface GoldenBatch {
   sampling: (number | null)[];
   entropy: number[];
   advantage: number[];
-  tokenAdvantage?: number[];
 }
 
 /** The results of TRL for a batch; a null metric is NaN. */
@@ -81,7 +80,6 @@ export function batchOf(from: GoldenBatch, settings: LossSettings): LossBatch {
       start,
       length,
       advantage: from.advantage[i]!,
-      group: 0,
       truncated: from.truncated[i]!,
     };
     start += length;
@@ -97,6 +95,5 @@ export function batchOf(from: GoldenBatch, settings: LossSettings): LossBatch {
     ...((mode !== null || threshold !== null) && {
       sampling: from.sampling.map((value) => value ?? NaN),
     }),
-    ...(from.tokenAdvantage && { tokenAdvantage: from.tokenAdvantage }),
   };
 }

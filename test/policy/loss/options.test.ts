@@ -33,7 +33,8 @@ describe("delta and the dual clip", () => {
   });
 
   it("differ where it is inside, and there delta caps positive advantages too", () => {
-    const positive = { ...wide, tokenAdvantage: wide.logp && Array.from(wide.logp, () => 1) };
+    const completions = wide.completions.map((completion) => ({ ...completion, advantage: 1 }));
+    const positive = { ...wide, completions };
     expect(run({ delta: 1.1 }, positive).loss).not.toBe(run({}, positive).loss);
     expect(run({ clip_ratio_c: 1.1 }, positive).loss).toBe(run({}, positive).loss);
   });
@@ -141,7 +142,7 @@ describe("a loss", () => {
     const none = { completions: [], logp: [], old: [], entropy: [] };
     const empty = {
       ...none,
-      completions: [{ start: 0, length: 0, advantage: 1, group: 0, truncated: false }],
+      completions: [{ start: 0, length: 0, advantage: 1, truncated: false }],
     };
     for (const batch of [none, empty]) expect(run({ entropy_coef: 0.1 }, batch).loss).toBe(0);
     const cut = batchOf({ ...fixture, truncated: [true, true, true, true] }, settingsOf({}));

@@ -56,13 +56,13 @@ export function randomSettings(random: Random): { settings: LossSettings; chosen
 /** Completions of 0 to 4 tokens with all columns, some advantages 0, some completions cut or masked. */
 export function randomBatch(random: Random, completions: number): LossBatch {
   let start = 0;
-  const list = Array.from({ length: completions }, (_, i) => {
+  const list = Array.from({ length: completions }, () => {
     const length = random.integer(5);
     const advantage = random.integer(4) === 0 ? 0 : random.normal();
     const truncated = random.integer(4) === 0;
     const masked = random.integer(6) === 0;
     start += length;
-    return { start: start - length, length, advantage, group: i % 2, truncated, masked };
+    return { start: start - length, length, advantage, truncated, masked };
   });
   const old = Array.from({ length: start }, () => -random.uniform(0, 3));
   const near = (deviation: number) => old.map((value) => value + random.normal(0, deviation));
@@ -73,6 +73,5 @@ export function randomBatch(random: Random, completions: number): LossBatch {
     reference: near(0.4),
     sampling: near(0.2).map((value) => (random.integer(12) === 0 ? NaN : value)),
     entropy: old.map(() => random.uniform(0, 3)),
-    ...(random.integer(3) === 0 && { tokenAdvantage: old.map(() => random.normal()) }),
   };
 }

@@ -37,7 +37,7 @@ function stopsRatio<Own>(formula: PolicyFormula<Own>, settings: CommonLossSettin
   const { byLogp } = formula.terms(
     {
       ...{ length: 1, logp: one(-1), logRatio: one(0.1), ratio: one(Math.exp(0.1)) },
-      ...{ advantage: one(1), oneAdvantage: 1, uniform: false, correction: undefined },
+      ...{ advantage: 1, uniform: false, correction: undefined },
     },
     settings,
   );

@@ -20,7 +20,6 @@ function part(batch: LossBatch, first: number, end: number): LossBatch {
     reference: cut(batch.reference!),
     sampling: cut(batch.sampling!),
     entropy: cut(batch.entropy!),
-    ...(batch.tokenAdvantage && { tokenAdvantage: cut(batch.tokenAdvantage) }),
   };
 }
 

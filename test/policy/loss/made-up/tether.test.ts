@@ -19,10 +19,9 @@ function definition(batch: LossBatch, level: "token" | "sequence", stiffness: nu
       (_, t) => batch.logp[start + t]! - batch.old[start + t]!,
     );
     const mean = differences.reduce((sum, each) => sum + each, 0) / length;
-    differences.forEach((each, t) => {
+    differences.forEach((each) => {
       const w = Math.exp(level === "token" ? each : mean);
-      const own = batch.tokenAdvantage?.[start + t] ?? advantage;
-      const term = -(w * own - (stiffness / 2) * (w - 1) * (w - 1));
+      const term = -(w * advantage - (stiffness / 2) * (w - 1) * (w - 1));
       loss += term / (batch.completions.length * Math.sqrt(length));
     });
   }

@@ -20,10 +20,10 @@ export const tether = {
   weight: (length, totals) => 1 / (totals.completions * Math.sqrt(Math.max(1, length))),
   options,
   terms(view, { tether_stiffness: stiffness }) {
+    const { advantage } = view;
     const terms = emptyTerms(view.length);
     const stretched = view.ratio.map((ratio) => Math.abs(ratio - 1));
     view.ratio.forEach((ratio, t) => {
-      const advantage = view.advantage[t]!;
       terms.value[t] = -ratio * advantage + (stiffness / 2) * (ratio - 1) ** 2;
       terms.byLogRatio[t] = (-advantage + stiffness * (ratio - 1)) * ratio;
     });
