@@ -58,15 +58,15 @@ function blockComments(path: string): { place: string; text: string }[] {
   return found;
 }
 
-/** Comments of a shader or a Python program. */
+/** Comments of a shader or a Python program; consecutive lines are one. */
 function lineComments(path: string): { place: string; text: string }[] {
   const mark = path.endsWith(".py") ? "#" : "//";
-  return textOf(path)
-    .split("\n")
-    .flatMap((text, at) => {
-      const from = text.indexOf(mark);
-      return from < 0 ? [] : [{ place: `${path}:${at + 1}`, text: text.slice(from) }];
-    });
+  const text = textOf(path);
+  const lines = new RegExp(`(?:^[ \\t]*${mark} .*\\n?)+|[ \\t]${mark} .*$`, "gm");
+  return [...text.matchAll(lines)].map(({ 0: found, index }) => ({
+    place: `${path}:${text.slice(0, index).split("\n").length}`,
+    text: found,
+  }));
 }
 
 const programs = ["src", "test", "scripts", "demo", "shaders"].flatMap((folder) =>
@@ -157,5 +157,14 @@ describe("comments cite what everybody can open:", () => {
     expect(wrong).toEqual([]);
     const numbered = /(?<![Aa]ppendix )\b(?!H\.26)([A-L]\.\d{1,2})\b/g;
     expect(unknown(numbered, () => false, [...comments, ...titles])).toEqual([]);
+  });
+});
+
+describe("comments", () => {
+  it("open with what a thing is or does, not with a question about it", () => {
+    expect(comments.length).toBeGreaterThan(3000);
+    const question = /^\s*(?:\/\*+\s+(?:\* )?|\/\/ |# )(?:What|Who|Where|Whether)\b/;
+    const wrong = comments.filter(({ text }) => question.test(text)).map(({ place }) => place);
+    expect(wrong).toEqual([]);
   });
 });

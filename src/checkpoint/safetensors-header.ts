@@ -23,7 +23,7 @@ export const SAFETENSORS_BYTES = {
   U64: 8,
 } as const;
 
-/** Longest header that is read, in bytes; the same limit as the reference implementation's. */
+/** Maximum length of a header, in bytes; the same limit as the reference implementation's. */
 export const MAX_HEADER_BYTES = 100_000_000;
 
 /** The place of one tensor in a safetensors file. */

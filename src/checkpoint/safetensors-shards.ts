@@ -26,7 +26,7 @@ export interface TensorToSave {
 export interface ShardOptions {
   /** Type of the saved values. */
   dtype: "F32" | "F16" | "BF16";
-  /** Largest bytes of tensors in a file, unless one tensor has more. Default 5 * 10^9. */
+  /** Maximum of the bytes of tensors in a file, unless one tensor has more. Default 5 * 10^9. */
   maxShardBytes?: number;
   /** The `__metadata__` of each file. Default `{ format: "pt" }`, which transformers insists on. */
   metadata?: Readonly<Record<string, string>>;

@@ -20,7 +20,7 @@ import {
 export interface StreamOptions {
   /** Bytes that are read, converted and uploaded at a time; a wider row is a slice of its own. */
   sliceBytes?: number;
-  /** Most bytes of a tensor that are kept between the two looks that f16s takes. */
+  /** Maximum of the bytes of a tensor that are kept between the two looks that f16s takes. */
   keepBytes?: number;
 }
 

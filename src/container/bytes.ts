@@ -1,6 +1,6 @@
 import type { Source } from "mediabunny";
 
-/** What mediabunny's sources answer its own readers; the method is not in their types. */
+/** The answer of mediabunny's sources to its own readers; the method is not in their types. */
 interface Readable {
   _read(
     start: number,

@@ -1,6 +1,6 @@
 /*
- * Whether files of chunks hold as much as their headers state: the sound of WAV (RIFF, RF64), of
- * which mediabunny takes what is there, and the whole of AVI and AIFF, of which FFmpeg does.
+ * Checks that files of chunks hold as much as their headers state: the sound of WAV (RIFF, RF64),
+ * of which mediabunny takes what is there, and the whole of AVI and AIFF, of which FFmpeg does.
  */
 import { fourLetters, type MediaBytes } from "./bytes.ts";
 import { cutOff } from "./damage.ts";

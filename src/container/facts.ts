@@ -1,4 +1,4 @@
-/* What a file states about a track beyond what mediabunny hands on, the same in Node and in a page. */
+/* Facts of a track that a file states and mediabunny does not hand on, the same in Node and in a page. */
 import {
   AdtsInputFormat,
   type Input,
@@ -18,7 +18,7 @@ import type { OggStream } from "./ogg.ts";
 import { scanPackets } from "./packets.ts";
 import type { Container } from "./whole.ts";
 
-/** What a file states about one of its tracks. */
+/** The facts that a file states about one of its tracks. */
 export interface TrackFacts {
   clock: TrackClock;
   /** Presentation times that are part of the clip, in seconds: from the first, before the second. */

@@ -13,13 +13,13 @@ export interface SoundSpan {
   keep: number;
 }
 
-/** What may follow the last frame. */
+/** The tags that may follow the last frame. */
 const TAGS = ["TAG", "APET", "LYRI", "ID3"];
 /** Samples by which a decoder of MP3 is late. */
 const DECODER_DELAY = 529;
 /** Encoders whose delay FFmpeg believes. */
 const ENCODERS = ["LAME", "Lavf", "Lavc"];
-/** Most bytes of the frame that holds the header of Xing. */
+/** Maximum of the bytes of the frame that holds the header of Xing. */
 const INFO_FRAME_BYTES = 2880;
 const SEARCH_BYTES = 1 << 16;
 
@@ -110,7 +110,7 @@ async function findInfo(bytes: MediaBytes, firstFrame: number): Promise<DataView
   return null;
 }
 
-/** Where a frame stands: behind tags, which can hold pictures of some megabytes. */
+/** Finds a frame: behind tags, which can hold pictures of some megabytes. */
 async function findBytes(bytes: MediaBytes, wanted: Uint8Array): Promise<number> {
   for (let from = 0; from < bytes.size; from += SEARCH_BYTES) {
     const window = await bytes.read(from, SEARCH_BYTES + wanted.length);

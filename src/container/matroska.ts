@@ -8,7 +8,7 @@ import type { MediaBytes } from "./bytes.ts";
 import { beat } from "../core/progress.ts";
 import { cutOff, holed } from "./damage.ts";
 
-/** What a track of a Matroska file states. */
+/** The facts that a track of a Matroska file states. */
 export interface MatroskaTrack {
   /** Nanoseconds of every frame; 0 where none are stated. */
   defaultDurationNs: number;
@@ -63,7 +63,7 @@ export async function readMatroska(
   const tracks = new Map<number, MatroskaTrack>();
   let track: MatroskaTrack = { defaultDurationNs: 0, discardNs: 0 };
   let segmentEnd = Infinity;
-  // Where the entry of a track or the group of a block ends whose children are being read.
+  // The end of the track's entry or block's group whose children are being read.
   let innerEnd = 0;
   for (let at = 0; at < Math.min(segmentEnd, bytes.size);) {
     beat();

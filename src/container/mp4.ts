@@ -8,7 +8,7 @@ import { beat } from "../core/progress.ts";
 import { cutOff } from "./damage.ts";
 import { fourLetters, type MediaBytes } from "./bytes.ts";
 
-/** What an MP4 states about a track. */
+/** The facts that an MP4 file states about a track. */
 export interface Mp4Track {
   /** The start of what is shown, in seconds of presentation time: after the first empty edits. */
   fromS: number;
@@ -98,7 +98,7 @@ function readTimes(view: DataView): Pick<Mp4Track, "samples" | "ticks"> {
   return { samples, ticks };
 }
 
-/** Where each entry of a table begins: after version, flags and count. */
+/** Returns the offset of each entry of a table: after version, flags and count. */
 function entriesOf(view: DataView, entryBytes: number): number[] {
   if (view.byteLength < 8) return [];
   const count = Math.min(view.getUint32(4), Math.floor((view.byteLength - 8) / entryBytes));

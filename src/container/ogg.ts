@@ -1,6 +1,6 @@
 /*
- * Whether the pages of an Ogg file (RFC 3533) are whole, follow on each other and come to an end.
- * mediabunny looks for the next page where one is damaged and reads no checksums.
+ * Checks that the pages of an Ogg file (RFC 3533) are whole, follow on each other and come to an
+ * end. mediabunny looks for the next page where one is damaged and reads no checksums.
  */
 import { fourLetters, type MediaBytes } from "./bytes.ts";
 import { beat } from "../core/progress.ts";
@@ -9,7 +9,7 @@ import { cutOff, holed } from "./damage.ts";
 const HEADER_BYTES = 27;
 const LAST_PAGE = 0x04;
 
-/** What the pages of a stream state, in samples on the clock of its codec. */
+/** The facts that the pages of a stream state, in samples on the clock of its codec. */
 export interface OggStream {
   /** Packets that end by the first page that states a position, and that position. */
   firstPackets: number;

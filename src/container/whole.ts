@@ -1,5 +1,5 @@
 /*
- * What a container states beyond what mediabunny hands on, read once when a file is opened, whatever
+ * Facts of a container that mediabunny does not hand on, read once when a file is opened, whatever
  * is in it and whoever decodes it. Here is decided whether a file is whole (docs/media.md, "One rule
  * for damage").
  */

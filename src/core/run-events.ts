@@ -61,7 +61,7 @@ export interface RolloutRecord extends CompletionRecord {
   /** True when a rule of the run's health takes it out of the loss. */
   masked: boolean;
   advantage: number;
-  /** Greatest probability that banned tokens held of one of its tokens. */
+  /** Maximum of the probability that banned tokens held of one of its tokens. */
   banned_mass: number;
   /** Token ids, the end token included. */
   ids: readonly number[];

@@ -6,15 +6,15 @@ export type Tier = "t0" | "t1" | "t2";
 /** The tiers, lowest first. */
 export const TIERS: readonly Tier[] = ["t0", "t1", "t2"];
 
-/** What decides which kernels run on a device, and with which tunables. */
+/** The properties of a device that decide which kernels run on it, and with which tunables. */
 export interface DeviceProfile {
   tier: Tier;
   /** True when the adapter runs on the CPU (lavapipe, SwiftShader, WARP). */
   software: boolean;
-  /** Smallest and largest subgroup, in lanes; 1 where subgroups are not used. */
+  /** Minimum and maximum size of a subgroup, in lanes; 1 where subgroups are not used. */
   subgroupMin: number;
   subgroupMax: number;
-  /** Largest bytes that one storage binding, and so one chunk of a tensor, may have. */
+  /** Maximum of the bytes that one storage binding, and so one chunk of a tensor, may have. */
   chunkBytes: number;
   /** Bytes of workgroup memory that a kernel may declare. */
   workgroupBytes: number;
@@ -22,7 +22,7 @@ export interface DeviceProfile {
   invocations: number;
 }
 
-/** What an opened device can do, as plain data that can be printed and stored. */
+/** The abilities of an opened device, as plain data that can be printed and stored. */
 export interface Capabilities extends DeviceProfile {
   /** Human-readable adapter name, such as `NVIDIA H100` or `llvmpipe (LLVM 19)`. */
   adapter: string;

@@ -4,7 +4,7 @@ import type { GpuProvider, ProviderFlags } from "./provider.ts";
 export type { GpuProvider, ProviderFlags } from "./provider.ts";
 
 /**
- * What Dawn is asked for: experimental features such as subgroup matrices, f16 on NVIDIA (which
+ * The flags for Dawn: experimental features such as subgroup matrices, f16 on NVIDIA (which
  * Dawn hides by default on Vulkan) and timestamps in nanoseconds instead of steps of 65 us.
  */
 const DAWN_FLAGS = [

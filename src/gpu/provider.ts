@@ -1,4 +1,4 @@
-/** Where adapters come from: Dawn in Node, `navigator.gpu` in a browser. */
+/** The source of adapters: Dawn in Node, `navigator.gpu` in a browser. */
 export interface GpuProvider {
   /** The entry point of WebGPU, referenced for as long as anything needs it. */
   gpu: GPU;
@@ -6,7 +6,7 @@ export interface GpuProvider {
   dispose(): void;
 }
 
-/** What may be asked of a provider. */
+/** The wishes that a provider may be told. */
 export interface ProviderFlags {
   /** "null": Dawn's backend that checks shaders and pipelines and computes nothing (Node only). */
   backend?: "null";

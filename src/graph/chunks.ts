@@ -57,7 +57,7 @@ function checkStorage(storage: Storage, extent: Extent, rows: number): void {
 }
 
 /**
- * Where a chunk of a stored tensor lies: in which buffer of the storage, and from which byte on.
+ * Returns the place of a stored tensor's chunk: the buffer of the storage, and the first byte.
  *
  * A storage whose rows are narrow, such as a cache of keys, has fewer chunks than wider tensors over
  * the same extent; theirs are parts of its own.

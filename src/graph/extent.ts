@@ -1,6 +1,6 @@
 import { assert, ShapeError } from "../core/errors.ts";
 
-/** What a replay is run with: how large each extent is, and the runtime scalars by name. */
+/** The sizes of a replay: how large each extent is, and the runtime scalars by name. */
 export interface Environment {
   sizes: Readonly<Record<string, number>>;
   scalars: Readonly<Record<string, number>>;

@@ -4,7 +4,7 @@ import type { BuffersOf, ConstsOf, Kernel, LibrariesOf, ParamsOf } from "../gpu/
 import { Extent, type Dim, type Environment, type Value } from "./extent.ts";
 import type { ElementType, Parameter, Storage } from "./storage.ts";
 
-/** Where a tensor's bytes live: given by the host, kept outside the plan, or planned. */
+/** The place of a tensor's bytes: given by the host, kept outside the plan, or planned. */
 export type TensorKind = "input" | "stored" | "value";
 
 /** A matrix in a graph: a first dimension of rows and a fixed width. */
@@ -58,7 +58,7 @@ export interface Fetch {
   output: Tensor;
 }
 
-/** What an op may ask while it is lowered. */
+/** The services that an op may use while it is lowered. */
 export interface Lowering {
   /** Adds a launch to the plan. */
   dispatch<K extends Kernel>(dispatch: Dispatch<K>): void;
@@ -101,10 +101,12 @@ export interface Tape {
   parameterGradient(tensor: Tensor): Tensor;
 }
 
-/** What an op reads or writes under one name: a tensor, several of them, or none if it may be left out. */
+/**
+ * The operand of an op under one name: a tensor, several of them, or none if it may be left out.
+ */
 export type Operand = Tensor | readonly Tensor[] | undefined;
 
-/** What an op reads, or what it writes, by name. */
+/** The inputs or the outputs of an op, by name. */
 export type Operands = Readonly<Record<string, Operand>>;
 
 /** One tensor under each of the names. */

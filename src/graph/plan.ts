@@ -390,7 +390,7 @@ export class Plan {
     return result;
   }
 
-  /** What one replay at these sizes costs, exactly. */
+  /** Counts what one replay at these sizes costs, exactly. */
   report(sizes: Environment["sizes"], scalars: Environment["scalars"] = {}): PlanReport {
     const environment = { sizes, scalars };
     const live = this.#evaluate(environment).map((grid) => grid[0] * grid[1] * grid[2] > 0);

@@ -21,7 +21,7 @@ export interface KernelTime {
   flops: number;
 }
 
-/** Where the time of one replay went. */
+/** The time of one replay, dispatch by dispatch. */
 export interface PlanProfile {
   /** In the order in which they ran; launches over nothing are left out, as in a report. */
   launches: LaunchTime[];
@@ -38,7 +38,7 @@ export interface TimedLaunch {
   offset: number;
   grid: Grid;
   flops: number;
-  /** What it costs, for cutting submits. */
+  /** Its cost, for cutting submits. */
   work: number;
 }
 

@@ -1,7 +1,7 @@
 import { assert } from "../core/errors.ts";
 import { mapTensors, rootOf, tensorsOf, type Graph, type Node, type Tensor } from "./graph.ts";
 
-/** Where blocks of a differentiated graph begin and end. */
+/** The bounds of blocks of a differentiated graph. */
 export interface Blocks {
   /** Residual streams in the order of the trace; a block lies between two neighbours. */
   boundaries: readonly Tensor[];

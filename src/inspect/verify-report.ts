@@ -2,7 +2,7 @@ import { DataError } from "../core/errors.ts";
 
 /** Values of a tensor that a report keeps. */
 const KEPT = 256;
-/** Largest relative L2 distance that counts as equal: both in f32, or one in 16 bits. */
+/** Maximum relative L2 distance that counts as equal: both in f32, or one in 16 bits. */
 const VERIFY_LIMITS = { f32: 1e-4, half: 5e-2 } as const;
 
 /** The facts of one tensor in a report. */

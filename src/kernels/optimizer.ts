@@ -29,7 +29,7 @@ export const clipCoefficientKernel = defineKernel({
   grid: () => [1, 1, 1],
 });
 
-/** What a host chooses for an AdamW step. */
+/** The numbers that a host chooses for an AdamW step. */
 export interface AdamwOptions {
   learningRate: number;
   beta1: number;

@@ -14,7 +14,7 @@ const OS2_HEADER = 12;
 const RLE = [1, 2];
 const BITFIELDS = [3, 6];
 
-/** Where the bytes of a channel stand in a pixel of 24 or 32 bits, from the lowest. */
+/** The places of the channels' bytes in a pixel of 24 or 32 bits, from the lowest. */
 interface Layout {
   bits: number;
   /** Masks of red, green, blue and alpha; 0 for no alpha. */

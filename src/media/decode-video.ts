@@ -142,12 +142,15 @@ function noPictures(file: string, more = ""): DataError {
   });
 }
 
-/** Where pictures come from. */
+/** A source of pictures. */
 interface PictureStream {
   file: string;
   facts: TrackFacts;
   packets: FrameTime[];
-  /** What the container says of colours; null where only the pictures themselves say something. */
+  /**
+   * The colours as the container states them; null where only the pictures themselves say
+   * something.
+   */
   tags: ColourTags | null;
   orientation: Orientation;
   samples: () => AsyncIterable<VideoSample>;

@@ -123,7 +123,7 @@ export async function openForeign(source: MediaSource): Promise<ForeignMedium | 
   const ffmpeg = { av: await loadNodeAv(), server };
   const isPath = typeof source === "string" && !/^https?:/i.test(source) && !isDataAddress(source);
   if (isPath) return openWithFfmpeg(ffmpeg, resolve(localPath(source)));
-  // What FFmpeg reads through functions of JavaScript can end the process when the file is damaged
+  // Reading through functions of JavaScript, FFmpeg can end the process when the file is damaged
   // (node-av 6.1: a reader of its own that outlives the file), so that all it gets is files.
   const folder = await mkdtemp(join(tmpdir(), "aubade-medium-"));
   const remove = () => rmSync(folder, { recursive: true, force: true });

@@ -8,7 +8,7 @@ import { emptyFile } from "../container/damage.ts";
 import { sourceName, type DecodeOptions, type MediaSource } from "./types.ts";
 import { watch } from "./watchdog.ts";
 
-/** What a page cannot read, for hints. */
+/** The formats that a page cannot read, for hints. */
 export const ONLY_IN_NODE =
   "AVI, FLV, MPEG-PS, AIFF, and codecs such as MPEG-4 part 2, MPEG-2, Theora, ALAC and Speex are " +
   "read in Node only, with the package @mediabunny/server.";
@@ -97,6 +97,6 @@ export function corrupt(file: string, cause: unknown): DataError {
 
 function messageOf(cause: unknown): string {
   const message = cause instanceof Error ? cause.message.replace(/\.$/, "") : String(cause);
-  // What mediabunny takes for granted does not hold in this file.
+  // An assumption of mediabunny does not hold in this file.
   return /^assertion failed/i.test(message) ? "its structure is damaged or incomplete" : message;
 }

@@ -46,7 +46,7 @@ const ADAM7: Pass[] = [
   { x0: 0, y0: 1, dx: 1, dy: 2 },
 ];
 
-/** What the chunks of a PNG hold. */
+/** The contents of a PNG's chunks. */
 interface PngParts {
   width: number;
   height: number;

@@ -2,7 +2,7 @@ import type { Frame } from "../signal/frame.ts";
 import { dataAddressName, isDataAddress } from "./data-address.ts";
 
 /**
- * Where a medium comes from: a path (Node), a folder of frames (Node), a URL, or bytes with a name.
+ * The source of a medium: a path (Node), a folder of frames (Node), a URL, or bytes with a name.
  * The name appears in messages and in the ledger.
  */
 export type MediaSource = string | { name: string; data: Uint8Array | Blob };
@@ -36,7 +36,7 @@ export interface AudioClip {
   sourceRate: number;
 }
 
-/** What a frame choice may look at. */
+/** The facts that a frame choice may look at. */
 export interface FrameInfo {
   /** Frames of the clip in presentation order. */
   totalFrames: number;
@@ -55,7 +55,7 @@ export interface MediaWarning {
   message: string;
 }
 
-/** What every decoder takes. */
+/** Options of every decoder. */
 export interface DecodeOptions {
   /** Seconds without progress after which decoding is given up. Default 30. */
   timeoutS?: number;

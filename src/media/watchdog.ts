@@ -29,10 +29,10 @@ export function startWatchdog(timeoutS: number, stalled: () => void): Watchdog {
   return { beat: () => void (ticks = 0), stop: () => clearInterval(timer) };
 }
 
-/** What a step of decoding works on. */
+/** The subject of a step of decoding. */
 export interface WatchedStep {
   file: string;
-  /** What goes on, in words that follow "while". */
+  /** The work that goes on, in words that follow "while". */
   what: string;
 }
 

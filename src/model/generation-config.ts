@@ -18,7 +18,7 @@ export interface GenerationDefaults {
   topP?: number;
   /** Divisor of the logits of tokens already seen, above 0; 1 is off. */
   repetitionPenalty?: number;
-  /** Most tokens of an answer, at least 1. */
+  /** Maximum of tokens of an answer, at least 1. */
   maxNewTokens?: number;
   /** Ids that must never be generated. */
   suppressTokens?: number[];

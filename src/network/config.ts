@@ -21,7 +21,7 @@ export interface TextConfig {
   attentionBias: boolean;
   /** True when every head of queries and keys goes through an RMSNorm before it is rotated. */
   qkNorm: boolean;
-  /** Longest sequence that the model was trained for, in positions. */
+  /** Maximum length of a sequence that the model was trained for, in positions. */
   maxPositions: number;
 }
 

@@ -23,7 +23,7 @@ export interface CompletionView {
   advantage: number;
   /** Null where the row has no answer. */
   correct: boolean | null;
-  /** Greatest probability that banned tokens held of one of its tokens. */
+  /** Maximum of the probability that banned tokens held of one of its tokens. */
   bannedMass: number;
   /** True when a rule took it out of the loss. */
   masked: boolean;

@@ -14,7 +14,7 @@ export interface AdvantageOptions {
   components?: readonly ArrayLike<number>[];
   /** [components] weights of `gdpo`; 1 each when absent. */
   weights?: readonly number[];
-  /** Largest magnitude of an advantage of `loo`; the root of each group's size when absent. */
+  /** Maximum magnitude of an advantage of `loo`; the root of each group's size when absent. */
   limit?: number;
 }
 

@@ -18,7 +18,7 @@ export interface PromptMeasure {
 
 /** How many tokens a prompt may have, and how a user makes it more. */
 export interface BudgetOptions {
-  /** Most tokens of a prompt; a longer one is an error, never cut. */
+  /** Maximum of tokens of a prompt; a longer one is an error, never cut. */
   maxPromptTokens?: number | undefined;
   /** Says how to make room for so many, for the error. Default: "Raise the budget to ...". */
   raiseBudget?: ((tokens: number) => string) | undefined;

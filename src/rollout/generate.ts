@@ -7,7 +7,7 @@ import { Generator } from "./generator.ts";
 import { tokenFacts } from "./token-facts.ts";
 import { DEFAULT_SAMPLING, type Rollout, type SamplingOptions } from "./types.ts";
 
-/** What is asked. */
+/** A question to the model, and how to sample the answer. */
 export interface GenerateRequest {
   /** The turns so far; media parts name a path (Node), a URL, or bytes such as an uploaded file. */
   conversation: Conversation;

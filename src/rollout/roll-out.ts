@@ -8,7 +8,7 @@ import type { RewardScorer } from "../reward/scorer.ts";
 import type { RolloutSource } from "./source.ts";
 import type { Rollout, RolloutGroup, SamplingOptions } from "./types.ts";
 
-/** What rolling out needs. */
+/** The parts that rolling out needs. */
 export interface RolloutSetup {
   processor: Processor;
   loader: Pick<SampleLoader, "loadAll">;

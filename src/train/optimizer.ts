@@ -15,7 +15,7 @@ export interface AdamWSettings {
 }
 
 /**
- * Whether transformers' Trainer decays a parameter: biases and norms stay as they are.
+ * Tells whether transformers' Trainer decays a parameter: biases and norms stay as they are.
  *
  * Its patterns are of names, so the vision tower's `norm1`, `norm2` and `ln_q` are decayed there, and
  * here. Source: transformers 4.57.6, Trainer.get_decay_parameter_names.

@@ -6,7 +6,7 @@ import { LETTERS, type Letter } from "./words.ts";
 
 /** Frames per second at which the model samples a clip. */
 export const SAMPLED_FPS = 4;
-/** Smallest and only frame area in pixels; without it frames would be scaled up. */
+/** Minimum and only frame area in pixels; without it frames would be scaled up. */
 const MIN_PIXELS = 56 * 56;
 
 /** Which part of the data: clips to train on, or clips that are only asked. */

@@ -39,7 +39,7 @@ function pairFlops({ heads, headDim, visible }: HeadLayout, products: number, pa
     (2 * products * heads * headDim * (scalars[visible] ?? 0)) / parts;
 }
 
-/** What queries and keys need for their gradients. */
+/** The tensors that the gradients of queries and keys need. */
 type BackwardInputs = Tensors<"q" | "k" | "v" | "dO" | "stats">;
 
 function backwardOps(layout: HeadLayout): {

@@ -29,7 +29,7 @@ export interface DecodeCache {
   suffixV: Tensor;
 }
 
-/** What a decode step knows besides the cache. */
+/** The inputs of a decode step besides the cache. */
 export interface DecodeStep {
   /** [rows, 2] u32: the prompt's rows in the prefix cache, from and to. */
   prefix: Tensor;

@@ -14,7 +14,7 @@ interface Tile {
   /** First row within the chunk, a multiple of 64 so that byte offsets are aligned. */
   firstRow: number;
   rows: Value;
-  /** Most rows that the tile can have. */
+  /** Maximum of rows that the tile can have. */
   capacity: number;
   weight: ChunkBinding;
   /** First vocabulary row, and how many. */

@@ -112,7 +112,7 @@ export interface LinearOptions {
   residual?: Tensor | undefined;
   /** Factor of the product (not of bias and residual); a runtime scalar for adapters. */
   scale?: Value;
-  /** Where the result goes, such as a cache; a planned tensor when left out. */
+  /** The tensor that the result goes to, such as a cache; a planned one when left out. */
   into?: Tensor | undefined;
 }
 

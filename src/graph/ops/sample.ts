@@ -26,7 +26,7 @@ export interface SamplerState {
   logps: Tensor;
 }
 
-/** What the sampler makes besides the state that it changes. */
+/** The outputs of the sampler besides the state that it changes. */
 type SampleOutputs = Tensors<"next" | "scores" | "stats" | "choice">;
 
 type SampleInputs = Tensors<"logits"> & Pick<SamplerState, "info" | "bans" | "eos">;

@@ -1,7 +1,7 @@
 import { CheckpointError } from "../../core/errors.ts";
 import { quoted } from "../../core/quoted.ts";
 
-/** What a request was for, to say so in errors. */
+/** The purpose of a request, to say so in errors. */
 export interface Purpose {
   /** Name of the model, "org/name". */
   name: string;

@@ -19,7 +19,9 @@ export interface HubProgress {
   bytesPerSecond: number;
 }
 
-/** Where a model comes from and where it is kept; what is left out comes from the environment. */
+/**
+ * Options of a model on the Hub: its source and the cache; the environment gives those left out.
+ */
 export interface HubOptions {
   /** Branch, tag or commit; "main" when absent. */
   revision?: string | null;

@@ -67,13 +67,13 @@ export function wantedShards(indexText: string, where: string): string[] {
   return [...shards].sort();
 }
 
-/** What to fetch of a repository before its index, if it has one, is read. */
+/** The files to fetch of a repository before its index, if it has one, is read. */
 export interface WantedFiles {
   /** Files other than the weights, in the order in which a snapshot gets them. */
   small: string[];
   /** Files with weights that are known without an index. */
   weights: string[];
-  /** Whether the index says which further files hold weights. */
+  /** True when the index says which further files hold weights. */
   hasIndex: boolean;
 }
 
@@ -102,11 +102,11 @@ export function wantedFiles(listing: readonly string[], repository: string): Wan
   });
 }
 
-/** What a snapshot in the cache holds of what a model needs. */
+/** The files that a model needs, as far as a snapshot in the cache holds them. */
 export interface Survey {
   /** Needed files that are not there. */
   missing: string[];
-  /** Whether nothing else could be wanted: every other file is known to be absent on the Hub. */
+  /** True when nothing else could be wanted: every other file is known to be absent on the Hub. */
   certain: boolean;
 }
 

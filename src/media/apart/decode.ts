@@ -91,7 +91,7 @@ function converse(
       }
     };
     const answer = async (question: CallerQuestion) => {
-      // What the caller does with a frame is none of the file's time.
+      // Work of the caller with a frame is none of the file's time.
       watchdog?.stop();
       try {
         const value = await answerOf(question, calls, kept);

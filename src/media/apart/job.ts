@@ -10,20 +10,20 @@ export interface Job {
   source: MediaSource;
   /** Which audio track. */
   track?: number | undefined;
-  /** Whether the caller transforms the frames of a video. */
+  /** True when the caller transforms the frames of a video. */
   transforms?: boolean;
   /** Seconds without progress after which the file is given up. */
   timeoutS: number;
 }
 
-/** What the kinds of jobs give. */
+/** The results of the kinds of jobs. */
 export interface JobResults {
   video: VideoClip;
   image: Frame;
   audio: AudioClip;
 }
 
-/** What a job asks of its caller: functions cannot be sent to a thread. */
+/** The questions of a job to its caller: functions cannot be sent to a thread. */
 export interface JobCalls {
   choose?: FrameChoice | ((...args: Parameters<FrameChoice>) => Promise<number[]>);
   transform?: (frame: Frame, chosenFrames: number) => Frame | Promise<Frame>;

@@ -16,7 +16,7 @@ export const MAX_THREADS = Math.min(4, availableParallelism());
  */
 export function startThread(): Thread | null {
   const worker = new Worker(new URL("./thread.js", import.meta.url), {
-    // What the main thread was started with may not do for a second one; thread.js needs nothing.
+    // Flags of the main thread may not do for a second one; thread.js needs none.
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
   });

@@ -13,13 +13,13 @@ export interface KeptFrame extends Frame {
   kept: number;
 }
 
-/** What a thread is told. */
+/** A message to a thread. */
 export type ToThread =
   | { kind: "job"; job: Job }
   | { kind: "answer"; value: number[] | KeptFrame }
   | { kind: "refusal"; error: PackedError };
 
-/** What a thread tells. */
+/** A message of a thread. */
 export type FromThread =
   | { kind: "ready" }
   | { kind: "begin"; file: string; what: string }
@@ -38,7 +38,7 @@ export interface Thread {
   send: (message: ToThread) => void;
   /** Sets who hears the thread: its messages, and the error that ended it. */
   hear: (message: (message: FromThread) => void, ended: (error: Error) => void) => void;
-  /** Whether the process waits for the thread. */
+  /** True when the process waits for the thread. */
   hold: (held: boolean) => void;
   /** Ends the thread, whatever it does. */
   end: () => void;

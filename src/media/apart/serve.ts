@@ -67,7 +67,7 @@ class Server {
 
 /** Begins to decode what the main thread sends to this one. */
 export function decodeHere(): void {
-  // What is wrong with a file is said in errors, once and with its name.
+  // Faults of a file are said in errors, once and with its name.
   Logging.level = LogLevel.Silent;
   serveHere((tell) => new Server(tell));
 }

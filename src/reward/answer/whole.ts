@@ -2,7 +2,7 @@ import { type Choice, placeOfWords } from "./choice.ts";
 import { comparable } from "./canonical.ts";
 import { type PartAnswer, unread } from "./answer.ts";
 
-/** Longest text that is taken for an answer and nothing else. */
+/** Maximum length of a text that is taken for an answer and nothing else. */
 const LONGEST = 2000;
 
 /** Words before an answer that say nothing more: "the answer is", "option". */

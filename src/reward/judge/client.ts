@@ -16,14 +16,14 @@ export interface JudgeEndpoint {
   retries: number;
   /** Seconds before the first further request; doubled before each next one. */
   backoff_s: number;
-  /** Most requests under way at once. */
+  /** Maximum of requests under way at once. */
   concurrency: number;
 }
 
 /** The most bytes of a reply: a judge that thinks aloud at length needs a few hundred thousand. */
 const MAX_REPLY_BYTES = 8 * 2 ** 20;
 
-/** Longest wait between requests, whatever the service asks for, in seconds. */
+/** Maximum wait between requests, whatever the service asks for, in seconds. */
 const LONGEST_WAIT_S = 60;
 
 /** Tells whether a status may pass: time-outs, rates, a service that starts. */

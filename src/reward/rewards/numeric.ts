@@ -7,9 +7,9 @@ import { goldOf } from "../gold-text.ts";
 
 /** Options of when two numbers are equal. */
 export interface NumericOptions {
-  /** Largest difference that still is right; null with no other option keeps the source's rule. */
+  /** Maximum difference that is still right; null with no other option keeps the source's rule. */
   tolerance?: number | null;
-  /** Largest difference as a share of the right number. */
+  /** Maximum difference as a share of the right number. */
   relative_tolerance?: number | null;
 }
 

@@ -27,7 +27,7 @@ export interface Snapshot extends Survey {
 export interface ModelCache {
   /** Folder of the blobs, which are named by their ETags. */
   readonly blobs: string;
-  /** What the cache holds of a revision; undefined when it knows nothing of it. */
+  /** Finds the files of a revision in the cache; undefined when it knows nothing of it. */
   find(revision: string): Promise<Snapshot | undefined>;
   /** Folder of a commit. */
   folder(commit: string): string;
@@ -119,7 +119,7 @@ export async function placeBlob(
 ): Promise<void> {
   if (await isThere(target)) return;
   try {
-    // What is there now is a link to nowhere.
+    // A link that is there now leads nowhere.
     await rm(target, { force: true });
     await mkdir(dirname(target), { recursive: true });
     await links

@@ -122,7 +122,7 @@ async function openPart(
   const touch = (at: Date) => utimes(path, at, at).catch(() => {});
   const handle = await guard(() => open(path, "r+"));
   let bytes = await guard(async () => (await handle.stat()).size);
-  // What an earlier process left is hashed when the hash is asked for; what comes now, as it comes.
+  // Bytes of an earlier process are hashed when the hash is asked for; new ones, as they come.
   let hash = bytes === 0 ? createHash("sha256") : undefined;
   await touch(new Date());
   const beat = setInterval(() => void touch(new Date()), BEAT_MS);

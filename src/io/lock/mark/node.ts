@@ -13,7 +13,9 @@ export interface ProcessMark {
   space: string;
 }
 
-/** What one process can tell of another: `elsewhere` is one that cannot be asked from here. */
+/**
+ * The state of a process as another can tell it: `elsewhere` is one that cannot be asked from here.
+ */
 export type Life = "alive" | "dead" | "elsewhere";
 
 const UNKNOWN = "-";
@@ -79,7 +81,7 @@ export function lifeOf(mark: ProcessMark, here: ProcessMark = ownMark()): Life {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ESRCH") return "dead";
   }
-  // What has ended and was not yet asked for its exit code still has its number.
+  // A process that ended and was not yet asked for its exit code still has its number.
   if (process.platform === "linux" && /[ZX]/.test(linuxStat(mark.pid)?.state ?? "")) return "dead";
   const start = mark.start === UNKNOWN ? UNKNOWN : startOf(mark.pid);
   return start === UNKNOWN || start === mark.start ? "alive" : "dead";
