@@ -103,6 +103,8 @@ export async function dumpModel(
       ledger: JSON.stringify(batch.samples.map(({ id: row, ledger }) => ({ row, ledger }))),
       prompt_length: JSON.stringify(prompts.map(({ inputIds }) => inputIds.length)),
       without_gradient: JSON.stringify(gradients.unused),
+      // Ids that generation never takes, and from which on the rows of the vocabulary have no token.
+      suppressed: JSON.stringify({ ids: facts.placeholderIds, from: facts.vocabSize }),
     };
     const written: DumpedTensor[] = [];
     const measured = tensors.map((tensor) => ({

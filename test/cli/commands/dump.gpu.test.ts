@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -167,6 +167,19 @@ describe("aubade dump", () => {
     expect(said.at(-1)).toBe(361);
     expect(file.tensors.get("input_features")!.shape).toEqual([1, 128, 30000]);
     expect(file.tensors.has("grad.thinker.audio_tower.proj.weight")).toBe(true);
+    // What generation never takes is said: media, and rows of the vocabulary without a token.
+    const tokenizer = JSON.parse(await readFile(pathOf("assets/tiny/tokenizer.json"), "utf8")) as {
+      model: { vocab: object };
+      added_tokens: { id: number; content: string }[];
+    };
+    const suppressed = JSON.parse(file.metadata["suppressed"]!) as { ids: number[]; from: number };
+    const added = tokenizer.added_tokens.map(({ id }) => id);
+    expect(suppressed.from).toBe(
+      Math.max(...(Object.values(tokenizer.model.vocab) as number[]), ...added) + 1,
+    );
+    for (const { id, content } of tokenizer.added_tokens) {
+      if (/^<\|(AUDIO|VIDEO|IMAGE)\|>$/.test(content)) expect(suppressed.ids).toContain(id);
+    }
     expect((await integers(file, "generated_ids")).length).toBeGreaterThan(0);
     expect(printed).toMatch(/^hidden_states\.4 +\[1, \d+, 64\] +\d\.\d{6}e[+-]\d+$/m);
     const [{ ledger }] = JSON.parse(file.metadata["ledger"]!) as [{ ledger: { kind: string }[] }];
