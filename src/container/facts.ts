@@ -1,4 +1,4 @@
-/* Facts of a track that a file states and mediabunny does not hand on, the same in Node and in a page. */
+/* Facts of a track that a file states and mediabunny does not hand on, in Node as in a page. */
 import {
   AdtsInputFormat,
   type Input,

@@ -76,7 +76,7 @@ export type MatmulLayout = "nt" | "nn" | "tn";
 
 /** Sizes as the kernels name them: m rows, n output features, k input features. */
 export interface MatmulSize {
-  /** Maximum of rows that the dispatch will ever have: its capacity, so that a plan keeps one pipeline. */
+  /** Maximum of rows of the dispatch: its capacity, so that a plan keeps one pipeline. */
   m: number;
   n: number;
   k: number;

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseRunOptions } from "../../src/cli/options.ts";
 import { allFields } from "../../src/config/fields.ts";
@@ -60,5 +61,38 @@ describe("names that users of TRL type", () => {
     expect(overrides).toEqual([
       ...["train.max_steps=5", "train.seed=7", "task=grpo", "rollout.top_k=3", "nope=1"],
     ]);
+  });
+});
+
+describe("docs/coming-from-transformers.md", () => {
+  const page = readFileSync(
+    new URL("../../docs/coming-from-transformers.md", import.meta.url),
+    "utf8",
+  );
+  const known = new Set(allFields().map(({ path }) => path));
+
+  it("names settings that exist", () => {
+    const paths = [...page.matchAll(/`((?:train|model|rollout|output|data)\.[a-z_.]+)/g)];
+    expect(paths.length).toBeGreaterThan(20);
+    expect(paths.map(([, path]) => path!).filter((path) => !known.has(path))).toEqual([]);
+    const [same] = /Under the same name in the section `train`[^\n]*/.exec(page)!;
+    const names = [...same.matchAll(/`([a-z]+(?:_[a-z0-9]+)*)`/g)].map(([, name]) => name!);
+    expect(names.filter((name) => name !== "train" && !known.has(`train.${name}`))).toEqual([]);
+  });
+
+  it("answers no name otherwise than the program does", () => {
+    const rows = page.split("## Rewards")[0]!.matchAll(/^\| (`[^|]*?) *\| (.*?) *\|$/gm);
+    for (const [, names, meaning] of rows) {
+      const settings = [...meaning!.matchAll(/`(\w+\.\w+)/g)].map(([, path]) => path!);
+      for (const [, name] of names!.matchAll(/`(\w+)`/g)) {
+        const said = equivalent(name!);
+        const answered = said?.match(/\b(?:train|model|rollout|output|data)\.\w+/g) ?? [];
+        if (said === undefined || settings.length === 0 || answered.length === 0) continue;
+        expect(
+          answered.some((path) => settings.includes(path)),
+          name,
+        ).toBe(true);
+      }
+    }
   });
 });
