@@ -139,23 +139,51 @@ async function* packetsOf(
   }
 }
 
+/** Streams that state nothing of their length: what is not complete at their end does not count. */
+const OPEN_ENDED = ["mpegts", "mpeg", "mpegvideo", "m4v"];
+
 async function* framesOf({ av }: Ffmpeg, open: Open, index: number): AsyncGenerator<NodeAv.Frame> {
   const demuxer = await open();
+  const openEnded = OPEN_ENDED.includes(demuxer.formatName);
+  let atEnd = false;
+  const packets = withLast(demuxer.packetsSync(index), () => (atEnd = openEnded));
   const decoder = await av.Decoder.create(demuxer.getStream(index)!, {
     exitOnError: true,
     threadCount: 1,
   });
   try {
-    for (const frame of decoder.framesSync(demuxer.packetsSync(index))) {
+    for (const frame of decoder.framesSync(packets)) {
       if (!frame) return;
-      if (frame.decodeErrorFlags) {
-        frame.free();
-        throw new Error("a picture is damaged and FFmpeg would patch it");
+      if (!frame.decodeErrorFlags) {
+        yield frame;
+        continue;
       }
+      frame.free();
+      if (!atEnd) throw new Error("a picture is damaged and FFmpeg would patch it");
+    }
+  } catch (error) {
+    if (!atEnd) throw error;
+    for (const frame of decoder.flushFramesSync()) {
+      if (!frame) return;
       yield frame;
     }
   } finally {
     decoder.close();
     demuxer.closeSync();
   }
+}
+
+/** Says when the last packet of a stream is handed on. */
+function* withLast(
+  packets: Iterable<NodeAv.Packet | null>,
+  isLast: () => void,
+): Generator<NodeAv.Packet | null> {
+  let before: NodeAv.Packet | null = null;
+  for (const packet of packets) {
+    if (before) yield before;
+    if (!packet) isLast();
+    before = packet;
+  }
+  if (before) isLast();
+  yield before;
 }

@@ -77,8 +77,8 @@ test.each(["24.mp4", "24.mov", "24-edits.mp4", "24-fragments.mp4", "24.mkv", "24
   },
 );
 
-test("a transport stream that stops keeps its rate", async () => {
-  const whole = bytes("24.m2t");
+test.each(["24.m2t", "24.mpg"])("%s that stops keeps its rate", async (name) => {
+  const whole = bytes(name);
   for (const share of CUTS) {
     const { fps, totalFrames } = await framesOf(whole.slice(0, Math.floor(whole.length * share)));
     expect(fps).toBe(24);
