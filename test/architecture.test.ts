@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { ROOT } from "../src/cli/package.ts";
 import {
   circlesOf,
+  commentsOf,
   exportsOf,
   filesUnder,
   importsOf,
@@ -383,6 +384,15 @@ describe("files", () => {
     const wrong = texts
       .filter((path) => path !== "test/architecture.test.ts")
       .filter((path) => machine.test(textOf(path)));
+    expect(wrong).toEqual([]);
+  });
+
+  it("have comments that say what a thing is or does, and open with no question about it", () => {
+    const programs = ["src", "test", "scripts", "demo", "shaders"].flatMap((at) => filesUnder(at));
+    const comments = programs.flatMap(commentsOf);
+    expect(comments.length).toBeGreaterThan(3000);
+    const question = /^\s*(?:\/\*+\s+(?:\* )?|\/\/ |# )(?:What|Who|Where|Whether)\b/;
+    const wrong = comments.filter(({ text }) => question.test(text)).map(({ place }) => place);
     expect(wrong).toEqual([]);
   });
 

@@ -1,9 +1,8 @@
 import { existsSync } from "node:fs";
 import { join, posix } from "node:path";
-import ts from "typescript";
 import { describe, expect, it } from "vitest";
 import { ROOT } from "../src/cli/package.ts";
-import { filesUnder, textOf } from "./helpers/source-tree.ts";
+import { commentsOf, filesUnder, textOf } from "./helpers/source-tree.ts";
 
 const pages = filesUnder("docs", ".md");
 const documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", ...pages];
@@ -43,39 +42,10 @@ const failures = numbersOf("docs/failures.md", /^### F(\d+)$/gm);
 /** Types of tensor files, which look like numbers of failures. */
 const TYPES = new Set(["8", "16", "32", "64"]);
 
-/** Comments of a TypeScript or JavaScript file, each with its place. */
-function blockComments(path: string): { place: string; text: string }[] {
-  const text = textOf(path);
-  const lineOf = ts.createSourceFile(path, text, ts.ScriptTarget.Latest);
-  const found: { place: string; text: string }[] = [];
-  const add = (from: number, to: number) => {
-    const { line } = lineOf.getLineAndCharacterOfPosition(from);
-    found.push({ place: `${path}:${line + 1}`, text: text.slice(from, to) });
-  };
-  for (const match of text.matchAll(/\/\*[^]*?\*\/|(?:^[ \t]*\/\/.*\n?)+|[ \t]\/\/ .*$/gm)) {
-    add(match.index, match.index + match[0].length);
-  }
-  return found;
-}
-
-/** Comments of a shader or a Python program; consecutive lines are one. */
-function lineComments(path: string): { place: string; text: string }[] {
-  const mark = path.endsWith(".py") ? "#" : "//";
-  const text = textOf(path);
-  const lines = new RegExp(`(?:^[ \\t]*${mark} .*\\n?)+|[ \\t]${mark} .*$`, "gm");
-  return [...text.matchAll(lines)].map(({ 0: found, index }) => ({
-    place: `${path}:${text.slice(0, index).split("\n").length}`,
-    text: found,
-  }));
-}
-
 const programs = ["src", "test", "scripts", "demo", "shaders"].flatMap((folder) =>
   filesUnder(folder),
 );
-const comments = [
-  ...programs.filter((path) => /\.(ts|js)$/.test(path)).flatMap(blockComments),
-  ...programs.filter((path) => /\.(wgsl|py)$/.test(path)).flatMap(lineComments),
-];
+const comments = programs.flatMap(commentsOf);
 /** Titles of tests, which name laws and failures too. */
 const titles = filesUnder("test", ".test.ts").flatMap((path) =>
   [...textOf(path).matchAll(/^ *(?:describe|it)[^\n]*?"([^"\n]+)"/gm)].map(([, text]) => ({
@@ -157,14 +127,5 @@ describe("comments cite what everybody can open:", () => {
     expect(wrong).toEqual([]);
     const numbered = /(?<![Aa]ppendix )\b(?!H\.26)([A-L]\.\d{1,2})\b/g;
     expect(unknown(numbered, () => false, [...comments, ...titles])).toEqual([]);
-  });
-});
-
-describe("comments", () => {
-  it("open with what a thing is or does, not with a question about it", () => {
-    expect(comments.length).toBeGreaterThan(3000);
-    const question = /^\s*(?:\/\*+\s+(?:\* )?|\/\/ |# )(?:What|Who|Where|Whether)\b/;
-    const wrong = comments.filter(({ text }) => question.test(text)).map(({ place }) => place);
-    expect(wrong).toEqual([]);
   });
 });

@@ -21,6 +21,31 @@ export function textOf(path: string): string {
   return readFileSync(join(ROOT, path), "utf8");
 }
 
+/** A comment of a file, with its place, such as `src/index.ts:1`. */
+export interface FoundComment {
+  place: string;
+  text: string;
+}
+
+/** The forms of comments by the ending of a file; consecutive lines are one comment. */
+const COMMENTS: Readonly<Record<string, RegExp>> = {
+  ts: /\/\*[^]*?\*\/|(?:^[ \t]*\/\/.*\n?)+|[ \t]\/\/ .*$/gm,
+  js: /\/\*[^]*?\*\/|(?:^[ \t]*\/\/.*\n?)+|[ \t]\/\/ .*$/gm,
+  wgsl: /(?:^[ \t]*\/\/ .*\n?)+|[ \t]\/\/ .*$/gm,
+  py: /(?:^[ \t]*# .*\n?)+|[ \t]# .*$/gm,
+};
+
+/** Returns the comments of a program or shader; none of any other file. */
+export function commentsOf(path: string): FoundComment[] {
+  const form = COMMENTS[path.slice(path.lastIndexOf(".") + 1)];
+  if (form === undefined) return [];
+  const text = textOf(path);
+  return [...text.matchAll(form)].map(({ 0: found, index }) => ({
+    place: `${path}:${lineCount(text.slice(0, index + 1))}`,
+    text: found,
+  }));
+}
+
 /** Lines of a text; a last newline starts no further line. */
 export function lineCount(text: string): number {
   return text.replace(/\n$/, "").split("\n").length;

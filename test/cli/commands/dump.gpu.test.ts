@@ -167,7 +167,7 @@ describe("aubade dump", () => {
     expect(said.at(-1)).toBe(361);
     expect(file.tensors.get("input_features")!.shape).toEqual([1, 128, 30000]);
     expect(file.tensors.has("grad.thinker.audio_tower.proj.weight")).toBe(true);
-    // What generation never takes is said: media, and rows of the vocabulary without a token.
+    // Tokens that generation never takes are named: media, rows of the vocabulary without a token.
     const tokenizer = JSON.parse(await readFile(pathOf("assets/tiny/tokenizer.json"), "utf8")) as {
       model: { vocab: object };
       added_tokens: { id: number; content: string }[];
