@@ -84,12 +84,15 @@ describe("documents", () => {
     expect(wrong).toEqual([]);
   });
 
-  it("name files of the repository that exist", () => {
+  it("name files of the repository that exist, from its root or from src/", () => {
+    const named =
+      /`((?:[\w-]+\/)+[\w.-]+\.(?:ts|wgsl|py|js)|(?:src|test|scripts|shaders)\/(?:[\w-]+\/)*)`/g;
+    const isThere = (path: string) =>
+      path.includes("NAME") || ["", "src"].some((at) => existsSync(join(ROOT, at, path)));
     const wrong = documents.flatMap((document) =>
-      [...proseOf(document).matchAll(/`((?:src|test|scripts|shaders|configs|docs)\/[\w./-]+)`/g)]
-        .map(([, path]) => path!)
-        .filter((path) => !path.includes("NAME") && !existsSync(join(ROOT, path)))
-        .map((path) => `${document} names ${path}`),
+      [...proseOf(document).matchAll(named)]
+        .filter(([, path]) => !isThere(path!))
+        .map(([, path]) => `${document} names ${path}`),
     );
     expect(wrong).toEqual([]);
   });
