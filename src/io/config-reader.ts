@@ -1,6 +1,13 @@
 import { CheckpointError } from "../core/errors.ts";
 import { quoted } from "../core/quoted.ts";
 
+/** The largest size that a file may state: that of a tensor's side. */
+const MAX_SIZE = 2 ** 31 - 1;
+/** The maximum number of layers of a network; each is laid out before a weight is read. */
+export const MAX_LAYERS = 4096;
+/** The maximum of what is a few dozen in every model: sides of patches, windows, bands of sound. */
+export const MAX_SMALL = 65_536;
+
 /** Reads typed values out of a checkpoint's JSON, with errors that name the key. */
 export class ConfigReader {
   readonly #values: Readonly<Record<string, unknown>>;
@@ -66,9 +73,10 @@ export class ConfigReader {
     return this.#read(key, fallback, "a whole number of at least 0", isCount);
   }
 
-  /** A whole number of at least 1. */
-  size(key: string, fallback?: number): number {
-    return this.#read(key, fallback, "a whole number of at least 1", (v) => isCount(v) && v !== 0);
+  /** A whole number from 1 to `most`: what is laid out by it has to fit the memory. */
+  size(key: string, fallback?: number, most = MAX_SIZE): number {
+    const fits = (value: unknown) => isCount(value) && value !== 0 && (value as number) <= most;
+    return this.#read(key, fallback, `a whole number from 1 to ${most}`, fits);
   }
 
   /** A list of whole numbers that are not negative. */

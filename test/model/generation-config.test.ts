@@ -51,7 +51,7 @@ describe("generation_config.json", () => {
     [{ top_p: -0.1 }, "top_p is -0.1; a number from 0 to 1"],
     [{ top_p: 1.5 }, "top_p is 1.5; a number from 0 to 1"],
     [{ repetition_penalty: 0 }, "repetition_penalty is 0; a number above 0"],
-    [{ max_new_tokens: 0 }, "max_new_tokens is 0; a whole number of at least 1"],
+    [{ max_new_tokens: 0 }, "max_new_tokens is 0; a whole number from 1 to 2147483647"],
     [{ suppress_tokens: 3 }, "suppress_tokens is 3; a list of whole numbers"],
   ])("%j is refused", (values, message) => {
     expect(() => parse(values)).toThrow(CheckpointError);

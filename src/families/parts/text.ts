@@ -1,5 +1,5 @@
 import { linearTensors, type TensorEntry, vectorTensor } from "../../checkpoint/tensor-specs.ts";
-import type { ConfigReader } from "../../io/config-reader.ts";
+import { type ConfigReader, MAX_LAYERS } from "../../io/config-reader.ts";
 import type { TextConfig } from "../../network/config.ts";
 
 /** Values of the transformers class for keys that a file leaves out. */
@@ -42,7 +42,7 @@ export function parseText(section: ConfigReader, defaults: TextDefaults): TextCo
     vocabSize: section.size("vocab_size", defaults.vocabSize),
     hiddenSize,
     intermediateSize: section.size("intermediate_size", defaults.intermediateSize),
-    layers: section.size("num_hidden_layers", defaults.layers),
+    layers: section.size("num_hidden_layers", defaults.layers, MAX_LAYERS),
     heads,
     kvHeads,
     headDim,

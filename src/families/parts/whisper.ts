@@ -4,7 +4,7 @@ import {
   type TensorEntry,
   vectorTensor,
 } from "../../checkpoint/tensor-specs.ts";
-import type { ConfigReader } from "../../io/config-reader.ts";
+import { type ConfigReader, MAX_LAYERS, MAX_SMALL } from "../../io/config-reader.ts";
 import type { WhisperConfig } from "../../network/towers/audio.ts";
 
 /** The keys that audio towers of Whisper's form have in common. */
@@ -19,11 +19,11 @@ export function parseWhisper(
     throw section.error("d_model", width, `a multiple of 2 * ${heads} heads`);
   }
   return {
-    melBins: section.size("num_mel_bins", 128),
+    melBins: section.size("num_mel_bins", 128, MAX_SMALL),
     width,
     heads,
     headDim: width / heads,
-    layers: section.size("encoder_layers", 32),
+    layers: section.size("encoder_layers", 32, MAX_LAYERS),
     ffnSize: section.size("encoder_ffn_dim", 5120),
   };
 }

@@ -1,5 +1,5 @@
 import { linearTensors, type TensorEntry, vectorTensor } from "../../checkpoint/tensor-specs.ts";
-import type { ConfigReader } from "../../io/config-reader.ts";
+import { type ConfigReader, MAX_LAYERS, MAX_SMALL } from "../../io/config-reader.ts";
 import type { WindowVisionConfig } from "../../network/towers/vision.ts";
 
 /** Parses the section of a vision tower with window attention; what it leaves out takes the defaults of transformers. */
@@ -7,12 +7,12 @@ export function parseVision(section: ConfigReader): WindowVisionConfig {
   section.only("hidden_act", "silu");
   const hiddenSize = section.size("hidden_size", 3584);
   const heads = section.size("num_heads", 16);
-  const depth = section.size("depth", 32);
-  const patchSize = section.size("patch_size", 14);
-  const temporalPatchSize = section.size("temporal_patch_size", 2);
+  const depth = section.size("depth", 32, MAX_LAYERS);
+  const patchSize = section.size("patch_size", 14, MAX_SMALL);
+  const temporalPatchSize = section.size("temporal_patch_size", 2, MAX_SMALL);
   const inChannels = section.size(section.either("in_channels", "in_chans"), 3);
-  const mergeSize = section.size("spatial_merge_size", 2);
-  const windowSize = section.size("window_size", 112);
+  const mergeSize = section.size("spatial_merge_size", 2, MAX_SMALL);
+  const windowSize = section.size("window_size", 112, MAX_SMALL);
   const fullAttentionBlocks = section.integers("fullatt_block_indexes", [7, 15, 23, 31]);
   if (hiddenSize % (4 * heads) !== 0) {
     throw section.error("hidden_size", hiddenSize, `a multiple of 4 * ${heads} heads`);
