@@ -42,7 +42,7 @@ export interface AdaptedModel {
   weights: ModelWeights;
 }
 
-/** True when a folder holds adapters and no weights of a whole model. */
+/** Tells whether a folder holds adapters and no weights of a whole model. */
 export async function isAdapterFolder(folder: string): Promise<boolean> {
   if (!(await exists(joinPath(folder, CONFIG_FILE)))) return false;
   const whole = ["model.safetensors", "model.safetensors.index.json"];

@@ -113,7 +113,10 @@ async function optionalBytes(path: string): Promise<Uint8Array | undefined> {
   });
 }
 
-/** The weights of a model on a device, in the order of the model; a tied head is its embedding. */
+/**
+ * Returns the weights of a model on a device, in the order of the model; a tied head is its
+ * embedding.
+ */
 export function modelTensors({ weights }: Pick<AdaptedModel, "weights">): ExportTensor[] {
   return weights.distinct.map((parameter) => ({
     name: parameter.name,
@@ -214,7 +217,7 @@ export async function openWeights(
   return { store, names: found };
 }
 
-/** A weight of a folder by its canonical name; undefined where the folder lacks it. */
+/** Returns a weight of a folder by its canonical name; undefined where the folder lacks it. */
 export function sourceOf({ store, names }: OpenWeights, name: string): WeightSource | undefined {
   const stored = names.get(name);
   return store && stored !== undefined ? storedSource(store, stored) : undefined;
@@ -237,13 +240,13 @@ function carried(
   });
 }
 
-/** A weight of a checkpoint as it is. */
+/** Returns a weight of a checkpoint as it is. */
 export function sourceTensor(name: string, source: WeightSource): ExportTensor {
   const { shape } = source;
   return { name, shape, rows: (first, count) => rowsF32(source, first, count) };
 }
 
-/** The base's config.json for weights of a type. */
+/** Returns the base's config.json for weights of a type. */
 function configText(
   { names }: Pick<TensorForm, "names">,
   settings: Readonly<Record<string, unknown>>,

@@ -6,7 +6,7 @@ import type { TensorStore } from "./safetensors.ts";
 /** Bytes that are in host memory at a time, unless one row is longer. */
 const SLICE_BYTES = 16 * 2 ** 20;
 
-/** The rows of a matrix in slices of about 16 MiB of f32: first row and how many. */
+/** Returns the rows of a matrix in slices of about 16 MiB of f32: first row and how many. */
 export function* slicesOf({ rows, width }: Pick<Storage, "rows" | "width">): Generator<{
   first: number;
   count: number;

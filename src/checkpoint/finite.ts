@@ -5,7 +5,7 @@ export const NON_FINITE = "non-finite";
 
 const EXPONENT = 0x7f800000;
 
-/** Number of values that are infinite or NaN. */
+/** Returns the number of values that are infinite or NaN. */
 function countNonFinite(values: Float32Array): number {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   let count = 0;

@@ -89,7 +89,7 @@ async function refuseRead(out: string, reads: readonly string[]): Promise<void> 
   }
 }
 
-/** The names in a folder that an export may replace. */
+/** Returns the names in a folder that an export may replace. */
 async function replaceable(
   out: string,
   there: readonly string[],

@@ -86,7 +86,7 @@ export function parseHeader(text: Uint8Array, fileBytes: number, file: string): 
   return { metadata, tensors: new Map(infos.map((info) => [info.name, info])) };
 }
 
-/** An error about one tensor of one file. */
+/** Returns an error about one tensor of one file. */
 function broken(file: string, tensor: string, what: string, code: string): CheckpointError {
   return damaged(code, `${file}: tensor ${show(tensor)} ${what}.`);
 }

@@ -30,7 +30,9 @@ export function parseTable(bytes: Uint8Array, what: string, code: string): Recor
   return json as Record<string, unknown>;
 }
 
-/** A name or value as a message shows it: in one line, and short whatever was in the file. */
+/**
+ * Returns a name or value as a message shows it: in one line, and short whatever was in the file.
+ */
 export function show(value: unknown): string {
   if (!Array.isArray(value)) return showPart(value);
   const parts = value.slice(0, SHOWN_VALUES).map(showPart);
@@ -38,7 +40,7 @@ export function show(value: unknown): string {
   return `[${parts.join(", ")}]`;
 }
 
-/** An error about a file that is not what it should be. */
+/** Returns an error about a file that is not what it should be. */
 export function damaged(code: string, message: string, cause?: unknown): CheckpointError {
   const hint = "The file is damaged or of another format; fetch it again.";
   return new CheckpointError(code, message, cause === undefined ? { hint } : { hint, cause });

@@ -144,7 +144,7 @@ export function splitShards<T>(
   return shards;
 }
 
-/** The name of the file `index`, counted from 0, of `count`. */
+/** Returns the name of the file `index`, counted from 0, of `count`. */
 export function shardName(index: number, count: number): string {
   if (count === 1) return SINGLE;
   const digits = (number: number) => String(number).padStart(5, "0");

@@ -102,7 +102,7 @@ export function sortTensors<T extends TensorHead>(tensors: T[]): T[] {
   return tensors;
 }
 
-/** The start of a file, up to the bytes of the first of the sorted tensors. */
+/** Returns the start of a file, up to the bytes of the first of the sorted tensors. */
 export function encodeHeader(
   sorted: readonly TensorHead[],
   metadata: Readonly<Record<string, string>>,

@@ -187,7 +187,7 @@ function parseIndex(bytes: Uint8Array, path: string): Map<string, string> {
   return places;
 }
 
-/** A shard lies in the folder itself: an index must not lead a reader to other files. */
+/** Tells whether a name is of a file in the folder itself: an index must not lead to others. */
 function isFileName(file: unknown): file is string {
   // Percent signs, question marks and hashes mean something else in a URL.
   // oxlint-disable-next-line no-control-regex

@@ -27,7 +27,7 @@ export type TensorEntry = [name: string, spec: TensorSpec];
 /** The part of a tensor's description that all tensors of a layer share. */
 export type LayerSpec = Pick<TensorSpec, "part" | "joins" | "gain">;
 
-/** The tensors of a linear layer. */
+/** Returns the tensors of a linear layer. */
 export function linearTensors(
   name: string,
   outputs: number,
@@ -39,25 +39,26 @@ export function linearTensors(
   return bias ? [weight, vectorTensor(`${name}.bias`, outputs, layer)] : [weight];
 }
 
-/** A vector: the scale of a norm, or a bias. */
+/** Returns a vector: the scale of a norm, or a bias. */
 export function vectorTensor(name: string, width: number, { part, joins }: LayerSpec): TensorEntry {
   return [name, { shape: [width], part, ...(joins && { joins }) }];
 }
 
-/** The tensors of a LayerNorm. */
+/** Returns the tensors of a LayerNorm. */
 export function layerNormTensors(name: string, width: number, layer: LayerSpec): TensorEntry[] {
   return [vectorTensor(`${name}.weight`, width, layer), vectorTensor(`${name}.bias`, width, layer)];
 }
 
 /**
- * True for weights that stay f32 however frozen matrices are stored, because kernels read them as
- * f32: vectors (norms, biases), and tables that are added to rows instead of multiplied with them.
+ * Returns true for weights that stay f32 however frozen matrices are stored, because kernels read
+ * them as f32: vectors (norms, biases), and tables that are added to rows instead of multiplied
+ * with them.
  */
 export function staysF32({ shape, table }: TensorSpec): boolean {
   return shape.length < 2 || table === "rows";
 }
 
-/** True for the matrix of a linear layer with room for an adapter. */
+/** Returns true for the matrix of a linear layer with room for an adapter. */
 export function takesAdapter(name: string, { shape, table }: TensorSpec): boolean {
   return shape.length === 2 && table === undefined && name.endsWith(".weight");
 }

@@ -22,25 +22,26 @@ const GROUPS = {
   audio: "tune_mm_audio",
 } as const satisfies Record<TensorSpec["part"], keyof TuningGroups>;
 
-/** The group that a tensor belongs to. */
+/** Returns the group that a tensor belongs to. */
 export function tuningGroup({ part, joins }: TensorSpec): Exclude<keyof TuningGroups, "freeze"> {
   return joins ? "tune_mm_mlp" : GROUPS[part];
 }
 
-/** True when a name is the pattern's, in which `*` stands for any characters. */
+/** Tells whether a name is the pattern's, in which `*` stands for any characters. */
 function matches(name: string, pattern: string): boolean {
   const parts = pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   return new RegExp(`^${parts.join(".*")}$`).test(name);
 }
 
-/** True when a tensor trains under these groups and freeze patterns. */
+/** Tells whether a tensor trains under these groups and freeze patterns. */
 export function trains(name: string, spec: TensorSpec, groups: TuningGroups): boolean {
   if (!groups[tuningGroup(spec)] || spec.fixed || spec.unused) return false;
   return !groups.freeze.some((pattern) => matches(name, pattern));
 }
 
 /**
- * The linear layers that get an adapter: those that a target names, in the parts that train.
+ * Returns the linear layers that get an adapter: those that a target names, in the parts that
+ * train.
  *
  * A target is the end of a layer's name, at a dot (PEFT's rule), or a pattern of the whole name in
  * which `*` stands for any characters. The one word `all-linear` (PEFT's) names every linear layer;

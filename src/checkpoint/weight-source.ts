@@ -28,7 +28,7 @@ export interface WeightSource {
   ): WeightValues | Promise<WeightValues>;
 }
 
-/** The matrix that a weight of any shape is stored as: [shape[0], product of the rest]. */
+/** Returns the matrix that a weight of any shape is stored as: [shape[0], product of the rest]. */
 export function matrixShape(shape: readonly number[]): { rows: number; width: number } {
   return { rows: shape[0] ?? 1, width: shape.slice(1).reduce((a, b) => a * b, 1) };
 }
@@ -44,7 +44,7 @@ export function sourceBytes({ shape, dtype }: WeightSource): number {
 }
 
 /**
- * A tensor of a checkpoint, which is read as its rows are asked for.
+ * Returns a tensor of a checkpoint, which is read as its rows are asked for.
  *
  * @throws {CheckpointError} `not-floating` for integers and other types that are no weights.
  */

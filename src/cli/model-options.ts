@@ -2,14 +2,14 @@ import { Option } from "commander";
 import { ConfigError } from "../core/errors.ts";
 import { deviceSchema } from "../gpu/schema.ts";
 
-/** The `--storage` option of commands that load a model. */
+/** Returns the `--storage` option of commands that load a model. */
 export function storageOption(): Option {
   return new Option("--storage <type>", "storage of frozen matrices")
     .choices(["f32", "f16s"])
     .default("f32");
 }
 
-/** The `--tier` option of commands that open a device. */
+/** Returns the `--tier` option of commands that open a device. */
 export function tierOption(): Option {
   return new Option("--tier <tier>", "highest kernel tier: t0, t1, t2 or auto")
     .default("auto")

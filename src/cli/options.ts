@@ -116,7 +116,9 @@ function resumeWords(argv: readonly string[]): string[] {
   return words;
 }
 
-/** The configuration that is meant: one of the current folder, else one that aubade ships. */
+/**
+ * Returns the configuration that is meant: one of the current folder, else one that aubade ships.
+ */
 function shipped(path: string): string {
   const own = join(ROOT, path);
   return !existsSync(path) && existsSync(own) ? own : path;

@@ -27,7 +27,7 @@ const FREE_ON_RESUME = [
   "train.eval_steps",
 ];
 
-/** Every leaf setting in which two configurations differ, in the order of the first. */
+/** Returns every leaf setting in which two configurations differ, in the order of the first. */
 export function changedSettings(before: RunConfig, after: RunConfig): ChangedSetting[] {
   const changes: ChangedSetting[] = [];
   const visit = (left: unknown, right: unknown, path: string): void => {
@@ -87,7 +87,7 @@ export function scheduleChange(before: RunConfig, after: RunConfig): string | un
   );
 }
 
-/** The setting that says how long a run is. */
+/** Returns the setting that says how long a run is. */
 function lengthOf({ train }: RunConfig) {
   const { max_steps: steps, num_train_epochs: epochs } = train;
   const [key, value, unit] =

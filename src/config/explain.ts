@@ -66,7 +66,7 @@ function unknownKey(source: Source, path: readonly PropertyKey[], file: string):
   return { message, hint };
 }
 
-/** The data sets that have a setting which another one lacks. */
+/** Returns the data sets that have a setting which another one lacks. */
 function ownersOf(section: readonly PropertyKey[], name: string): string[] {
   const outer = runJsonSchema().properties?.[String(section[0])];
   const variants =

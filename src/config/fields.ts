@@ -29,13 +29,16 @@ export interface Field {
 
 let cached: FieldSchema | undefined;
 
-/** The run's schema as JSON Schema, for editors and for walking. */
+/** Returns the run's schema as JSON Schema, for editors and for walking. */
 export function runJsonSchema(): FieldSchema {
   cached ??= z.toJSONSchema(runSchema, { io: "input" }) as FieldSchema;
   return cached;
 }
 
-/** The branch of a nullable field that is not null; the field itself when it is not nullable. */
+/**
+ * Returns the branch of a nullable field that is not null; the field itself when it is not
+ * nullable.
+ */
 export function withoutNull(schema: FieldSchema): FieldSchema {
   const branch = schema.anyOf?.find((option) => option.type !== "null");
   if (branch === undefined) return schema;
@@ -51,7 +54,10 @@ function branches(schema: FieldSchema): FieldSchema[] {
   return options.flatMap(branches).map((branch) => ({ ...outer, ...branch }));
 }
 
-/** The variants of a section that names what it holds, by that name; undefined for other fields. */
+/**
+ * Returns the variants of a section that names what it holds, by that name; undefined for other
+ * fields.
+ */
 export function variantsOf(schema: FieldSchema): Map<string, FieldSchema> | undefined {
   const named = branches(schema).flatMap((branch) => {
     const name = branch.properties?.["name"]?.const;
@@ -64,7 +70,7 @@ function hasOwn<Key extends PropertyKey>(value: unknown, key: Key): value is Rec
   return typeof value === "object" && value !== null && Object.hasOwn(value, key);
 }
 
-/** The section that a value means: of variants the one that it names, or else the first. */
+/** Returns the section that a value means: of variants the one that it names, or else the first. */
 function chosen(schema: FieldSchema, value: unknown): FieldSchema {
   const variants = variantsOf(schema);
   if (variants === undefined) {
@@ -76,7 +82,7 @@ function chosen(schema: FieldSchema, value: unknown): FieldSchema {
 }
 
 /**
- * The schema of the field at a path, or undefined when there is no such field.
+ * Returns the schema of the field at a path, or undefined when there is no such field.
  *
  * @param root the settings, by which sections that come in variants are told apart.
  */
@@ -100,7 +106,10 @@ export function fieldAt(path: readonly PropertyKey[], root?: unknown): FieldSche
   return variants === undefined ? withoutNull(schema) : { ...schema, ...chosen(schema, value) };
 }
 
-/** Every setting and section, depth first in the schema's order; of variants each setting once. */
+/**
+ * Returns every setting and section, depth first in the schema's order; of variants each setting
+ * once.
+ */
 export function allFields(): Field[] {
   const fields = new Map<string, FieldSchema>();
   const visit = (prefix: string, schema: FieldSchema): void => {

@@ -46,7 +46,10 @@ async function mapPaths(settings: unknown, change: (path: string) => string): Pr
   }
 }
 
-/** The mappings in which a dotted path ends, each with its last key; `[]` is every item of a list. */
+/**
+ * Returns the mappings in which a dotted path ends, each with its last key; `[]` is every item of a
+ * list.
+ */
 function holdersOf(
   value: unknown,
   [segment, ...rest]: readonly string[],

@@ -71,7 +71,9 @@ function rows(schema: FieldSchema, prefix: string): string[] {
 
 const TABLE_HEAD = "| key | type | default | meaning |\n| --- | --- | --- | --- |";
 
-/** A section in variants: what all of them have, then a table of each one's own settings. */
+/**
+ * Returns a section in variants: what all of them have, then a table of each one's own settings.
+ */
 function variantTables(
   section: string,
   field: FieldSchema,
@@ -102,7 +104,9 @@ function variantTables(
   return `${tables.join("\n\n")}\n`;
 }
 
-/** The configuration reference as Markdown: one table per section, made from the schemas. */
+/**
+ * Returns the configuration reference as Markdown: one table per section, made from the schemas.
+ */
 export function referencePage(): string {
   const parts = [HEAD];
   for (const [name, field] of Object.entries(runJsonSchema().properties ?? {})) {
@@ -125,7 +129,7 @@ export function referencePage(): string {
   return parts.join("\n");
 }
 
-/** The schema of a configuration file for editors: the run's, with `extends` besides. */
+/** Returns the schema of a configuration file for editors: the run's, with `extends` besides. */
 export function editorSchema(): Record<string, unknown> {
   const { properties, required: _required, ...rest } = runJsonSchema();
   return {

@@ -86,7 +86,7 @@ export function f32ToF16(values: Float32Array, out: Uint16Array): Narrowed {
 }
 
 /**
- * The largest magnitude among the finite values, 0 when there is none.
+ * Returns the largest magnitude among the finite values, 0 when there is none.
  *
  * The largest over the slices of a tensor gives its f16s scale by `scaleFor`.
  */

@@ -57,7 +57,7 @@ const SCRIPTS: readonly (readonly [name: string, letters: RegExp])[] = [
 const BROKEN = /[\ufffd\p{Cc}\p{Co}\p{Cn}]/gu;
 const PLAIN_CONTROL = /[\t\n\r]/g;
 
-/** The longest stretch in which a block of any period up to 64 follows upon itself. */
+/** Returns the longest stretch in which a block of any period up to 64 follows upon itself. */
 export function longestLoop(symbols: ArrayLike<number>): {
   period: number;
   turns: number;
@@ -76,7 +76,9 @@ export function longestLoop(symbols: ArrayLike<number>): {
   return best;
 }
 
-/** Fraction of a sequence's n-grams that occurred earlier in it; 0 for fewer than two. */
+/**
+ * Returns the fraction of a sequence's n-grams that occurred earlier in it; 0 for fewer than two.
+ */
 export function repeatedGrams(symbols: ArrayLike<number>, size: number): number {
   const count = symbols.length - size + 1;
   if (count < 2) return 0;
@@ -125,8 +127,8 @@ function commonest(symbols: ArrayLike<number>, few: number): number {
 }
 
 /**
- * The piece of 4, 6, 9 or 12 characters that makes most of a text, and its share: the word of a loop
- * whose turns differ in case, in white space, or by what stands between them.
+ * Returns the piece of 4, 6, 9 or 12 characters that makes most of a text, and its share: the word
+ * of a loop whose turns differ in case, in white space, or by what stands between them.
  */
 export function commonestPiece(text: string): { piece: string; times: number; share: number } {
   const plain = text.toLowerCase().replace(/\s+/g, "");
@@ -240,7 +242,8 @@ export interface MaskRules {
 }
 
 /**
- * Which completions the loss leaves out: true for those that a rule with the action `mask` finds.
+ * Says which completions the loss leaves out: true for those that a rule with the action `mask`
+ * finds.
  *
  * A masked completion keeps its place in the group, so its reward still moves the group's mean; none
  * of its tokens counts in the loss, as of a truncated one under `mask_truncated_completions`.

@@ -44,7 +44,10 @@ export function fromF16(bits: number): number {
 
 let halfTable: Uint32Array<ArrayBuffer> | undefined;
 
-/** The float32 bits of all 65,536 IEEE binary16 patterns, with their NaN payloads; made once. */
+/**
+ * Returns the float32 bits of all 65,536 IEEE binary16 patterns, with their NaN payloads; made
+ * once.
+ */
 export function halfWords(): Uint32Array<ArrayBuffer> {
   if (halfTable !== undefined) return halfTable;
   halfTable = new Uint32Array(0x10000);

@@ -18,12 +18,14 @@ export interface PackedF16s {
   inexact: number;
 }
 
-/** The scale of a tensor that is in memory whole: {@link scaleFor} of {@link largestF32}. */
+/**
+ * Returns the scale of a tensor that is in memory whole: {@link scaleFor} of {@link largestF32}.
+ */
 export function f16sScale(values: Float32Array): number {
   return scaleFor(largestF32(values));
 }
 
-/** The largest magnitude among the finite values, 0 when there is none. */
+/** Returns the largest magnitude among the finite values, 0 when there is none. */
 export function largestF32(values: Float32Array): number {
   // As integers, magnitudes of floats are in their order.
   const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
@@ -36,8 +38,8 @@ export function largestF32(values: Float32Array): number {
 }
 
 /**
- * The power of two by which values are divided when they are stored: it puts the largest of them
- * into [2^14, 2^15).
+ * Returns the power of two by which values are divided when they are stored: it puts the largest of
+ * them into [2^14, 2^15).
  *
  * That is one binade below f16's last, so that no value rounds up to infinity, and 31 binades above
  * the point where a bf16 value loses bits. 1 for a tensor of zeros.
@@ -51,7 +53,7 @@ export function scaleFor(largest: number): number {
 }
 
 /**
- * The shape of f16s rows, and the words for them.
+ * Returns the shape of f16s rows, and the words for them.
  *
  * @throws {ShapeError} when `count` values are not whole rows or `out` has another length.
  */

@@ -1,6 +1,6 @@
 /**
- * Number of single-character edits between two strings: insertions, deletions, substitutions and
- * swaps of neighbours (Damerau 1964, restricted form).
+ * Returns the number of single-character edits between two strings: insertions, deletions,
+ * substitutions and swaps of neighbours (Damerau 1964, restricted form).
  */
 export function editDistance(left: string, right: string): number {
   let beforePrevious: number[] = [];
@@ -21,7 +21,7 @@ export function editDistance(left: string, right: string): number {
 }
 
 /**
- * The candidate that a misspelt word most likely means, or undefined when none is close.
+ * Returns the candidate that a misspelt word most likely means, or undefined when none is close.
  *
  * Close is at most a third of the word's length in edits, case ignored, and at least one edit.
  */

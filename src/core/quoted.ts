@@ -2,8 +2,8 @@
 const MAX_SHOWN = 200;
 
 /**
- * A value of a file, a configuration or a server as a message may repeat it: as JSON, its control
- * characters escaped, cut after `most` characters.
+ * Returns a value of a file, a configuration or a server as a message may repeat it: as JSON, its
+ * control characters escaped, cut after `most` characters.
  */
 export function quoted(value: unknown, most = MAX_SHOWN): string {
   if (typeof value !== "string") return shown(json(value), most);
@@ -11,12 +11,15 @@ export function quoted(value: unknown, most = MAX_SHOWN): string {
   return json(cut(value, most)).replace(OBEYED, escape);
 }
 
-/** A text that stands in a message without quotes, such as a path: escaped and cut as `quoted`. */
+/**
+ * Returns a text that stands in a message without quotes, such as a path: escaped and cut as
+ * `quoted`.
+ */
 export function shown(text: string, most = MAX_SHOWN): string {
   return cut(text, most).replace(OBEYED, escape);
 }
 
-/** A whole message as a terminal may print it: only its line feeds and tabs are obeyed. */
+/** Returns a whole message as a terminal may print it: only its line feeds and tabs are obeyed. */
 export function printable(message: string): string {
   return message.replace(OBEYED, (c) => (c === "\n" || c === "\t" ? c : escape(c)));
 }

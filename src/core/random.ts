@@ -120,7 +120,7 @@ export class Random {
 }
 
 /**
- * A 32-bit FNV-1a hash of a text's UTF-8 bytes: how names become part of a random key.
+ * Returns a 32-bit FNV-1a hash of a text's UTF-8 bytes: how names become part of a random key.
  *
  * Source: Fowler, Noll and Vo, draft-eastlake-fnv.
  */

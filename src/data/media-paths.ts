@@ -7,7 +7,10 @@ import type {
   MediaReference,
 } from "../text/chat-template.ts";
 
-/** The conversation with the paths of its media, whichever key names them, relative to a folder. */
+/**
+ * Returns the conversation with the paths of its media, whichever key names them, relative to a
+ * folder.
+ */
 export function withMediaIn(conversation: Conversation, folder: string): Conversation {
   return conversation.map(({ role, content }) => ({
     role,
@@ -42,7 +45,7 @@ export function mediaName(part: MediaPart): string {
   return list.map(sourceName).join(",");
 }
 
-/** The folder that a path lies in. */
+/** Returns the folder that a path lies in. */
 export function folderOf(path: string): string {
   return /^(.*)[/\\]/.exec(path)?.[1] ?? ".";
 }

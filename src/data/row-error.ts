@@ -34,7 +34,7 @@ function fileName(path: string): string {
   return path.replace(/^.*[/\\]/, "");
 }
 
-/** A message that goes on after a colon. */
+/** Returns a message that goes on after a colon. */
 function lower(text: string): string {
   return /^(A|An|The) /.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text;
 }

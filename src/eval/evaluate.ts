@@ -137,7 +137,7 @@ class Tally {
 
 type LoadedRow = { row: DataRow; sample: Sample | undefined };
 
-/** The samples of rows; one that cannot be made is told and has none. */
+/** Returns the samples of rows; one that cannot be made is told and has none. */
 async function loadRows(
   { loader, events, place }: Evaluation,
   rows: readonly DataRow[],

@@ -176,7 +176,7 @@ export class HeldOut {
   }
 }
 
-/** The scores of results, by benchmark. */
+/** Returns the scores of results, by benchmark. */
 export function scoresOf(
   results: Readonly<Record<string, EvaluationResult>> | undefined,
 ): Evaluations | null {

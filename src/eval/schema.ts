@@ -66,7 +66,7 @@ export type BenchmarkConfig = z.output<typeof one>;
 /** Settings of the section `eval`. */
 export type EvalConfig = z.output<typeof evalSchema>;
 
-/** The benchmarks of the section `eval` with their names: none, the only one, or a list. */
+/** Returns the benchmarks of the section `eval` with their names: none, the only one, or a list. */
 export function benchmarksOf(
   config: EvalConfig,
 ): { name: string; settings: BenchmarkConfig; listed: boolean }[] {

@@ -86,7 +86,7 @@ function held(kind: Kind, media: PreparedMedia): number {
   return kind === "audio" ? media.frames.length : media[kind].length;
 }
 
-/** The next medium of a kind. */
+/** Returns the next medium of a kind. */
 function take(
   kind: Kind,
   media: PreparedMedia,
@@ -133,7 +133,9 @@ function checkRun(placeholders: number, rows: number, file: string, row: string)
   );
 }
 
-/** The ids of media tokens that a configuration names, where there is no tokenizer to ask. */
+/**
+ * Returns the ids of media tokens that a configuration names, where there is no tokenizer to ask.
+ */
 export function mediaTokens({ tokens }: Pick<ModelConfig, "tokens">): MediaTokens {
   const named = Object.entries(tokens).filter(([, id]) => id !== undefined);
   return Object.fromEntries(named) as MediaTokens;

@@ -167,7 +167,7 @@ async function readRequest(model: Model, folder: string, options: DumpOptions): 
   return { batch, prompts: [prompt], facts: tokenFacts(processor) };
 }
 
-/** The tokens of a folder that may have no tokenizer: what its configuration names. */
+/** Returns the tokens of a folder that may have no tokenizer: what its configuration names. */
 async function factsWithoutTokenizer({ config }: Model, folder: string): Promise<TokenFacts> {
   const { text, tokens } = config;
   const path = joinPath(folder, "generation_config.json");

@@ -96,7 +96,7 @@ async function readIds(file: TensorFile) {
   return { ids: await file.integers("input_ids"), rows, length };
 }
 
-/** The tokens of every row: padding stands on one side of them, never between. */
+/** Returns the tokens of every row: padding stands on one side of them, never between. */
 async function readMask(file: TensorFile, rows: number, length: number) {
   const whole = Array.from({ length: rows }, () => ({ first: 0, count: length }));
   if (file.shape("attention_mask") === undefined) return whole;
@@ -232,7 +232,7 @@ async function readSounds(file: TensorFile, { audio }: ModelConfig): Promise<Pad
   });
 }
 
-/** The prompt laid out again is the one that was given. */
+/** Checks that the prompt laid out again is the one that was given. */
 function checkSame(
   layout: PromptLayout,
   given: Int32Array,
@@ -264,7 +264,7 @@ function checkUsed({ image, video, frames, used }: PreparedMedia, file: string):
   }
 }
 
-/** The sample of a row, with the features that are next in the file. */
+/** Returns the sample of a row, with the features that are next in the file. */
 function makeSample(
   row: string,
   layout: PromptLayout,
@@ -307,7 +307,7 @@ function makeSample(
   return { id: row, ...layout, patches, grids, mel, ledger, warnings: [] };
 }
 
-/** The first columns of a matrix of `columns` columns. */
+/** Returns the first columns of a matrix of `columns` columns. */
 function firstColumns(data: Float32Array, columns: number, wanted: number): Float32Array {
   const rows = data.length / columns;
   const out = new Float32Array(rows * wanted);

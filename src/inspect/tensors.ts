@@ -41,7 +41,9 @@ export function inputTensors(config: ModelConfig, batch: PromptBatch): Lazy[] {
   ];
 }
 
-/** The pictures of one kind in order: grid, first row among all feature rows, first patch. */
+/**
+ * Returns the pictures of one kind in order: grid, first row among all feature rows, first patch.
+ */
 function* picturesOf({ samples }: PromptBatch, kind: PictureKind, mergeSize: number) {
   let featureRow = 0;
   for (const { grids, ledger, patches } of samples) {
@@ -165,7 +167,8 @@ export interface Gradients {
 }
 
 /**
- * The gradients of a pass as tensors `grad.<name>`, named as the checkpoint's files name them.
+ * Returns the gradients of a pass as tensors `grad.<name>`, named as the checkpoint's files name
+ * them.
  *
  * A tied head has no gradient of its own: its embedding's is the sum. Parameters of towers without
  * media, and tables that never train, have none.

@@ -37,7 +37,7 @@ export interface VerifyPrompt {
   sample: Sample;
 }
 
-/** The text around a medium; a small vocabulary has no words, only numbers. */
+/** Returns the text around a medium; a small vocabulary has no words, only numbers. */
 function words({ tokens }: ModelConfig): { before: number[]; after: number[] } {
   const { audio = Infinity, image = Infinity, video = Infinity } = tokens;
   const lowest = Math.min(audio, image, video);
@@ -47,7 +47,10 @@ function words({ tokens }: ModelConfig): { before: number[]; after: number[] } {
   return { before: ids.slice(0, 6), after: ids.slice(6) };
 }
 
-/** All prompts of a model's family: text, a picture, a video, a sound, a video with its sound. */
+/**
+ * Returns all prompts of a model's family: text, a picture, a video, a sound, a video with its
+ * sound.
+ */
 export async function verifyPrompts(config: FamilyModel): Promise<VerifyPrompt[]> {
   const { vision, audio, tokens } = config;
   const { before, after } = words(config);

@@ -33,7 +33,7 @@ export interface VerifyReport {
   prompts: Record<string, VerifiedPrompt>;
 }
 
-/** The facts of a tensor; sums in float64. */
+/** Returns the facts of a tensor; sums in float64. */
 export function tensorFacts(shape: readonly number[], values: Float32Array): TensorFacts {
   let squares = 0;
   let sum = 0;
@@ -54,7 +54,7 @@ function scientific(value: number): string {
   return value.toExponential(6).replace(/e([+-])(\d)$/, "e$10$2");
 }
 
-/** The lines of a report: one per tensor, then the largest logits and the greedy ids. */
+/** Returns the lines of a report: one per tensor, then the largest logits and the greedy ids. */
 export function reportLines({ prompts }: VerifyReport): string[] {
   return Object.entries(prompts).flatMap(([prompt, { tensors, top, ids }]) => [
     ...Object.entries(tensors).map(([name, { shape, norm, mean, strided }]) => {

@@ -80,7 +80,10 @@ export async function exportFolder(options: FolderExport): Promise<ExportRecord>
   });
 }
 
-/** The folders of the models that an export belongs to: the one that is named, and an adapter's own. */
+/**
+ * Returns the folders of the models that an export belongs to: the one that is named, and an
+ * adapter's own.
+ */
 async function baseFolders(options: FolderExport, adapters: boolean): Promise<string[]> {
   const { source, base } = options;
   const folders = adapters || base !== undefined ? [await baseFolder(options)] : [];
@@ -89,7 +92,7 @@ async function baseFolders(options: FolderExport, adapters: boolean): Promise<st
   return (await exists(own)) ? [...folders, own] : folders;
 }
 
-/** The weights of a folder in another type. */
+/** Returns the weights of a folder in another type. */
 async function exportWhole(options: FolderExport): Promise<ExportReport> {
   const { source, out } = options;
   const config = await readConfig(source);
@@ -125,7 +128,7 @@ async function readConfig(folder: string): Promise<FamilyModel> {
   return parseModelConfig(await readText(path), path);
 }
 
-/** Every weight that a folder stores, once, in the order of the model. */
+/** Returns every weight that a folder stores, once, in the order of the model. */
 function modelSources(
   config: FamilyModel,
   open: Awaited<ReturnType<typeof openWeights>>,
@@ -143,7 +146,9 @@ function modelSources(
   });
 }
 
-/** The adapters of a folder as they are, in f32, under PEFT's names for this transformers. */
+/**
+ * Returns the adapters of a folder as they are, in f32, under PEFT's names for this transformers.
+ */
 async function exportAdapters(options: FolderExport): Promise<ExportReport> {
   const { source, out, base, revision } = options;
   const settings = await readAdapterConfig(source);

@@ -232,7 +232,9 @@ export class Processor {
   }
 }
 
-/** The id of a token, on which tokenizer and configuration must agree where both name it. */
+/**
+ * Returns the id of a token, on which tokenizer and configuration must agree where both name it.
+ */
 function agreedId(tokenizer: Tokenizer, token: string, configured: number | undefined): number {
   const id = tokenizer.id(token);
   if (configured === undefined || configured === id) return id;
@@ -243,7 +245,7 @@ function agreedId(tokenizer: Tokenizer, token: string, configured: number | unde
   );
 }
 
-/** The same error with the row in front of its message. */
+/** Returns the same error with the row in front of its message. */
 function named(row: string, error: DataError): DataError {
   const { code, hint, message } = error;
   const plain = hint === undefined ? message : message.slice(0, -hint.length - 1);

@@ -40,7 +40,9 @@ export async function fetchModel(
   return { folder, name: path, revision };
 }
 
-/** How a run loads weights: with progress as events, also of the download of an adapter's base. */
+/**
+ * Says how a run loads weights: with progress as events, also of the download of an adapter's base.
+ */
 export function reportedLoading(events: Events, what = "loading"): ModelLoading {
   return {
     hub: reportingHub(null, events),

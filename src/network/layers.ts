@@ -8,7 +8,8 @@ import type { Scope } from "./scope.ts";
 export const ADAPTER_SCALAR = "adapter";
 
 /**
- * A named linear layer: `name.weight`, `name.bias` where the checkpoint has one, and its adapter.
+ * Returns a named linear layer: `name.weight`, `name.bias` where the checkpoint has one, and its
+ * adapter.
  *
  * The adapter's factor is a runtime scalar, so one plan serves the policy and its reference.
  */
@@ -33,12 +34,12 @@ export function linearLayer(
   });
 }
 
-/** A named RMSNorm. */
+/** Returns a named RMSNorm. */
 export function rmsNormLayer(scope: Scope, name: string, x: Tensor, eps: number): Tensor {
   return rmsNorm(scope.graph, x, scope.weight(`${name}.weight`), eps);
 }
 
-/** A named LayerNorm with bias. */
+/** Returns a named LayerNorm with bias. */
 export function layerNormLayer(scope: Scope, name: string, x: Tensor, eps: number): Tensor {
   return layerNorm(
     scope.graph,
@@ -49,7 +50,9 @@ export function layerNormLayer(scope: Scope, name: string, x: Tensor, eps: numbe
   );
 }
 
-/** The gated MLP of the decoder and the vision tower: down(silu(gate x) * up x) + residual. */
+/**
+ * Returns the gated MLP of the decoder and the vision tower: down(silu(gate x) * up x) + residual.
+ */
 export function gatedMlp(scope: Scope, name: string, x: Tensor, residual: Tensor): Tensor {
   const gate = linearLayer(scope, `${name}.gate_proj`, x);
   const up = linearLayer(scope, `${name}.up_proj`, x);

@@ -56,7 +56,7 @@ export interface AudioTower extends SoundShape, Tower {}
 const FEATURE_EXTENTS = { vision: "cells", audio: "audioFeatures" } as const;
 
 /**
- * The extent of a tower's feature rows.
+ * Returns the extent of a tower's feature rows.
  *
  * @param widestRowBytes maximum of the bytes that any tensor of the tower holds for a feature row.
  */

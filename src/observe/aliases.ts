@@ -63,7 +63,10 @@ function starOf(pattern: string, name: string): string | undefined {
   return star.length > 0 && /^[^/]+$/.test(star) ? star : undefined;
 }
 
-/** A row of metrics with the sources' names beside aubade's; a name that exists is never replaced. */
+/**
+ * Returns a row of metrics with the sources' names beside aubade's; a name that exists is never
+ * replaced.
+ */
 export function withAliases(row: Readonly<Record<string, number>>): Record<string, number> {
   const both: Record<string, number> = { ...row };
   for (const [name, value] of Object.entries(row)) {

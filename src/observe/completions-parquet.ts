@@ -9,9 +9,9 @@ export function completionsFile(step: number): string {
 const OWN_COLUMNS = ["step", "prompt", "completion", "advantage"];
 
 /**
- * The completions of a logged step as parquet, with TRL's columns: `step`, `prompt`, `completion`,
- * one per reward before its weight, `advantage`. What was not measured is null. A reward that has
- * the name of another column becomes `rewards/NAME`.
+ * Returns the completions of a logged step as parquet, with TRL's columns: `step`, `prompt`,
+ * `completion`, one per reward before its weight, `advantage`. What was not measured is null. A
+ * reward that has the name of another column becomes `rewards/NAME`.
  *
  * The same completions give the same bytes.
  *

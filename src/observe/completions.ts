@@ -55,7 +55,7 @@ export function completionView(record: RolloutRecord): CompletionView {
   };
 }
 
-/** The completions of one prompt, in the order of the event. */
+/** Returns the completions of one prompt, in the order of the event. */
 function groupsOf(completions: readonly CompletionView[]): CompletionView[][] {
   const groups = new Map<string, CompletionView[]>();
   for (const one of completions) {

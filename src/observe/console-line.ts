@@ -32,7 +32,7 @@ export function clockText(seconds: number): string {
   return `${Math.floor(minutes / 60)}:${pad(minutes % 60)}:${pad(whole % 60)}`;
 }
 
-/** A rate with a unit of a thousand or a million: `87`, `1.2k`, `3.4M`. */
+/** Returns a rate with a unit of a thousand or a million: `87`, `1.2k`, `3.4M`. */
 export function rateText(rate: number): string {
   if (rate >= 1e6) return `${(rate / 1e6).toFixed(1)}M`;
   if (rate >= 1e3) return `${(rate / 1e3).toFixed(1)}k`;
@@ -52,7 +52,7 @@ function byteUnit(bytes: number): [unit: string, size: number] {
   return bytes >= 1e3 ? ["kB", 1e3] : ["B", 1];
 }
 
-/** A count in full, with commas between thousands, whatever the locale. */
+/** Returns a count in full, with commas between thousands, whatever the locale. */
 function countText(count: number): string {
   return String(count).replace(/\B(?=(\d{3})+$)/g, ",");
 }

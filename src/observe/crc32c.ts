@@ -13,7 +13,10 @@ export function crc32c(bytes: Uint8Array): number {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-/** The checksum that TFRecord stores: rotated, so that a CRC of data with CRCs inside stays good. */
+/**
+ * Returns the checksum that TFRecord stores: rotated, so that a CRC of data with CRCs inside stays
+ * good.
+ */
 export function maskedCrc32c(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

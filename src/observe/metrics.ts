@@ -232,7 +232,7 @@ export const METRICS: readonly MetricInfo[] = [
   },
 ];
 
-/** The entry of a metric's name, or undefined when there is no such metric. */
+/** Returns the entry of a metric's name, or undefined when there is no such metric. */
 export function metricInfo(name: string): MetricInfo | undefined {
   return METRICS.find((metric) => {
     const [head, tail] = metric.name.split("*");

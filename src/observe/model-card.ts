@@ -71,7 +71,7 @@ export interface CardChanges {
   lost: number;
 }
 
-/** One sentence on what rounding did to what training changed. */
+/** Returns one sentence on what rounding did to what training changed. */
 export function lostText({ compared, changed, lost }: CardChanges, dtype: string): string {
   if (changed === 0) return `None of ${compared} weights differs from the base's.`;
   const share = ((100 * lost) / changed).toFixed(lost === 0 ? 0 : 2);

@@ -22,7 +22,7 @@ export function parseMetricRows(text: string, onTorn?: (lines: number) => void):
   return rows;
 }
 
-/** The values of one metric over the steps, where it was measured. */
+/** Returns the values of one metric over the steps, where it was measured. */
 export function metricPoints(rows: readonly MetricRow[], name: string): [number, number][] {
   return rows.flatMap((row) => {
     const value = row[name];
@@ -31,8 +31,8 @@ export function metricPoints(rows: readonly MetricRow[], name: string): [number,
 }
 
 /**
- * The curve that a run leaves: reward, correctness and format of the sampled completions and the
- * scores on held-out questions; for supervised training the loss instead.
+ * Returns the curve that a run leaves: reward, correctness and format of the sampled completions
+ * and the scores on held-out questions; for supervised training the loss instead.
  */
 export function rewardCurve(rows: readonly MetricRow[], title: string): string {
   const rewarded = rows.some((row) => typeof row["reward"] === "number");
@@ -51,7 +51,7 @@ export function rewardCurve(rows: readonly MetricRow[], title: string): string {
   return lineChart(rewarded ? { ...common, yRange: unitRange(series) } : common);
 }
 
-/** The headline of every benchmark: of a lone one, and of those of a list by name. */
+/** Returns the headline of every benchmark: of a lone one, and of those of a list by name. */
 function benchmarks(rows: readonly MetricRow[]): [metric: string, label: string][] {
   const names = new Set(rows.flatMap((row) => Object.keys(row)));
   return [...names].flatMap((metric): [string, string][] => {

@@ -29,7 +29,10 @@ function escape(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 }
 
-/** Round numbers inside a range, about `count` of them: steps of 1, 2 or 5 times a power of ten. */
+/**
+ * Returns round numbers inside a range, about `count` of them: steps of 1, 2 or 5 times a power of
+ * ten.
+ */
 export function niceTicks(low: number, high: number, count: number): number[] {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));

@@ -81,7 +81,7 @@ function tfRecord(payload: Uint8Array): Uint8Array {
 }
 
 /**
- * The record with which every event file starts.
+ * Returns the record with which every event file starts.
  *
  * @param wallTime - seconds since 1970.
  */
@@ -90,7 +90,7 @@ export function tfFileVersion(wallTime: number): Uint8Array {
 }
 
 /**
- * The record of one step's scalars, stored as float32.
+ * Returns the record of one step's scalars, stored as float32.
  *
  * @param wallTime - seconds since 1970.
  * @param step - the step on TensorBoard's axis, a count below 2^53.

@@ -10,12 +10,12 @@ export interface TrackedRun {
 
 const PROJECT = "aubade";
 
-/** A word as a POSIX shell takes it. */
+/** Returns a word as a POSIX shell takes it. */
 function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** A string literal of Python. */
+/** Returns a string literal of Python. */
 function pythonText(text: string): string {
   return JSON.stringify(text);
 }
@@ -30,7 +30,7 @@ const COMMANDS: Record<Tracker, (run: TrackedRun) => string> = {
 };
 
 /**
- * The command that takes a finished run up into each tracker, one line each.
+ * Returns the command that takes a finished run up into each tracker, one line each.
  *
  * Source: wandb 0.29.0 `wandb sync --help`; trackio 0.43.0 `trackio.import_tf_events`.
  */

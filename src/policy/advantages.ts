@@ -91,7 +91,8 @@ function centred(
 }
 
 /**
- * Each reward less the mean of the others of its group, divided by the others' deviation if wanted.
+ * Returns each reward less the mean of the others of its group, divided by the others' deviation if
+ * wanted.
  *
  * A lone valid reward gets 0, and so do equal rewards.
  */

@@ -18,7 +18,8 @@ export interface PassOptions {
 const inverseTemperature = scalar("inverseTemperature");
 
 /**
- * The training pass of a model: packed trees forward, a loss per token, backward into gradients.
+ * Returns the training pass of a model: packed trees forward, a loss per token, backward into
+ * gradients.
  *
  * Replay scalar `inverseTemperature`. Keeps what {@link trainingGraph} keeps.
  */
@@ -38,7 +39,8 @@ export function trainingPass(
 }
 
 /**
- * A forward pass alone: log-probabilities of given completions under a model's weights, or others.
+ * Returns a forward pass alone: log-probabilities of given completions under a model's weights, or
+ * others.
  *
  * Keeps `logProbs` [lossRows, 3]. Replay scalar `inverseTemperature`.
  */

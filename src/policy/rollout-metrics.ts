@@ -66,7 +66,7 @@ function fraction(flags: readonly boolean[]): number {
 }
 
 /**
- * The metrics of a step's completions under TRL's names.
+ * Returns the metrics of a step's completions under TRL's names.
  *
  * `reward_std` is over all completions of the step; what a group has of it `frac_reward_zero_std`
  * says, by groups whatever `scale_rewards` is, and a group without any reward is level.

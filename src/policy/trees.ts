@@ -40,7 +40,7 @@ export type TokenTree = Pick<PolicyTree, "sample"> & {
   readonly completions: readonly Pick<PolicyCompletion, "ids">[];
 };
 
-/** The packed form of a tree: the prompt, and its completions as branches. */
+/** Returns the packed form of a tree: the prompt, and its completions as branches. */
 export function packedTree({ sample, completions }: TokenTree): Tree {
   return { prompt: sample, branches: completions.map(({ ids }) => completionBranch(ids)) };
 }

@@ -72,7 +72,7 @@ function resizeImage(frame: Frame, sizes: readonly Size[]): PatchFrame {
   return sizes.reduce<Frame>((resized, size) => resizeFrame(resized, size, "pil"), frame);
 }
 
-/** The utilities round what they resized to bytes; the processor after them does not. */
+/** Returns the utilities round what they resized to bytes; the processor after them does not. */
 function resizeVideoFrame(frame: Frame, [asked, last]: readonly Size[]): PatchFrame {
   const first = resizeFrame(frame, asked!, "float");
   if (last === undefined) return first;

@@ -97,7 +97,7 @@ function samplesOf(medium: LoadedMedium): Float32Array {
 
 const NO_SOUND = new Float32Array();
 
-/** The same samples under two names; silence is no evidence. */
+/** Tells whether two media have the same samples under two names; silence is no evidence. */
 function sameSound(a: LoadedMedium, b: LoadedMedium): boolean {
   const samples = samplesOf(a);
   return equal(samples, samplesOf(b)) && samples.some((value) => value !== 0);

@@ -56,7 +56,7 @@ export interface PromptLayout extends PromptTokens {
   placeholders: { vision: number; audio: number }[];
 }
 
-/** Feature rows of a picture or video: one per merge cell. */
+/** Returns feature rows of a picture or video: one per merge cell. */
 export function visionTokens(grid: PatchGrid, mergeSize: number): number {
   return (grid[0] * grid[1] * grid[2]) / mergeSize ** 2;
 }

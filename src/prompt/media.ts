@@ -117,7 +117,7 @@ function unsupported({ name }: ModelConfig, file: string, what: string): DataErr
   });
 }
 
-/** The file of a medium as messages name it. */
+/** Returns the file of a medium as messages name it. */
 export function fileOf(medium: LoadedMedium): string {
   if (medium.kind === "image") return medium.file;
   return medium.kind === "audio" ? medium.audio.file : medium.video.file;
@@ -199,7 +199,7 @@ function sliceTimes({ frames }: VideoClip, perSlice: number): number[] {
   });
 }
 
-/** Mel frames that are kept of `samples` samples: one per hop begun. */
+/** Returns mel frames that are kept of `samples` samples: one per hop begun. */
 export function melFrames(samples: number): number {
   return Math.ceil(samples / HOP);
 }
@@ -231,7 +231,7 @@ export function checkSoundLength(
 
 const SILENT = { melFrames: 0, heardS: 0, warnings: [] };
 
-/** How much of a sound remains after the family's limit. */
+/** Says how much of a sound remains after the family's limit. */
 function planSound(audio: AudioClip, { maxSamples }: Preprocessing, tower: AudioTower) {
   const samples = audio.samples.length;
   const frames = Math.min(melFrames(samples), Math.floor(maxSamples / HOP));

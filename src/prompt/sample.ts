@@ -143,7 +143,7 @@ function rowsOf(grid: PatchGrid | undefined, mergeSize: number): number {
   return grid === undefined ? 0 : visionTokens(grid, mergeSize);
 }
 
-/** The rows that features go to are exactly the placeholders of the sequence, in order. */
+/** Checks that features go exactly to the placeholders of the sequence, in order. */
 function checkRows(
   rows: Uint32Array,
   ids: Uint32Array,
@@ -215,7 +215,7 @@ function brokenSeal(
   return { entry: undefined, what };
 }
 
-/** The values of every entry of the ledger. */
+/** Returns the values of every entry of the ledger. */
 function mediaOf({ ledger, grids, patches, mel }: Sealed): Float32Array[] {
   const cells = grids.reduce((total, [t, h, w]) => total + t * h * w, 0);
   const width = cells === 0 ? 0 : patches.length / cells;

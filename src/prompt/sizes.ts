@@ -10,7 +10,7 @@ export interface SizeOptions {
 }
 
 /**
- * The size to which a message asks an image to be brought.
+ * Returns the size to which a message asks an image to be brought.
  *
  * @throws {DataError} `media-aspect`; `media-limits` when a part contradicts itself.
  * Source: fetch_image of qwen-vl-utils 0.0.14.
@@ -32,7 +32,7 @@ export function askedImageSize(
 }
 
 /**
- * The size to which a message asks the frames of a video to be brought.
+ * Returns the size to which a message asks the frames of a video to be brought.
  *
  * @param frames - how many there are.
  * @throws {DataError} `media-aspect`; `media-limits` when a part contradicts itself.
@@ -56,7 +56,8 @@ export function askedVideoSize(
 }
 
 /**
- * The size to which a picture of a list is brought before it is treated as a frame of a video.
+ * Returns the size to which a picture of a list is brought before it is treated as a frame of a
+ * video.
  *
  * The utilities give the side of a cell where that of a patch is meant, so these sides are multiples
  * of two cells, and the limits that they assume are four times those of images.
@@ -73,8 +74,8 @@ export function listedPictureSize(size: Size, part: VideoPart, cell: number): Si
 }
 
 /**
- * The size into which the official processor brings what was resized to a size: the same where that
- * is within its limits.
+ * Returns the size into which the official processor brings what was resized to a size: the same
+ * where that is within its limits.
  *
  * Source: transformers 4.57.6, Qwen2VLImageProcessor and Qwen2VLVideoProcessor.
  */
@@ -90,8 +91,8 @@ function processorSize(
 }
 
 /**
- * The sizes to which an image is brought one after the other: the one that is asked for, then the
- * processor's where that differs.
+ * Returns the sizes to which an image is brought one after the other: the one that is asked for,
+ * then the processor's where that differs.
  *
  * @param sized true for a picture that has the size that is asked for already.
  * @throws {DataError} as {@link askedImageSize}.
@@ -108,7 +109,8 @@ export function imageSizes(
 }
 
 /**
- * The sizes to which the frames of a video are brought one after the other, as {@link imageSizes}.
+ * Returns the sizes to which the frames of a video are brought one after the other, as {@link
+ * imageSizes}.
  *
  * @throws {DataError} as {@link askedVideoSize}.
  */
@@ -132,7 +134,7 @@ function distinct(a: Size, b: Size): Size[] {
   return a.width === b.width && a.height === b.height ? [a] : [a, b];
 }
 
-/** The sides that a part states, brought to multiples of a factor. */
+/** Returns the sides that a part states, brought to multiples of a factor. */
 function fixedSize(part: ImagePart | VideoPart, factor: number): Size | undefined {
   const { resized_height: height, resized_width: width, min_pixels: min, max_pixels: max } = part;
   if (min !== undefined && max !== undefined && min > max) {
@@ -164,8 +166,8 @@ export interface SmartResizeOptions extends PixelLimits {
 const MAX_ASPECT = 200;
 
 /**
- * The size at which a picture is fed to the vision tower: near its own, multiples of `factor`,
- * within the limits, nearly its own aspect.
+ * Returns the size at which a picture is fed to the vision tower: near its own, multiples of
+ * `factor`, within the limits, nearly its own aspect.
  *
  * Rounds halves to even, as Python does. A side of half a factor or less becomes one only where the
  * picture is shrunk to `maxPixels` (transformers' form), or anyway with `lift` (qwen-vl-utils).
@@ -207,7 +209,7 @@ export function smartResize(size: Size, options: SmartResizeOptions): Size {
 const FRAME_CELLS = 768;
 
 /**
- * The frame size of a video of `frames` chosen frames.
+ * Returns the frame size of a video of `frames` chosen frames.
  *
  * @param limits `maxPixels` of a frame can only lower what `totalPixels` of the whole clip allows.
  * @throws {DataError} `media-aspect`.

@@ -22,7 +22,7 @@ export async function configuredRewards(
   );
 }
 
-/** The reward with what the registry says of it. */
+/** Returns the reward with what the registry says of it. */
 function needsAnswer(config: RewardConfig, reward: AsyncReward): AsyncReward {
   if (config.name === OWN_REWARD) return reward;
   return {

@@ -4,13 +4,14 @@ import { strip } from "../text/python.ts";
 import { firstBlock } from "../text/tags.ts";
 import type { RewardRow } from "./reward.ts";
 
-/** The right answer of a row: what its `<answer>` block holds, or all of it; stripped. */
+/** Returns the right answer of a row: what its `<answer>` block holds, or all of it; stripped. */
 export function goldOf(row: RewardRow): string {
   return strip(firstBlock(row.answer, "answer") ?? row.answer);
 }
 
 /**
- * The right answer of a row whose answer must not be empty: an empty completion would equal it.
+ * Returns the right answer of a row whose answer must not be empty: an empty completion would equal
+ * it.
  *
  * @throws {DataError} `gold-empty` that names the row.
  */
@@ -20,7 +21,7 @@ export function goldText(row: RewardRow): string {
   throw emptyGold(row, "nothing");
 }
 
-/** The error for a row whose answer leaves nothing to compare. */
+/** Returns the error for a row whose answer leaves nothing to compare. */
 export function emptyGold(row: RewardRow, what: string): DataError {
   const shown = quoted(row.answer);
   return new DataError(

@@ -134,7 +134,7 @@ function show(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 
-/** The same reward under another name, which metrics and records then use. */
+/** Returns the same reward under another name, which metrics and records then use. */
 export function renameReward<Row extends RewardRow>(
   reward: AsyncReward<Row>,
   name: string,
@@ -142,7 +142,7 @@ export function renameReward<Row extends RewardRow>(
   return defineReward<Row>(name, (completion, row) => reward.score(completion, row));
 }
 
-/** The same reward for rows of some problem types; it does not apply to others. */
+/** Returns the same reward for rows of some problem types; it does not apply to others. */
 export function onlyFor<Row extends RewardRow>(
   reward: AsyncReward<Row>,
   problemTypes: readonly string[],
@@ -180,7 +180,7 @@ export function failed(error: unknown): Outcome {
   return { failure: error instanceof Error ? error.message : String(error) };
 }
 
-/** The score of a completion from what each of its rewards gave, in the rewards' order. */
+/** Returns the score of a completion from what each of its rewards gave, in the rewards' order. */
 export function addUp(
   parts: readonly { reward: { name: string }; weight: number }[],
   outcomes: readonly Outcome[],

@@ -68,7 +68,7 @@ export async function rollOut(
   return groups.map((group, i) => ({ ...group, scores: scores[i]! }));
 }
 
-/** The draw of every row: those that come several times must not say the same. */
+/** Returns the draw of every row: those that come several times must not say the same. */
 function drawsOf(rows: readonly DataRow[], first: number): number[] {
   const next = new Map<string, number>();
   return rows.map(({ id }) => {

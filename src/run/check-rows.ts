@@ -71,7 +71,7 @@ export async function checkPromptFits(
   }
 }
 
-/** A right completion of the form that a prompt asks for. */
+/** Returns a right completion of the form that a prompt asks for. */
 function obeying(prompt: PromptName, row: RewardRow): string {
   const { choice, wrap } = OBEYS[prompt];
   const gold = goldAnswer(row);
@@ -83,7 +83,9 @@ function obeying(prompt: PromptName, row: RewardRow): string {
   );
 }
 
-/** The most that a reward gives for right completions; undefined where it speaks of no row. */
+/**
+ * Returns the most that a reward gives for right completions; undefined where it speaks of no row.
+ */
 async function bestOf(
   reward: AsyncReward,
   prompt: PromptName,

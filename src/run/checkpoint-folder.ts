@@ -61,7 +61,7 @@ export function scoredBy(output: {
   return output.greater_is_better ? output.keep_best : `-${output.keep_best}`;
 }
 
-/** The name of the checkpoint of a step: `checkpoint-00010`. */
+/** Returns the name of the checkpoint of a step: `checkpoint-00010`. */
 export function checkpointName(step: number): string {
   return `checkpoint-${String(step).padStart(5, "0")}`;
 }
@@ -166,7 +166,10 @@ async function removeOld(runFolder: string, step: number, { last, by }: Keeping)
   }
 }
 
-/** The name of the checkpoint of the largest score, the newest of equals; undefined without any. */
+/**
+ * Returns the name of the checkpoint of the largest score, the newest of equals; undefined without
+ * any.
+ */
 async function bestOf(
   runFolder: string,
   names: readonly string[],
@@ -230,7 +233,7 @@ async function faultOf(folder: string, step: number): Promise<string | undefined
   }
 }
 
-/** The newest checkpoint whose files are all there; their contents are not read. */
+/** Returns the newest checkpoint whose files are all there; their contents are not read. */
 export async function wholeCheckpoint(runFolder: string): Promise<string | undefined> {
   for (const name of await newestFirst(runFolder)) {
     const folder = joinPath(runFolder, name);

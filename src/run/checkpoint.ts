@@ -37,7 +37,7 @@ export interface TrainedParts {
   reference?: Reference | undefined;
 }
 
-/** A storage as a safetensors tensor, read from the GPU when its turn comes. */
+/** Returns a storage as a safetensors tensor, read from the GPU when its turn comes. */
 function tensor(name: string, shape: readonly number[], storage: Storage): TensorToWrite {
   const data = async () => allFinite(name, await storage.download());
   return { name, dtype: "F32", shape, data };

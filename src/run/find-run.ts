@@ -18,8 +18,8 @@ export interface FoundRun {
 }
 
 /**
- * The newest `root/NAME-NUMBER` with a checkpoint, for resuming a run whose folder was not named;
- * where none has one, the newest that took no step.
+ * Returns the newest `root/NAME-NUMBER` with a checkpoint, for resuming a run whose folder was not
+ * named; where none has one, the newest that took no step.
  *
  * @throws {CheckpointError} `no-run` when there is none; `steps-without-checkpoint`.
  */
@@ -45,7 +45,7 @@ export async function lastRun(root: string, name: string): Promise<FoundRun> {
 }
 
 /**
- * The run that a path means: a run folder, or a checkpoint in one.
+ * Returns the run that a path means: a run folder, or a checkpoint in one.
  *
  * @throws {CheckpointError} `no-run` when it is neither.
  */
@@ -97,7 +97,7 @@ async function stepsShown(folder: string): Promise<string | undefined> {
   return left.length > 0 ? `it holds a trained ${RUN_FILES.model}/` : undefined;
 }
 
-/** The largest step in lines of JSON; -1 without any. */
+/** Returns the largest step in lines of JSON; -1 without any. */
 function lastStep(text: string): number {
   const steps = [...text.matchAll(/"step":\s*(\d+)/g)].map(([, digits]) => Number(digits));
   return Math.max(-1, ...steps);

@@ -60,7 +60,7 @@ export async function nextRunFolder(root: string, name: string): Promise<string>
   }
 }
 
-/** All `root/NAME-NUMBER`, the newest first. */
+/** Returns all `root/NAME-NUMBER`, the newest first. */
 export async function runFolders(root: string, name: string): Promise<string[]> {
   const found = await numbers(root, name);
   return found.slice(0, -1).map((number) => numbered(root, name, number));
@@ -70,7 +70,7 @@ function numbered(root: string, name: string, number: number): string {
   return joinPath(root, `${name}-${String(number).padStart(3, "0")}`);
 }
 
-/** The numbers of a name's folders, the largest first, and 0. */
+/** Returns the numbers of a name's folders, the largest first, and 0. */
 async function numbers(root: string, name: string): Promise<number[]> {
   const entries = (await exists(root)) ? await listFolder(root) : [];
   const found = entries.flatMap((entry) => {
@@ -168,7 +168,7 @@ export async function writeRunFacts(
   await writeFileAtomic(joinPath(folder, RUN_FILES.facts), text);
 }
 
-/** The facts that a run left at its last start; undefined where they cannot be read. */
+/** Returns the facts that a run left at its last start; undefined where they cannot be read. */
 export async function readRunFacts(folder: string): Promise<RunFacts | undefined> {
   try {
     return JSON.parse(await readText(joinPath(folder, RUN_FILES.facts))) as RunFacts;

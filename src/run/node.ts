@@ -33,7 +33,10 @@ export function programVersions(): Record<string, string> {
   return versions;
 }
 
-/** The commit of the sources, where they are a git checkout; `+` marks changes that are not in it. */
+/**
+ * Returns the commit of the sources, where they are a git checkout; `+` marks changes that are not
+ * in it.
+ */
 export function sourceCommit(): string | null {
   const root = packageRoot();
   // An installed package may lie in a checkout of somebody else.

@@ -87,7 +87,9 @@ async function openModel(
   });
 }
 
-/** Which weights of a run train, the adapters that train instead, and how the rest is stored. */
+/**
+ * Says which weights of a run train, the adapters that train instead, and how the rest is stored.
+ */
 function trainingOf({ model, train }: Pick<RunConfig, "model" | "train">): Training {
   const { storage } = model;
   if (train.lora === null) return { trains: (name, spec) => trains(name, spec, train), storage };

@@ -34,7 +34,7 @@ export interface RunReport {
 
 const NO_MODEL = "# This run left no model (output.export_dtype: null).";
 
-/** The benchmarks of a run with what was measured on them. */
+/** Returns the benchmarks of a run with what was measured on them. */
 function cardBenchmarks(
   { eval: config }: RunConfig,
   { before, after, controls, questions }: TrainResult,

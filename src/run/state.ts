@@ -93,7 +93,7 @@ export function stateProblem(text: string): string | undefined {
   return "problem" in read ? read.problem : undefined;
 }
 
-/** The state as JSON text, keys in a fixed order. */
+/** Returns the state as JSON text, keys in a fixed order. */
 export function stateText(state: TrainerState): string {
   const fields = Object.keys(stateSchema.shape) as (keyof TrainerState)[];
   const ordered = Object.fromEntries(fields.map((field) => [field, state[field]]));

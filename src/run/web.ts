@@ -10,7 +10,7 @@ export function programVersions(): Record<string, string> {
   return {};
 }
 
-/** The commit of the sources, which a page does not have. */
+/** Returns the commit of the sources, which a page does not have. */
 export function sourceCommit(): string | null {
   return null;
 }

@@ -198,7 +198,7 @@ function templateIn(text: string | undefined, file: string): string | undefined 
   return typeof value === "string" ? value : undefined;
 }
 
-/** The parts of a conversation that need a medium, in the order of their placeholders. */
+/** Returns the parts of a conversation that need a medium, in the order of their placeholders. */
 export function mediaParts(conversation: Conversation): MediaPart[] {
   return conversation.flatMap(({ content }) =>
     typeof content === "string" ? [] : content.filter((part) => part.type !== "text"),

@@ -142,7 +142,7 @@ function parseMedia(type: MediaPart["type"], values: Values, at: Place): MediaPa
   return part as unknown as MediaPart;
 }
 
-/** A list of pictures has all its frames chosen; a file says itself how fast they follow. */
+/** Checks the keys of a video: a list of pictures has no frames to choose, a file its own rate. */
 function checkVideoKeys(part: Values, at: Place): void {
   const list = Array.isArray(part["video"]);
   const wrong = (list ? CHOICE_KEYS : ["sample_fps"]).find((key) => part[key] !== undefined);
@@ -180,7 +180,7 @@ function isTable(value: unknown): value is Values {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The keys of an object whose values are not null. */
+/** Returns the keys of an object whose values are not null. */
 function entriesOf(value: unknown, at: Place): Values {
   if (!isTable(value)) throw at.error(describe(value), "Give an object.");
   return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== null && v !== undefined));

@@ -9,13 +9,13 @@ function bearLetters(options: readonly string[]): boolean {
   return options.every((option, at) => OWN_LETTER.exec(option)?.[1] === OPTION_LETTERS[at]);
 }
 
-/** The options with `A. ` and so on before them, unless each bears its letter already. */
+/** Returns the options with `A. ` and so on before them, unless each bears its letter already. */
 export function lettered(options: readonly string[]): string[] {
   if (bearLetters(options)) return [...options];
   return options.map((option, at) => `${OPTION_LETTERS[at]}. ${option}`);
 }
 
-/** The options without their letters, where each bears its own; else as they are. */
+/** Returns the options without their letters, where each bears its own; else as they are. */
 export function unlettered(options: readonly string[]): string[] {
   if (!bearLetters(options)) return [...options];
   return options.map((option) => option.replace(OWN_LETTER, ""));

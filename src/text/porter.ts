@@ -33,7 +33,7 @@ function isConsonant(word: string, at: number): boolean {
   return (at - start) % 2 === 0 ? first : !first;
 }
 
-/** How often a vowel is followed by a consonant. */
+/** Says how often a vowel is followed by a consonant. */
 function measure(stem: string): number {
   let count = 0;
   for (let at = 1; at < stem.length; at++) {
@@ -137,7 +137,7 @@ function second(word: string): string {
   return apply(word, DOUBLE_SUFFIXES);
 }
 
-/** The stem of a word in lower case. */
+/** Returns the stem of a word in lower case. */
 export function porterStem(word: string): string {
   const listed = LISTED.get(word);
   if (listed !== undefined) return listed;

@@ -25,7 +25,9 @@ export function widestBlock(text: string, tag: string): string | undefined {
   return close < start ? undefined : text.slice(start, close);
 }
 
-/** The first block that has no line feed in it: `<tag>(.*?)</tag>`, dots stop at line feeds. */
+/**
+ * Returns the first block that has no line feed in it: `<tag>(.*?)</tag>`, dots stop at line feeds.
+ */
 export function firstLineBlock(text: string, tag: string): string | undefined {
   const [opening, closing] = [`<${tag}>`, `</${tag}>`];
   let close = -1;
@@ -40,7 +42,7 @@ export function firstLineBlock(text: string, tag: string): string | undefined {
   return undefined;
 }
 
-/** How often a text stands in another, without overlaps; counting stops at `most`. */
+/** Says how often a text stands in another, without overlaps; counting stops at `most`. */
 function countOf(text: string, part: string, most = Infinity): number {
   let count = 0;
   for (let at = text.indexOf(part); at >= 0 && count < most; at = text.indexOf(part, at)) {

@@ -48,7 +48,7 @@ function decayFactor(settings: ScheduleSettings, step: number, totalSteps: numbe
 }
 
 /**
- * The learning rate of one optimizer step, counted from 0.
+ * Returns the learning rate of one optimizer step, counted from 0.
  *
  * After the warm-up it is what transformers' `get_scheduler` gives for that step. During the
  * warm-up it is what transformers gives one step later, since transformers spends its first step

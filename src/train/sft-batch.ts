@@ -25,7 +25,7 @@ export interface WeightedTree {
 }
 
 /**
- * The part of a sample's prompt before its question: what all questions about a clip share.
+ * Returns the part of a sample's prompt before its question: what all questions about a clip share.
  *
  * @param length tokens kept; the next one is text, so its position is where branches start.
  */
@@ -70,8 +70,8 @@ export interface SftDraw {
 }
 
 /**
- * The trees of one step with normalised weights: the answers of every clip's four questions, and
- * where the stage asks for them dense alignment labels and questions without a clip.
+ * Returns the trees of one step with normalised weights: the answers of every clip's four
+ * questions, and where the stage asks for them dense alignment labels and questions without a clip.
  *
  * Each of the three losses is a mean over its own tokens of the whole step.
  */

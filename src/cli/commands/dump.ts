@@ -52,7 +52,8 @@ async function checkOut({ out, model, overwrite }: DumpFlags): Promise<void> {
 }
 
 /**
- * The `dump` command: one forward pass, and a backward pass where asked, into a safetensors file.
+ * Runs the `dump` command: one forward pass, and a backward pass where asked, into a safetensors
+ * file.
  *
  * @param argv - what the user typed after `dump`.
  * @param withAdapter - finds an adapter for it.

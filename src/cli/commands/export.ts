@@ -48,7 +48,10 @@ export function parseSize(text: string): number {
   throw new ConfigError("usage", `${text} is no size.`, { hint: "Write it as 5GB or 500MB." });
 }
 
-/** The folder with weights that is meant by a run (its newest whole checkpoint) or is named itself. */
+/**
+ * Returns the folder with weights that is meant by a run (its newest whole checkpoint) or is named
+ * itself.
+ */
 async function weightsOf(folder: string): Promise<string> {
   const files = ["model.safetensors", "model.safetensors.index.json"];
   for (const name of files) if (await exists(joinPath(folder, name))) return folder;
@@ -85,7 +88,7 @@ async function originOf(folder: string): Promise<Origin> {
   return model.init === "random" ? {} : { base: model.path, revision: model.revision };
 }
 
-/** A folder as its whole path, a name on the Hub as it is. */
+/** Returns a folder as its whole path, a name on the Hub as it is. */
 async function named(base: string): Promise<string> {
   return (await exists(base)) ? resolve(base) : base;
 }
@@ -99,7 +102,8 @@ function closing({ dtype, files, tensors, bytes, ...rest }: ExportReport, out: s
 }
 
 /**
- * The `export` command: a trained model becomes a folder that transformers, PEFT and aubade load.
+ * Runs the `export` command: a trained model becomes a folder that transformers, PEFT and aubade
+ * load.
  *
  * @returns the exit code 0; errors are raised.
  */

@@ -34,18 +34,18 @@ export interface RunSummary {
   stopped?: true;
 }
 
-/** The name of a configuration's runs; a run's own record has that of the run. */
+/** Returns the name of a configuration's runs; a run's own record has that of the run. */
 function runName(configPath: string): string {
   const own = /([^\\/]+)-\d{3,}[\\/]config\.yaml$/.exec(configPath)?.[1];
   return own ?? baseName(configPath).replace(/\.(ya?ml|json)$/, "");
 }
 
-/** A word of a command as a POSIX shell takes it. */
+/** Returns a word of a command as a POSIX shell takes it. */
 function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** The run whose own record a configuration is; undefined for any other configuration. */
+/** Returns the run whose own record a configuration is; undefined for any other configuration. */
 async function runOf(configPath: string): Promise<string | undefined> {
   if (baseName(configPath) !== RUN_FILES.config) return undefined;
   const folder = dirname(configPath);
@@ -68,7 +68,7 @@ export async function chooseRun(config: RunConfig, options: RunCommandOptions): 
   return { folder: named ?? (await nextRunFolder(RUNS, runName(options.config))), passedOver: [] };
 }
 
-/** A number with its unit, in the singular where it is one. */
+/** Returns a number with its unit, in the singular where it is one. */
 function counted(count: number, unit: string): string {
   return `${count} ${unit}${count === 1 ? "" : "s"}`;
 }

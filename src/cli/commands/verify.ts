@@ -30,7 +30,7 @@ interface VerifyFlags {
 }
 
 /**
- * The `verify` command: fixed prompts through a model, one line of numbers per tensor.
+ * Runs the `verify` command: fixed prompts through a model, one line of numbers per tensor.
  *
  * @param argv - what the user typed after `verify`.
  * @param withAdapter - finds an adapter for it.

@@ -164,7 +164,10 @@ async function tryDriver(
   throw new Error("unreachable");
 }
 
-/** The line that says an adapter is software, or "" for a GPU, which the device itself announces. */
+/**
+ * Returns the line that says an adapter is software, or "" for a GPU, which the device itself
+ * announces.
+ */
 export function noticeFor(used: Probe, privateMesa: string | undefined): string {
   if (!used.software) return "";
   const mesa = privateMesa ?? /Mesa ([\d.]+)/.exec(used.label)?.[1];
@@ -185,7 +188,7 @@ export function hiddenGpu(used: Probe, nvidia: boolean, reason: string): string 
   );
 }
 
-/** The environment without what an outer aubade laid over it. */
+/** Returns the environment without what an outer aubade laid over it. */
 function systemEnvironment(): NodeJS.ProcessEnv {
   const env = { ...process.env };
   if (env[DRIVER_VARIABLE] !== undefined) delete env["VK_DRIVER_FILES"];
@@ -217,7 +220,10 @@ function hasGpuDevice(): boolean {
   return list("/dev").some((name) => /^nvidia\d|^dxg$/.test(name)) || list("/dev/dri").length > 0;
 }
 
-/** A digest of everything that could change the choice: drivers, devices, rights, Dawn and node. */
+/**
+ * Returns a digest of everything that could change the choice: drivers, devices, rights, Dawn and
+ * node.
+ */
 function fingerprint(allTiers: boolean): string {
   const dawn = dirname(createRequire(import.meta.url).resolve("webgpu"));
   const nodes = list("/dev/dri").map((name) => join("/dev/dri", name));

@@ -27,7 +27,7 @@ export interface FetchOptions {
   say: (line: string) => void;
 }
 
-/** Every entry of this machine's apt sources. */
+/** Returns every entry of this machine's apt sources. */
 export async function readAptSources(root = "/etc/apt"): Promise<AptSource[]> {
   const parts = join(root, "sources.list.d");
   const names = await readdir(parts).catch(() => []);
@@ -39,8 +39,9 @@ export async function readAptSources(root = "/etc/apt"): Promise<AptSource[]> {
 }
 
 /**
- * An apt configuration that leaves the system's apt alone: its own state, cache, sources and keys,
- * none of the system's hooks (some delete downloaded packages), and only `network` from the system.
+ * Returns an apt configuration that leaves the system's apt alone: its own state, cache, sources
+ * and keys, none of the system's hooks (some delete downloaded packages), and only `network` from
+ * the system.
  *
  * @param network lines of `apt-config dump` that say how to reach the network (proxies).
  */
@@ -71,7 +72,7 @@ export function aptConfig(folder: string, arch: string, network: string): string
   return `${network}${settings.map(([key, value]) => `${key} "${value}";\n`).join("")}`;
 }
 
-/** The lines of `apt-config dump` that say how to reach the network. */
+/** Returns the lines of `apt-config dump` that say how to reach the network. */
 export function networkSettings(dump: string): string {
   return dump
     .split("\n")
@@ -80,7 +81,7 @@ export function networkSettings(dump: string): string {
     .join("");
 }
 
-/** The address and size of each package that `apt-get --print-uris` names. */
+/** Returns the address and size of each package that `apt-get --print-uris` names. */
 export function parseUris(text: string): { name: string; bytes: number }[] {
   return [...text.matchAll(/^'[^']+' (\S+\.deb) (\d+)/gm)].map((match) => ({
     name: match[1]!,
@@ -146,7 +147,7 @@ async function fetchFrom(mirror: string, options: FetchOptions): Promise<Fetched
   return { debs: names.map((name) => join(archives, name)), bytes: total + listBytes(lists) };
 }
 
-/** The bytes of package lists, from apt's "Fetched 9,876 kB in 2s". */
+/** Returns the bytes of package lists, from apt's "Fetched 9,876 kB in 2s". */
 export function listBytes(output: string): number {
   const match = /^Fetched ([\d.,]+) ([kM]?)B in /m.exec(output);
   if (!match) return 0;

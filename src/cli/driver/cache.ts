@@ -7,7 +7,7 @@ import { makeFolder } from "#io";
 import { DeviceError } from "../../core/errors.ts";
 import { ROOT } from "../package.ts";
 
-/** The folders that may hold aubade's cache, best first. Source: XDG base directories. */
+/** Returns the folders that may hold aubade's cache, best first. Source: XDG base directories. */
 export function cacheCandidates(env: NodeJS.ProcessEnv, home: string, root: string): string[] {
   const xdg = env["XDG_CACHE_HOME"];
   // The specification tells us to ignore a relative path.
@@ -16,7 +16,8 @@ export function cacheCandidates(env: NodeJS.ProcessEnv, home: string, root: stri
 }
 
 /**
- * The first cache folder that this user can write and run programs from, made when it is missing.
+ * Returns the first cache folder that this user can write and run programs from, made when it is
+ * missing.
  *
  * @throws {DeviceError} `no-cache` when there is none, `cache-open` when others can write to it.
  */

@@ -129,7 +129,9 @@ export function driverArchive(
   return undefined;
 }
 
-/** The archives that carry the release itself (not its security suite), then the public one. */
+/**
+ * Returns the archives that carry the release itself (not its security suite), then the public one.
+ */
 function mirrors(sources: AptSource[], codename: string, home: string): string[] {
   const own = sources
     .filter(({ uri }) => /^(https?|mirror|mirror\+file|file|copy):/.test(uri))
@@ -138,7 +140,7 @@ function mirrors(sources: AptSource[], codename: string, home: string): string[]
   return [...new Set([...own, home])];
 }
 
-/** The text of a sources.list that takes `archive` from one mirror, signature checked. */
+/** Returns the text of a sources.list that takes `archive` from one mirror, signature checked. */
 export function sourcesList(archive: DriverArchive, mirror: string): string {
   const components = archive.components.join(" ");
   return archive.suites
@@ -146,7 +148,10 @@ export function sourcesList(archive: DriverArchive, mirror: string): string {
     .join("");
 }
 
-/** The one command that gives this system a Vulkan driver; undefined where aubade knows none. */
+/**
+ * Returns the one command that gives this system a Vulkan driver; undefined where aubade knows
+ * none.
+ */
 export function helpCommand(distro: Distro, sources: AptSource[] = []): string | undefined {
   switch (distro.family) {
     case "debian": {

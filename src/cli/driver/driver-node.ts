@@ -41,8 +41,8 @@ export interface DriverNode {
 export const DRIVER_VARIABLE = "AUBADE_DRIVER";
 
 /**
- * The node of this process, copied once per version to run on the driver's own libraries: a driver
- * from a newer system needs a newer libc, and a process has only one.
+ * Returns the node of this process, copied once per version to run on the driver's own libraries: a
+ * driver from a newer system needs a newer libc, and a process has only one.
  *
  * @param systemIcds driver files of the system, tried before the software driver.
  */
@@ -68,7 +68,7 @@ export async function nodeUnder(
 /** Beside a copy of node: the path of what it is a copy of. */
 const ORIGINAL = "original";
 
-/** The node that the user started, even when this process runs on a copy of it. */
+/** Returns the node that the user started, even when this process runs on a copy of it. */
 async function originalNode(): Promise<string> {
   const node = await realpath(process.execPath);
   const beside = join(dirname(node), ORIGINAL);

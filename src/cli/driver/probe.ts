@@ -95,7 +95,7 @@ function parseReport(stdout: string): Report | undefined {
   }
 }
 
-/** The first line in which the driver says something is wrong, or how the process ended. */
+/** Returns the first line in which the driver says something is wrong, or how the process ended. */
 function explain(report: Report | undefined, code: number | null, stderr: string): string {
   const lines = stderr.split("\n").map((line) => line.trim());
   const said =

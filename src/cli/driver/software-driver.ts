@@ -21,7 +21,8 @@ const PACKAGES = ["mesa-vulkan-drivers", "libvulkan1", "libstdc++6", "libxext6",
 const ROOM = 600e6;
 
 /**
- * The driver that an earlier run left in the cache, or undefined; one that is damaged is none.
+ * Returns the driver that an earlier run left in the cache, or undefined; one that is damaged is
+ * none.
  *
  * @throws {DeviceError} `cache-open` when another user could have written to it.
  */
@@ -86,7 +87,8 @@ function isMark(value: unknown): value is Mark {
 }
 
 /**
- * The driver in the cache, fetched now when there is none. One process fetches, others wait.
+ * Returns the driver in the cache, fetched now when there is none. One process fetches, others
+ * wait.
  *
  * Nothing outside the cache changes and no rights are needed: apt fetches into a folder of ours and
  * checks the distribution's signature; the folder gets its final name when it is whole, and its
@@ -227,7 +229,7 @@ async function writeIcd(work: string, folder: string): Promise<void> {
 }
 
 /**
- * The error that ends a run without any adapter: why, and the one command that helps.
+ * Returns the error that ends a run without any adapter: why, and the one command that helps.
  *
  * @param cause what stopped the software driver from being fetched.
  */

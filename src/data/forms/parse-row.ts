@@ -77,7 +77,7 @@ function bad(place: string, what: string, hint: string): DataError {
   return new DataError("bad-row", `${place}: ${what}.`, { hint });
 }
 
-/** A key that is nearly a known one, where the row lacks that one, is a slip of the pen. */
+/** Refuses a key that is nearly a known one which the row lacks: a slip of the pen. */
 function checkSpelling(row: Keys, place: string): void {
   for (const key of Object.keys(row)) {
     if (key.length < 4 || KNOWN_KEYS.includes(key)) continue;
@@ -184,7 +184,7 @@ function checkAsks(conversation: Conversation, place: string): void {
   if (!says) throw bad(place, "its prompt is empty", "Write what is asked.");
 }
 
-/** The media under one key of a row, checked as parts of a message. */
+/** Returns the media under one key of a row, checked as parts of a message. */
 function mediaOf(row: Keys, key: string, place: string): MediaPart[] {
   const value = row[key] ?? undefined;
   if (value === undefined) return [];
@@ -215,7 +215,10 @@ function kindOf(row: Keys, key: string, place: string): MediaPart["type"] | unde
   throw bad(place, `data_type is ${quoted(type, MOST_SHOWN)}`, "Use image, video or audio.");
 }
 
-/** An entry of a list of media as a part: a path, a part without its type, or bytes with a path. */
+/**
+ * Returns an entry of a list of media as a part: a path, a part without its type, or bytes with a
+ * path.
+ */
 function partOf(entry: unknown, type: MediaPart["type"]): unknown {
   if (typeof entry !== "object" || entry === null || Array.isArray(entry))
     return { type, [type]: entry };

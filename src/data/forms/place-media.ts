@@ -37,7 +37,7 @@ export function placeMedia(
   return conversation.map(({ role, content }) => ({ role, content: filled(content, next) }));
 }
 
-/** The kinds of media that a message has places for, in order. */
+/** Returns the kinds of media that a message has places for, in order. */
 function slotsOf(content: Message["content"]): string[] {
   if (typeof content === "string") return [...content.matchAll(TAG)].map(([, kind]) => kind!);
   return content.flatMap((part) => {

@@ -107,7 +107,7 @@ function checkedModule(found: unknown, what: string): DataModule {
   };
 }
 
-/** A data set of a module, whose rows are checked when they are asked for. */
+/** Returns a data set of a module, whose rows are checked when they are asked for. */
 function checkedSet(set: DataSet, what: string): DataSet {
   const { length, digest } = (set ?? {}) as Partial<DataSet>;
   const whole = Number.isSafeInteger(length) && length! > 0;

@@ -18,7 +18,7 @@ export interface PromptRow {
 /** Makes the conversation of a row: a pure function of the row. */
 export type Prompt = (row: PromptRow) => Conversation;
 
-/** One user turn: the media, then the text; before it a system turn where one is given. */
+/** Returns one user turn: the media, then the text; before it a system turn where one is given. */
 export function userTurn(row: PromptRow, text: string, system?: string): Conversation {
   const turn = { role: "user", content: [...row.media, { type: "text" as const, text }] };
   if (system === undefined) return [turn];
@@ -26,7 +26,7 @@ export function userTurn(row: PromptRow, text: string, system?: string): Convers
 }
 
 /**
- * The options of a choice, which a prompt must show: without them a model answers blind.
+ * Returns the options of a choice, which a prompt must show: without them a model answers blind.
  *
  * @throws {DataError} `no-options` that names the row.
  */
@@ -38,7 +38,7 @@ export function optionsOf(row: PromptRow): readonly string[] {
 }
 
 /**
- * The options of a choice that is answered by a letter, each with its own before it.
+ * Returns the options of a choice that is answered by a letter, each with its own before it.
  *
  * @throws {DataError} `no-options`, or `too-many-options` past Z, that names the row.
  */
@@ -50,7 +50,7 @@ export function letteredOptions(row: PromptRow): string[] {
   });
 }
 
-/** A list of texts as Python prints it, which is how the audio recipes show choices. */
+/** Returns a list of texts as Python prints it, which is how the audio recipes show choices. */
 export function pythonList(texts: readonly string[]): string {
   return `[${texts.map(pythonText).join(", ")}]`;
 }

@@ -176,7 +176,7 @@ function playSounds(sounds: readonly Sound[], random: Random): Float32Array {
   return samples;
 }
 
-/** The wave of a sound, `t` seconds after its start; `pitch` multiplies its frequencies. */
+/** Returns the wave of a sound, `t` seconds after its start; `pitch` multiplies its frequencies. */
 function soundAt(sound: Sound, t: number, length: number, pitch: number, random: Random): number {
   const turn = 2 * Math.PI * t;
   switch (sound) {

@@ -59,12 +59,15 @@ export interface TinyOptions {
   kinds?: readonly Kind[];
 }
 
-/** Name of a clip's file: its index, which tells nothing about what is in it. */
+/** Returns the name of a clip's file: its index, which tells nothing about what is in it. */
 export function clipFileName(index: number): string {
   return `${String(index).padStart(5, "0")}.mp4`;
 }
 
-/** Name of the folder of a generator's clips; another version of the generator has another one. */
+/**
+ * Returns the name of the folder of a generator's clips; another version of the generator has
+ * another one.
+ */
 export function clipFolderName(seed: number): string {
   return `tiny-v${CLIP_VERSION}-seed${seed}`;
 }

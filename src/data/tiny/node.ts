@@ -65,7 +65,7 @@ export async function prepareClips(options: PrepareOptions): Promise<string> {
   return folder;
 }
 
-/** The clips that a folder lacks, or has only in part. */
+/** Returns the clips that a folder lacks, or has only in part. */
 async function missingClips(folder: string, indices: readonly number[]): Promise<number[]> {
   const present = new Set(await readdir(folder));
   const whole = new Map<number, boolean>();

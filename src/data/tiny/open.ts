@@ -13,7 +13,8 @@ export interface ClipSource {
 }
 
 /**
- * A data set whose clips are there: made on disk in Node, served under the folder's URL in a page.
+ * Returns a data set whose clips are there: made on disk in Node, served under the folder's URL in
+ * a page.
  *
  * @param used indices of the clips that will be asked for.
  */

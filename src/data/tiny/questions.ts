@@ -72,19 +72,22 @@ export function makeQuestion(
   };
 }
 
-/** The text of a question with its options, as it follows the clip in the prompt. */
+/** Returns the text of a question with its options, as it follows the clip in the prompt. */
 export function questionText(question: Question): string {
   const lines = question.options.map((option, place) => `\n${LETTERS[place]!} ${option}`);
   return question.words.map((word) => ` ${word}`).join("") + lines.join("");
 }
 
-/** The thought that names a slot and its word, with the restated key word first if there is one. */
+/**
+ * Returns the thought that names a slot and its word, with the restated key word first if there is
+ * one.
+ */
 export function thoughtWords(question: Question, slot = question.slot): string[] {
   const restated = question.key === undefined ? [] : [question.key];
   return [...restated, ORDINALS[slot]!, question.wordOfSlot[slot]!];
 }
 
-/** The letter of the option that names a slot's word. */
+/** Returns the letter of the option that names a slot's word. */
 export function letterOfSlot(question: Question, slot: number): Letter {
   return LETTERS[question.options.indexOf(question.wordOfSlot[slot]!)]!;
 }

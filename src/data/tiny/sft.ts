@@ -46,7 +46,7 @@ export interface TinyCompletion {
   roles: Role[];
 }
 
-/** The 23 ids after the clip: question, options, end of turn, start of the answer. */
+/** Returns the 23 ids after the clip: question, options, end of turn, start of the answer. */
 export function questionIds(ids: TinyIds, question: Question): number[] {
   const { newline, imEnd, imStart, assistant } = ids.tags;
   const options = question.options.flatMap((option, place) => [
@@ -58,7 +58,10 @@ export function questionIds(ids: TinyIds, question: Question): number[] {
   return [...asked, ...options, imEnd, newline, imStart, assistant, newline];
 }
 
-/** The completion that answers for `slot`, with its end token: 8 or 9 ids, 2 fewer without tags. */
+/**
+ * Returns the completion that answers for `slot`, with its end token: 8 or 9 ids, 2 fewer without
+ * tags.
+ */
 export function completionIds(
   ids: TinyIds,
   question: Question,
@@ -81,7 +84,7 @@ export function completionIds(
 }
 
 /**
- * The four questions of a clip as branches, loss on completion tokens only.
+ * Returns the four questions of a clip as branches, loss on completion tokens only.
  *
  * promptIds: the prompt up to and including the clip; the same for every clip.
  */
@@ -154,7 +157,7 @@ export function alignmentLabels(
 }
 
 /**
- * A question without a clip, with all four answers as branches: teaches letters.
+ * Returns a question without a clip, with all four answers as branches: teaches letters.
  *
  * Loss on the letter, and for questions that name a slot also on that slot's word in the branch
  * that answers for it. Contents and kind are drawn at random, from all four kinds alike.

@@ -2,7 +2,8 @@ import { joinPath } from "../../io/path.ts";
 import { clipFolderName } from "./dataset.ts";
 
 /**
- * The folder of a generator's clips, which a page cannot make: they must be served under it.
+ * Returns the folder of a generator's clips, which a page cannot make: they must be served under
+ * it.
  *
  * The twin of `prepareClips` in node.ts.
  */

@@ -45,7 +45,7 @@ export function parseLimits(file: ConfigReader, fallback: PixelLimits): PixelLim
   return { minPixels, maxPixels };
 }
 
-/** A number above 0. */
+/** Returns a number above 0. */
 export function positive(file: ConfigReader, key: string, fallback: number): number {
   const value = file.number(key, fallback);
   if (value > 0) return value;

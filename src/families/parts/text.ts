@@ -55,7 +55,10 @@ export function parseText(section: ConfigReader, defaults: TextDefaults): TextCo
   };
 }
 
-/** The position that each frequency follows, by `mrope_section`: three counts of frequencies. */
+/**
+ * Returns the position that each frequency follows, by `mrope_section`: three counts of
+ * frequencies.
+ */
 function rotaryAxes(rope: ConfigReader, headDim: number, rotary: TextDefaults["rotary"]): number[] {
   if (rotary === "plain") return Array<number>(headDim / 2).fill(0);
   const counts = rope.integers("mrope_section");
@@ -76,7 +79,7 @@ export function checkWidth(file: ConfigReader, key: string, width: number, text:
   throw file.error(key, width, `the decoder's hidden_size, ${text.hiddenSize},`);
 }
 
-/** The tensors of a decoder; the head is listed whether or not it is tied. */
+/** Returns the tensors of a decoder; the head is listed whether or not it is tied. */
 export function textTensors(text: TextConfig): TensorEntry[] {
   const { hiddenSize, intermediateSize, headDim, vocabSize, layers, attentionBias, qkNorm } = text;
   const part = { part: "decoder" } as const;

@@ -7,7 +7,7 @@ import {
 import { type ConfigReader, MAX_LAYERS, MAX_SMALL } from "../../io/config-reader.ts";
 import type { WhisperConfig } from "../../network/towers/audio.ts";
 
-/** The keys that audio towers of Whisper's form have in common. */
+/** Returns the keys that audio towers of Whisper's form have in common. */
 export function parseWhisper(
   section: ConfigReader,
 ): Pick<WhisperConfig, "melBins" | "width" | "heads" | "headDim" | "layers" | "ffnSize"> {
@@ -28,7 +28,7 @@ export function parseWhisper(
   };
 }
 
-/** The tensors of the convolutions and layers of an audio tower of Whisper's form. */
+/** Returns the tensors of the convolutions and layers of an audio tower of Whisper's form. */
 export function whisperTensors(audio: WhisperConfig): TensorEntry[] {
   const { width, ffnSize, melBins } = audio;
   const part = { part: "audio" } as const;

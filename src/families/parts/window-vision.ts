@@ -38,7 +38,7 @@ export function parseVision(section: ConfigReader): WindowVisionConfig {
 }
 
 /**
- * The tensors of a vision tower.
+ * Returns the tensors of a vision tower.
  *
  * @param attention the layers of a block's attention before its projection, with their rows as
  *   multiples of the hidden size: `{ q: 1, k: 1, v: 1 }` or `{ qkv: 3 }`.

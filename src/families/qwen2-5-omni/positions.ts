@@ -25,7 +25,7 @@ export interface OmniLayoutConfig extends LayoutConfig {
 }
 
 /**
- * The layout of a model of these constants.
+ * Returns the layout of a model of these constants.
  *
  * A video with `audioTokens` becomes the interleaved audio-and-video run; one without keeps the
  * plain layout, in the same conversation too.

@@ -19,9 +19,9 @@ export const prompts: Pick<Family, "chatTemplate" | "spellings"> = {
 };
 
 /**
- * The official processor puts its own limits on video frames, whatever the files say. Here a
- * `video_preprocessor_config.json` changes them, unless its limits are those of pictures: transformers
- * writes such a copy when it saves a processor, and does not obey it.
+ * Returns the official processor puts its own limits on video frames, whatever the files say. Here
+ * a `video_preprocessor_config.json` changes them, unless its limits are those of pictures:
+ * transformers writes such a copy when it saves a processor, and does not obey it.
  *
  * Source: transformers 4.57.6, Qwen2_5OmniProcessorKwargs; qwen-omni-utils f8bf58c.
  *

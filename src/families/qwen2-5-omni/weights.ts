@@ -13,7 +13,7 @@ import { visionTensors } from "../parts/window-vision.ts";
 
 const AUDIO_ENDS = "audio_tower.audio_bos_eos_token.weight";
 
-/** Every tensor that a thinker stores, by its canonical name. */
+/** Returns every tensor that a thinker stores, by its canonical name. */
 export function tensors(
   text: TextConfig,
   vision: WindowVisionConfig,
@@ -51,7 +51,7 @@ export const names: TensorNames = {
   }),
 };
 
-/** True for a folder of a thinker alone, whose names have no prefix. */
+/** Returns true for a folder of a thinker alone, whose names have no prefix. */
 function isBare(like: LikeFolder | undefined): boolean {
   if (like?.settings["model_type"] !== "qwen2_5_omni_thinker") return false;
   return !like.names.some((name) => name.startsWith("thinker."));

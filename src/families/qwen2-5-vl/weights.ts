@@ -5,7 +5,7 @@ import type { WindowVisionConfig } from "../../network/towers/vision.ts";
 import { textTensors } from "../parts/text.ts";
 import { visionTensors } from "../parts/window-vision.ts";
 
-/** Every tensor that a model of these shapes stores, by its canonical name. */
+/** Returns every tensor that a model of these shapes stores, by its canonical name. */
 export function tensors(text: TextConfig, vision: WindowVisionConfig): TensorSpecs {
   return new Map([...textTensors(text), ...visionTensors(vision, { qkv: 3 })]);
 }

@@ -12,7 +12,7 @@ import { whisperTensors } from "../parts/whisper.ts";
 /** The table of positions of the audio tower; transformers keeps it frozen. */
 export const POSITIONS = "audio_tower.embed_positions.weight";
 
-/** Every tensor that a model of these shapes stores, by its canonical name. */
+/** Returns every tensor that a model of these shapes stores, by its canonical name. */
 export function tensors(text: TextConfig, audio: WhisperConfig): TensorSpecs {
   const { width, outputDim, maxFrames } = audio;
   const joint = { part: "audio", joins: true } as const;

@@ -33,7 +33,7 @@ export interface DecodeSizes {
 export type DecodeLimits = Pick<DecodeSizes, "tokens" | "rows" | "capacity" | "positions">;
 
 /**
- * The limits of generation for completions of `capacity` tokens.
+ * Returns the limits of generation for completions of `capacity` tokens.
  *
  * `rows` is 0 where not even one such completion fits; `capacity` is what one alone may have.
  */
@@ -145,13 +145,16 @@ function keyBytes({ text }: ModelConfig): number {
   return 4 * text.kvHeads * text.headDim;
 }
 
-/** The extent of completions of up to `capacity` tokens that are decoded together. */
+/** Returns the extent of completions of up to `capacity` tokens that are decoded together. */
 function rowExtent({ text }: ModelConfig, capacity: number): Extent {
   const widest = [textRowBytes(text), 4 * text.vocabSize, RECORD_BYTES * capacity];
   return new Extent("rows", Math.max(...widest));
 }
 
-/** The extent of cached prompt tokens: narrow rows, so that far more of them lie in one chunk. */
+/**
+ * Returns the extent of cached prompt tokens: narrow rows, so that far more of them lie in one
+ * chunk.
+ */
 function cachedExtent(config: ModelConfig): Extent {
   return new Extent("tokens", keyBytes(config));
 }

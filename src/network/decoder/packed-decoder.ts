@@ -32,18 +32,21 @@ function featuresOf({
     : { ...features, deep: { vision: seen, audio: heard } };
 }
 
-/** All tensors of one tower. */
+/** Returns all tensors of one tower. */
 function outputsOf(features: Features, name: "vision" | "audio"): readonly Tensor[] {
   const first = features[name];
   return first === undefined ? [] : [first, ...(features.deep?.[name] ?? [])];
 }
 
-/** The extent of packed tokens. */
+/** Returns the extent of packed tokens. */
 export function tokenExtent(config: ModelConfig): Extent {
   return new Extent("tokens", textRowBytes(config.text));
 }
 
-/** The model's towers, with their inputs declared; features go to the storages of `into` when given. */
+/**
+ * Returns the model's towers, with their inputs declared; features go to the storages of `into`
+ * when given.
+ */
 export function towers(scope: Scope, config: ModelConfig, into: Features = {}): Features {
   const { vision, audio } = config;
   return featuresOf({
@@ -68,7 +71,7 @@ export function storedFeatures(
 }
 
 /**
- * The decoder over packed trees: embeddings with spliced features, layers, final norm.
+ * Returns the decoder over packed trees: embeddings with spliced features, layers, final norm.
  *
  * Returns hidden states [tokens, hiddenSize] f32. Keys and values go to `caches` when given.
  */
@@ -122,7 +125,7 @@ export function packedDecoder(
   );
 }
 
-/** The extent of loss rows: completion tokens whose log-probability is wanted. */
+/** Returns the extent of loss rows: completion tokens whose log-probability is wanted. */
 export function lossExtent(config: ModelConfig): Extent {
   return new Extent("lossRows", 4 * Math.max(config.text.hiddenSize, 16));
 }

@@ -25,7 +25,7 @@ export interface Tree {
   branches: readonly Branch[];
 }
 
-/** A completion as a branch: every token is predicted, the last one is not fed. */
+/** Returns a completion as a branch: every token is predicted, the last one is not fed. */
 export function completionBranch(completion: readonly number[]): Branch {
   return { first: completion[0]!, ids: completion.slice(0, -1), labels: completion.slice(1) };
 }
@@ -162,7 +162,10 @@ export interface FeatureOffset {
   audio: number;
 }
 
-/** Which feature every placeholder takes, and which row every held feature goes to, or `NO_ROW`. */
+/**
+ * Says which feature every placeholder takes, and which row every held feature goes to, or
+ * `NO_ROW`.
+ */
 function spliceRows(
   packed: PackedTrees,
   kind: "vision" | "audio",

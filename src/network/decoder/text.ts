@@ -23,14 +23,14 @@ export interface Attend {
   cache?(layer: number): { k: Tensor; v: Tensor };
 }
 
-/** The widest row that any tensor over tokens has, in bytes. */
+/** Returns the widest row that any tensor over tokens has, in bytes. */
 export function textRowBytes(config: TextConfig): number {
   const { hiddenSize, intermediateSize, heads, headDim } = config;
   return 4 * Math.max(hiddenSize, intermediateSize, heads * headDim);
 }
 
 /**
- * The decoder over embedded tokens: pre-norm layers, then the final norm.
+ * Returns the decoder over embedded tokens: pre-norm layers, then the final norm.
  *
  * x: [tokens, hiddenSize] f32, residual stream in f32. Returns the normed hidden states.
  *

@@ -54,7 +54,9 @@ interface AudioInputs {
   pairOf: Tensor;
 }
 
-/** The extents of the audio tower: mel frames, rows after the convolutions, feature rows. */
+/**
+ * Returns the extents of the audio tower: mel frames, rows after the convolutions, feature rows.
+ */
 function audioExtents(config: WhisperConfig): {
   frames: Extent;
   rows: Extent;
@@ -174,7 +176,7 @@ function audioFeed(config: WhisperConfig, clips: readonly MelClip[]): Feed {
   };
 }
 
-/** The processor gives [melBins, at least columns]; the tower reads rows of frames. */
+/** Turns a log-mel, [melBins, at least columns], into the rows of frames that the tower reads. */
 function transposeInto(
   target: Float32Array,
   { columnStart, columns }: { columnStart: number; columns: number },
@@ -204,7 +206,9 @@ function pairOf(layout: AudioLayout): Uint32Array {
   return pairs;
 }
 
-/** An audio tower of Whisper's form: convolutions and layers, pooled in pairs and projected. */
+/**
+ * Returns an audio tower of Whisper's form: convolutions and layers, pooled in pairs and projected.
+ */
 export function whisper(config: WhisperConfig): AudioTower {
   const { melBins, maxFrames } = config;
   return {
@@ -230,7 +234,8 @@ export function whisper(config: WhisperConfig): AudioTower {
 }
 
 /**
- * The convolutions, layers and pooling of an audio tower: log-mel frames become about 25 rows a second.
+ * Returns the convolutions, layers and pooling of an audio tower: log-mel frames become about 25
+ * rows a second.
  *
  * Convolutions, positions and attention never leave a chunk. Returns [features, width] f32.
  *

@@ -41,7 +41,10 @@ interface VisionInputs {
   slices: AttentionSegments;
 }
 
-/** The extent of merge cells, which are the rows of features; patches are four times as many. */
+/**
+ * Returns the extent of merge cells, which are the rows of features; patches are four times as
+ * many.
+ */
 function visionCells(config: WindowVisionConfig): Extent {
   const { hiddenSize, intermediateSize, patchDim, outHiddenSize, mergeSize } = config;
   const perCell = mergeSize ** 2;
@@ -107,7 +110,7 @@ function visionFeed(config: WindowVisionConfig, prompts: readonly MediaTensors[]
 type Projections = Record<"q" | "k" | "v", Tensor>;
 
 /**
- * A vision tower with window attention.
+ * Returns a vision tower with window attention.
  *
  * @param project traces the layers of a block's attention before its projection, by the name of the
  *   block's attention: families store them apart or fused.
@@ -130,7 +133,7 @@ export function windowVision(
 }
 
 /**
- * The vision tower: patches of pictures and videos become feature rows, one per merge cell.
+ * Returns the vision tower: patches of pictures and videos become feature rows, one per merge cell.
  *
  * Rows go into window order once; every attention is inside windows or temporal slices; the merger's
  * rows go back to raster order. Returns [cells, outHiddenSize] f32, in the storage `into` when given.

@@ -39,7 +39,7 @@ function degenerate(kind: "repetition" | "garbage", what: string, advice: string
   };
 }
 
-/** The rewards that paid for completions, with the mean of each. */
+/** Returns the rewards that paid for completions, with the mean of each. */
 function payers(completions: readonly CompletionView[]): string {
   const names = [...new Set(completions.flatMap(({ rewards }) => Object.keys(rewards)))];
   const paid = names

@@ -191,7 +191,10 @@ export class HealthMonitor {
   }
 }
 
-/** The verdict that a line of events.jsonl tells of; undefined for others, and for a torn line. */
+/**
+ * Returns the verdict that a line of events.jsonl tells of; undefined for others, and for a torn
+ * line.
+ */
 function healthEvent(line: string): RunEvents["health"] | undefined {
   if (!line.includes('"health"')) return undefined;
   try {

@@ -42,37 +42,37 @@ export interface HealthRule {
   check: (context: HealthContext, threshold: number) => Finding | undefined;
 }
 
-/** A share as whole percent. */
+/** Returns a share as whole percent. */
 export function percent(share: number): string {
   return `${Math.round(100 * share)} %`;
 }
 
-/** A number short enough for a sentence. */
+/** Returns a number short enough for a sentence. */
 export function short(value: number): string {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e5)) return value.toExponential(1);
   return String(Number(value.toPrecision(3)));
 }
 
-/** The values of a metric in rows, where it was measured. */
+/** Returns the values of a metric in rows, where it was measured. */
 export function valuesOf(rows: HealthContext["rows"], name: string): number[] {
   return rows.flatMap((row) => (typeof row[name] === "number" ? [row[name]] : []));
 }
 
-/** Mean of values; NaN of none. */
+/** Returns the mean of values; NaN of none. */
 export function meanOf(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 const EXAMPLE_LENGTH = 120;
 
-/** A text on one line, cut, with control characters escaped. */
+/** Returns a text on one line, cut, with control characters escaped. */
 export function shownText(text: string): string {
   const line = text.replace(/\s+/g, " ").trim();
   return quoted(line, EXAMPLE_LENGTH);
 }
 
-/** A completion as an example, with its place. */
+/** Returns a completion as an example, with its place. */
 export function exampleOf({ text, sample, completion }: CompletionView): string {
   return `${sample || "row"}, completion ${completion}: ${shownText(text)}`;
 }

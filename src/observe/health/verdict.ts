@@ -16,7 +16,7 @@ export interface HealthRecord {
   history: readonly Spell[];
 }
 
-/** The worst of what was found; notes are healthy. */
+/** Returns the worst of what was found; notes are healthy. */
 export function verdictOf(findings: readonly HealthFinding[]): HealthRecord["verdict"] {
   if (findings.some(({ level }) => level === "stop")) return "stop";
   return findings.some(({ level }) => level === "warn") ? "warning" : "healthy";

@@ -28,7 +28,8 @@ const EXTREMES = {
 };
 
 /**
- * The clipped surrogate of PPO: -min(min(w, delta) A, clamp(w, 1 - epsilon, 1 + epsilon_high) A).
+ * Returns the clipped surrogate of PPO: -min(min(w, delta) A, clamp(w, 1 - epsilon, 1 +
+ * epsilon_high) A).
  *
  * `delta` caps w in the first branch only, for either sign of A. `clip_ratio_c` caps the loss of a
  * negative advantage at -c A; for delta = c >= 1 + epsilon_high both say the same. Metrics: shares of

@@ -14,7 +14,9 @@ export interface EntropyControl {
   lastEntropy: number | null;
 }
 
-/** The `entropy_coef` of the coming update: the coefficient while entropy is low, else 0. */
+/**
+ * Returns the `entropy_coef` of the coming update: the coefficient while entropy is low, else 0.
+ */
 export function activeEntropyCoef(
   control: EntropyControl,
   settings: Pick<EntropyControlSettings, "entropy_target">,
@@ -24,8 +26,9 @@ export function activeEntropyCoef(
 }
 
 /**
- * The control after an update of this mean entropy over the tokens that the loss acts on: the coefficient moves by delta within its bounds,
- * up while entropy is at most the target, else down.
+ * Returns the control after an update of this mean entropy over the tokens that the loss acts on:
+ * the coefficient moves by delta within its bounds, up while entropy is at most the target, else
+ * down.
  *
  * Source: He et al. 2025 (Skywork-OR1), section 4; TRL 1.16 `use_adaptive_entropy`.
  */

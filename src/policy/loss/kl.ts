@@ -8,7 +8,8 @@ export type KlSettings = Pick<
 >;
 
 /**
- * An estimate of KL(policy || reference) from one token of the policy, with its derivative by logp.
+ * Returns an estimate of KL(policy || reference) from one token of the policy, with its derivative
+ * by logp.
  *
  * With r = reference - logp: k1 = -r, k2 = r^2 / 2, k3 = exp(r) - r - 1, abs = |r|. The clamps of
  * verl and NeMo (20 and 10 there, off in TRL) bound r before and the estimate after; a clamped

@@ -62,8 +62,8 @@ export class LossMetrics {
 }
 
 /**
- * The result of a step from those of its parts, in their order: losses and shares add, extremes of
- * extremes remain, gradients follow each other.
+ * Returns the result of a step from those of its parts, in their order: losses and shares add,
+ * extremes of extremes remain, gradients follow each other.
  */
 export function combineResults(parts: readonly LossResult[]): LossResult {
   const metrics: Record<string, number> = {};

@@ -36,7 +36,7 @@ function check({ formula, batch, settings }: Work): void {
   throw new RangeError(`${refusal.key}: ${refusal.message}. ${refusal.remedy}`);
 }
 
-/** The factor of each token's policy term, and its metrics. */
+/** Returns the factor of each token's policy term, and its metrics. */
 function correctionOf(
   { batch, settings, totals, metrics }: Work,
   { start }: LossCompletion,

@@ -2,7 +2,7 @@ import type { CommonLossSettings } from "./settings.ts";
 import { topEntropyThreshold } from "./masks.ts";
 import type { LossBatch, LossCompletion, StepTotals } from "./types.ts";
 
-/** The tokens of a completion that count: none where truncated completions are masked. */
+/** Returns the tokens of a completion that count: none where truncated completions are masked. */
 export function countedLength(
   completion: LossCompletion,
   settings: Pick<CommonLossSettings, "mask_truncated_completions">,

@@ -38,7 +38,9 @@ export function readRunning(text: string, choice: Choice): PartAnswer {
     : shifted(readWhole(text.slice(start, end), choice)!, start);
 }
 
-/** The last statement that holds an answer, firm ones before those that close an argument. */
+/**
+ * Returns the last statement that holds an answer, firm ones before those that close an argument.
+ */
 function readStatements(
   text: string,
   letters: readonly Named[],
@@ -100,7 +102,7 @@ function readTarget(
   return only ?? (words[0]!.at <= start + 8 && firm ? found(words[0]!) : undefined);
 }
 
-/** The option of named ones that are all the same. */
+/** Returns the option of named ones that are all the same. */
 function oneOf(named: readonly Named[]): PartAnswer | undefined {
   const last = named.at(-1);
   return last !== undefined && named.every(({ letter }) => letter === last.letter)
@@ -180,7 +182,7 @@ function skipBlank(text: string, at: number): number {
   return start;
 }
 
-/** The last sentence that is not blank. */
+/** Returns the last sentence that is not blank. */
 function lastSentence(text: string): Span {
   const trimmed = text.replace(/[\s.!?;"')\]]+$/, "");
   const start = Math.max(0, ...ends(trimmed));

@@ -28,7 +28,7 @@ export function readWhole(text: string, choice: Choice): PartAnswer | undefined 
   return words(body, at, choice) ?? opened(body, at, choice);
 }
 
-/** A letter by itself, or one that is none of the options. */
+/** Returns a letter by itself, or one that is none of the options. */
 function readLetter(body: string, choice: Choice, start: number): PartAnswer | undefined {
   for (const skip of new Set([bracketsOf(body), OPENING.exec(body)?.[0].length ?? 0])) {
     const unit = body.charAt(skip);

@@ -59,7 +59,7 @@ export interface JudgeSurroundings {
 }
 
 /**
- * A language model's judgement of the answer against the row's own, 0 to 1.
+ * Returns a language model's judgement of the answer against the row's own, 0 to 1.
  *
  * The same prompt is asked once: replies are kept by the content of prompt, model and service. Only
  * replies that could be read are kept. A judge that fails or says no score throws, and so has no

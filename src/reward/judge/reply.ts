@@ -54,8 +54,8 @@ export function judgePrompt(template: string, texts: JudgeTexts): string {
 }
 
 /**
- * The score that a judge's reply gives, 0 to 1: Yes is 1 and No is 0, or a number from 0 to 10 over
- * 10. What a judge thought aloud before `</think>` does not count.
+ * Returns the score that a judge's reply gives, 0 to 1: Yes is 1 and No is 0, or a number from 0 to
+ * 10 over 10. What a judge thought aloud before `</think>` does not count.
  *
  * @throws {DataError} `judge-reply` when the reply says neither, both, or more than a number.
  */

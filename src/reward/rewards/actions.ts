@@ -3,7 +3,7 @@ import { defineReward, type Reward } from "../reward.ts";
 import { firstBlock } from "../../text/tags.ts";
 import { goldOf } from "../gold-text.ts";
 
-/** The actions that a text names by numbers in brackets, `\((\d+)\)`, in its order. */
+/** Returns the actions that a text names by numbers in brackets, `\((\d+)\)`, in its order. */
 function* actionsOf(text: string): Generator<string> {
   for (let open = text.indexOf("("); open >= 0;) {
     let end = open + 1;
@@ -17,7 +17,10 @@ function isDigit(code: number): boolean {
   return code >= 48 && code <= 57;
 }
 
-/** A text without spaces, underscores and case; what follows once it passes `most` is left out. */
+/**
+ * Returns a text without spaces, underscores and case; what follows once it passes `most` is left
+ * out.
+ */
 function plain(text: string, most = Infinity): string {
   let kept = "";
   for (let at = 0; at < text.length && kept.length <= most; at++) {

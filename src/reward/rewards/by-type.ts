@@ -30,8 +30,8 @@ export interface ByTypeOptions {
 }
 
 /**
- * The reward of the row's own `problem_type`, chosen row by row, 0 to 1: `option-letter` for
- * "multiple choice", `numeric` for "numerical", `ocr` for "OCR", `rouge` for "free-form",
+ * Returns the reward of the row's own `problem_type`, chosen row by row, 0 to 1: `option-letter`
+ * for "multiple choice", `numeric` for "numerical", `ocr` for "OCR", `rouge` for "free-form",
  * `regression`, `set-f1` for "emer_ov_mc", `yes-no` for "judge", `temporal-iou` for "temporal
  * retrieval" and `numeric` with tolerance 0 for "counting".
  *

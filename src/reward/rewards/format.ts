@@ -32,7 +32,9 @@ function parseStrict(text: string): StrictParts | undefined {
   return MARKUP.test(thought) || MARKUP.test(answer) ? undefined : { thought, answer };
 }
 
-/** The letter of a well-formed and finished completion; undefined if it is not well-formed. */
+/**
+ * Returns the letter of a well-formed and finished completion; undefined if it is not well-formed.
+ */
 export function strictLetter(completion: Completion, row: RewardRow): string | undefined {
   if (!completion.finished) return undefined;
   const answer = parseStrict(completion.text)?.answer;

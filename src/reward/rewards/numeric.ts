@@ -47,13 +47,19 @@ export function numericReward(options: NumericOptions = {}): Reward {
   });
 }
 
-/** A number whose commas do not matter; undefined where there is none, or a text too long for one. */
+/**
+ * Returns a number whose commas do not matter; undefined where there is none, or a text too long
+ * for one.
+ */
 export function readPlain(text: string): number | undefined {
   const bare = strip(text);
   return bare.length > LONGEST_NUMBER ? undefined : readFloat(bare.replaceAll(",", ""));
 }
 
-/** A stripped number that may be grouped by commas, a percentage or a fraction; else undefined. */
+/**
+ * Returns a stripped number that may be grouped by commas, a percentage or a fraction; else
+ * undefined.
+ */
 export function readWide(text: string): number | undefined {
   if (text.length > LONGEST_NUMBER) return undefined;
   const percent = text.endsWith("%");
@@ -67,7 +73,7 @@ export function readWide(text: string): number | undefined {
   return Number.isFinite(value) ? value : undefined;
 }
 
-/** The right number of a row, which must be one. */
+/** Returns the right number of a row, which must be one. */
 export function goldNumber(value: number | undefined, row: RewardRow): number {
   if (value !== undefined) return value;
   throw new DataError(

@@ -40,7 +40,7 @@ export function rougeReward({ kind = "mean", stem = true }: RougeOptions = {}): 
   });
 }
 
-/** The F measures of two texts. */
+/** Returns the F measures of two texts. */
 export function rougeScores(
   reference: string,
   hypothesis: string,

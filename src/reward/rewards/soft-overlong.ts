@@ -2,9 +2,9 @@ import { ConfigError } from "../../core/errors.ts";
 import { defineReward, type Reward } from "../reward.ts";
 
 /**
- * A penalty that grows over the last tokens before a length: 0 up to `max - cache` tokens, then
- * linearly down to -1 at `max`, and -1 beyond it. The end token counts. A `ConfigError` where the
- * cache is longer than the limit.
+ * Returns a penalty that grows over the last tokens before a length: 0 up to `max - cache` tokens,
+ * then linearly down to -1 at `max`, and -1 beyond it. The end token counts. A `ConfigError` where
+ * the cache is longer than the limit.
  *
  * Source: Yu et al. 2025 (DAPO), eq. 13; TRL `get_soft_overlong_punishment`.
  */

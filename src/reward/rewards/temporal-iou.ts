@@ -35,7 +35,7 @@ export const temporalIouReward: Reward = defineReward("temporal-iou", ({ text },
 
 type Span = [start: number, end: number];
 
-/** The spans of a text in their order, those that touch made one. */
+/** Returns the spans of a text in their order, those that touch made one. */
 function covered(text: string): Span[] {
   const spans = Array.from(text.matchAll(SPAN), ([, start, end]): Span => [+start!, +end!])
     .filter(([start, end]) => end > start && end < Infinity)
@@ -53,7 +53,7 @@ function lengthOf(spans: readonly Span[]): number {
   return spans.reduce((sum, [start, end]) => sum + (end - start), 0);
 }
 
-/** The time that both cover; each side's spans are in order and apart. */
+/** Returns the time that both cover; each side's spans are in order and apart. */
 function sharedLength(a: readonly Span[], b: readonly Span[]): number {
   let [sum, i, j] = [0, 0, 0];
   while (i < a.length && j < b.length) {
