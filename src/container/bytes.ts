@@ -47,7 +47,7 @@ export class MediaBytes {
   }
 }
 
-/** Four bytes as letters. */
+/** Returns four bytes as letters. */
 export function fourLetters(view: DataView, at: number): string {
   return String.fromCharCode(...Array.from({ length: 4 }, (_, i) => view.getUint8(at + i)));
 }

@@ -114,8 +114,8 @@ export async function readSoundFacts(
 }
 
 /**
- * The length that the last page states, which is less than its packets hold. A file that was cut
- * out of another begins before 0: players of Vorbis drop that part, those of Opus do not.
+ * Returns the length that the last page states, which is less than its packets hold. A file that
+ * was cut out of another begins before 0: players of Vorbis drop that part, those of Opus do not.
  */
 async function oggSpan(
   track: InputAudioTrack,

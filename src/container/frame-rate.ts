@@ -52,8 +52,8 @@ export function averageFrameRate(times: readonly FrameTime[], clock: TrackClock)
 }
 
 /**
- * The times up to a gap at the end of an even clip: a stream that stops in the middle of a group of
- * pictures lacks some that others, shown later, came before.
+ * Returns the times up to a gap at the end of an even clip: a stream that stops in the middle of a
+ * group of pictures lacks some that others, shown later, came before.
  */
 function evenPart(starts: number[]): number[] {
   const gaps = starts.slice(1).map((start, i) => start - starts[i]!);
@@ -62,13 +62,16 @@ function evenPart(starts: number[]): number[] {
   return uneven > gaps.length - REORDERED && uneven > 0 ? starts.slice(0, uneven + 1) : starts;
 }
 
-/** The rate of frames that last so many nanoseconds each. Source: matroska_parse_tracks, FFmpeg 7. */
+/**
+ * Returns the rate of frames that last so many nanoseconds each. Source: matroska_parse_tracks,
+ * FFmpeg 7.
+ */
 export function rateOfNanoseconds(duration: number): number {
   return nearestQuotient(1e9, duration, MAX_TERM);
 }
 
 /**
- * The standard rate within one percent of a rate, or the rate itself.
+ * Returns the standard rate within one percent of a rate, or the rate itself.
  *
  * Source: get_std_framerate of FFmpeg 7: twelfths up to 30, whole rates to 60, 80, 120, 240 and
  * the NTSC rates.

@@ -98,7 +98,7 @@ export async function readMp3(
   return { skip: delay + DECODER_DELAY, keep };
 }
 
-/** The header of Xing in the frame before the first one of sound, from its name on. */
+/** Returns the header of Xing in the frame before the first one of sound, from its name on. */
 async function findInfo(bytes: MediaBytes, firstFrame: number): Promise<DataView | null> {
   const from = Math.max(0, firstFrame - INFO_FRAME_BYTES);
   const view = await bytes.view(from, firstFrame - from);

@@ -131,7 +131,7 @@ function readVint(view: DataView, at: number): { value: number; length: number }
   return { value: unknown ? Infinity : value, length };
 }
 
-/** How long a number of EBML is by its first byte: 1 to 8, or 9 for none. */
+/** Says how long a number of EBML is by its first byte: 1 to 8, or 9 for none. */
 function vintLength(first: number): number {
   return Math.clz32(first) - 23;
 }

@@ -114,7 +114,7 @@ interface Box extends Span {
   type: string;
 }
 
-/** The box at the end of a path of types. */
+/** Returns the box at the end of a path of types. */
 async function findBox(bytes: MediaBytes, within: Span, ...path: string[]): Promise<Box | null> {
   const [type, ...deeper] = path;
   for await (const box of boxes(bytes, within)) {

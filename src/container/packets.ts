@@ -4,7 +4,7 @@ import { beat } from "../core/progress.ts";
 import { cutOff } from "./damage.ts";
 
 /**
- * The times of all packets that a track states, in decoding order.
+ * Returns the times of all packets that a track states, in decoding order.
  *
  * @throws {DataError} `media-cut-off` when the last of them is not in the file: the table of an MP4
  *   stands at its front as a rule and is whole when the rest is missing.
@@ -34,7 +34,7 @@ async function isThere(
   return (before ? await sink.getNextPacket(before) : await sink.getFirstPacket()) !== null;
 }
 
-/** The first missing one, in a file that is whole up to some byte. */
+/** Returns the first missing one, in a file that is whole up to some byte. */
 async function firstMissing(
   count: number,
   there: (index: number) => Promise<boolean>,

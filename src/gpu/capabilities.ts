@@ -39,7 +39,7 @@ export const TIER_FEATURES: Record<Tier, readonly string[]> = {
   t2: ["shader-f16", "subgroups", "chromium-experimental-subgroup-matrix"],
 };
 
-/** The highest tier whose features the adapter has. */
+/** Returns the highest tier whose features the adapter has. */
 function bestTier(features: ReadonlySet<string>): Tier {
   return [...TIERS].reverse().find((tier) => TIER_FEATURES[tier].every((f) => features.has(f)))!;
 }

@@ -77,7 +77,7 @@ export function defineKernel<
   return { ...none, ...definition } as Kernel<B, P, T, C, L>;
 }
 
-/** A value for every constant of a kernel: its defaults, with `consts` laid over them. */
+/** Returns a value for every constant of a kernel: its defaults, with `consts` laid over them. */
 export function kernelConsts<K extends Kernel>(kernel: K, consts: Consts = {}): AllConstsOf<K> {
   const defaults = Object.entries(kernel.tunables).map(([name, values]) => [name, values[0]!]);
   const all: Consts = { ...kernel.constants, ...Object.fromEntries(defaults), ...consts };
@@ -87,7 +87,8 @@ export function kernelConsts<K extends Kernel>(kernel: K, consts: Consts = {}): 
 const MAX_GROUPS = 65535;
 
 /**
- * A grid of at least `count` workgroups; the shader's index is `wg.x + wg.y * num_workgroups.x`.
+ * Returns a grid of at least `count` workgroups; the shader's index is `wg.x + wg.y *
+ * num_workgroups.x`.
  *
  * Above 65,535 the grid becomes two-dimensional, so up to 65,534 workgroups are surplus and must exit.
  */

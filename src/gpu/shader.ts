@@ -12,7 +12,7 @@ export interface Specialisation {
   library?: Readonly<Partial<Record<string, string>>>;
 }
 
-/** A name that is the same exactly when two specialisations give the same text. */
+/** Returns a name that is the same exactly when two specialisations give the same text. */
 export function specialisationKey(specialisation: Specialisation): string {
   const list = (record: Record<string, unknown> = {}) =>
     Object.entries(record)
@@ -56,7 +56,7 @@ function fileText(url: URL): Promise<string> {
   return text;
 }
 
-/** The highest variant of a library file that the tier may use. */
+/** Returns the highest variant of a library file that the tier may use. */
 function tierVariant(name: string, tier: Tier): string {
   const variants = SHADER_LIBRARY[name]!;
   if (tier !== "t0" && variants["t1"] !== undefined) return "t1";
@@ -66,7 +66,7 @@ function tierVariant(name: string, tier: Tier): string {
 /** Starts the comment line before each appended library. */
 const LIBRARY_MARK = "// file: ";
 
-/** The file and line that a line of built WGSL (counted from 1) comes from. */
+/** Returns the file and line that a line of built WGSL (counted from 1) comes from. */
 export function locateLine(
   lines: readonly string[],
   line: number,

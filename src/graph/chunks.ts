@@ -45,7 +45,7 @@ function rowsPerChunk(tensor: Tensor, chunkBytes: number): number {
   return rows;
 }
 
-/** A storage may be cut less often than an extent, but only where the extent is cut too. */
+/** Checks that a storage is cut only where its extent is cut too; it may be less often. */
 function checkStorage(storage: Storage, extent: Extent, rows: number): void {
   if (storage.chunks.length === 1 || storage.rowsPerChunk % rows === 0) return;
   throw new ShapeError(
@@ -74,7 +74,7 @@ export function placeOf(
 }
 
 /**
- * How a tensor is cut into row chunks, none larger than the adapter's binding limit.
+ * Says how a tensor is cut into row chunks, none larger than the adapter's binding limit.
  *
  * All tensors over one extent are cut at the same places, so row-wise ops go chunk by chunk.
  */

@@ -57,7 +57,7 @@ export type Dim = number | Extent;
 /** A kernel parameter: fixed, a dimension, or computed from the environment at replay. */
 export type Value = number | Extent | ((environment: Environment) => number);
 
-/** A runtime scalar, given by name at every replay. */
+/** Returns a runtime scalar, given by name at every replay. */
 export function scalar(name: string): Value {
   return ({ scalars }) => {
     const value = scalars[name];
@@ -69,7 +69,7 @@ export function scalar(name: string): Value {
 }
 
 /**
- * The value of a dimension or parameter in an environment.
+ * Returns the value of a dimension or parameter in an environment.
  *
  * @throws {ShapeError} `missing-size` or `missing-scalar` when the environment lacks it.
  */

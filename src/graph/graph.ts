@@ -112,7 +112,7 @@ export type Operands = Readonly<Record<string, Operand>>;
 /** One tensor under each of the names. */
 export type Tensors<Name extends string> = Readonly<Record<Name, Tensor>>;
 
-/** The tensors of operands, in the order in which the names were given. */
+/** Returns the tensors of operands, in the order in which the names were given. */
 export function tensorsOf(operands: Operands): Tensor[] {
   return Object.values(operands)
     .flat()
@@ -244,7 +244,7 @@ export class Graph {
   }
 }
 
-/** The tensor that owns the bytes. */
+/** Returns the tensor that owns the bytes. */
 export function rootOf(tensor: Tensor): Tensor {
   return tensor.viewOf ?? tensor;
 }

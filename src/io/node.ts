@@ -174,7 +174,9 @@ export async function removeEmptyFolder(path: string): Promise<void> {
   await rmdir(localPath(path)).catch(() => {});
 }
 
-/** The path of a file or folder without links; what of it is not there yet stays as it is. */
+/**
+ * Returns the path of a file or folder without links; what of it is not there yet stays as it is.
+ */
 export async function realPath(path: string): Promise<string> {
   const whole = resolve(localPath(path));
   const real = await realpath(whole).catch(() => undefined);
@@ -208,7 +210,7 @@ export async function checkRoom(folder: string, bytes: number): Promise<void> {
   );
 }
 
-/** The SHA-256 of a file, as hexadecimal digits. */
+/** Returns the SHA-256 of a file, as hexadecimal digits. */
 export async function fileDigest(path: string): Promise<string> {
   const source = await fileSource(path);
   try {

@@ -13,7 +13,7 @@ export function joinPath(folder: string, ...names: string[]): string {
   return path;
 }
 
-/** The last part of a path or URL. */
+/** Returns the last part of a path or URL. */
 export function baseName(path: string): string {
   return (
     path

@@ -70,7 +70,7 @@ export async function removeEmptyFolder(path: string): Promise<void> {
   refuse("remove", path);
 }
 
-/** The address itself: the web shows no links. */
+/** Returns the address itself: the web shows no links. */
 export async function realPath(path: string): Promise<string> {
   return path;
 }

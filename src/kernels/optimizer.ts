@@ -40,7 +40,9 @@ export interface AdamwOptions {
   step: number;
 }
 
-/** The numeric parameters of `adamwKernel` for a step, computed in float64 as torch does. */
+/**
+ * Returns the numeric parameters of `adamwKernel` for a step, computed in float64 as torch does.
+ */
 export function adamwParams(options: AdamwOptions): {
   learningRate: number;
   complement1: number;

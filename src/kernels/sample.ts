@@ -48,8 +48,8 @@ export interface SampleOptions {
 }
 
 /**
- * The numeric parameters of `sampleScoresKernel` and `sampleDrawKernel`, each rounded to what the
- * GPU reads: factors to f32, topP to 2^-32 (0 = off), minP to a weight in 2^-30.
+ * Returns the numeric parameters of `sampleScoresKernel` and `sampleDrawKernel`, each rounded to
+ * what the GPU reads: factors to f32, topP to 2^-32 (0 = off), minP to a weight in 2^-30.
  */
 export function sampleParams(options: SampleOptions): {
   invTemperature: number;

@@ -70,7 +70,9 @@ function unknown(file: string, bits: number, compression: number): DataError {
   });
 }
 
-/** The masks of red, green, blue and alpha; empty for a palette, null for what is not read. */
+/**
+ * Returns the masks of red, green, blue and alpha; empty for a palette, null for what is not read.
+ */
 function masksOf(view: DataView, bits: number, compression: number): number[] | null {
   if ([1, 4, 8].includes(bits)) return compression === 0 ? [] : null;
   if (compression === 0) {
@@ -87,7 +89,7 @@ function masksOf(view: DataView, bits: number, compression: number): number[] | 
   return whole ? [...masks, alpha] : null;
 }
 
-/** A field of 5 or 6 bits in 16, of a whole byte in 24 or 32. */
+/** Tells whether a mask is a field of 5 or 6 bits in 16, or of a whole byte in 24 or 32. */
 function isField(mask: number, bits: number): boolean {
   const low = 31 - Math.clz32(mask & -mask);
   const most = mask === 0 ? 0 : mask / 2 ** low;

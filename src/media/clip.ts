@@ -37,7 +37,7 @@ export function videoClipOf(
   return { file, frames, width, height, indices, ...info };
 }
 
-/** The error of a clip without pictures. */
+/** Returns the error of a clip without pictures. */
 export function emptyVideo(file: string): DataError {
   return new DataError("media-empty-video", `${file} has a video track without frames.`, {
     hint: "Leave the row out, or use the file as audio.",

@@ -192,7 +192,7 @@ function concat(parts: readonly Float32Array[]): Float32Array {
   return all;
 }
 
-/** The mean of the channels of a piece that begins at `startS`, as far as it is shown. */
+/** Returns the mean of the channels of a piece that begins at `startS`, as far as it is shown. */
 function shownMono(sample: AudioSample, startS: number, { shown }: SoundFacts): Float32Array {
   const { numberOfFrames, numberOfChannels, sampleRate } = sample;
   // As in FFmpeg, the piece in which an edit ends stays whole.

@@ -236,8 +236,8 @@ async function readFrame(
 }
 
 /**
- * The planes of a picture. Those of FFmpeg's frames are taken as they lie: `copyTo` of mediabunny
- * 1.61 counts floor(width / 2) columns of chroma, one too few where the width is odd.
+ * Returns the planes of a picture. Those of FFmpeg's frames are taken as they lie: `copyTo` of
+ * mediabunny 1.61 counts floor(width / 2) columns of chroma, one too few where the width is odd.
  */
 async function readPlanes(sample: VideoSample): Promise<RawPicture["planes"]> {
   const { _data: resource } = sample as unknown as { _data: unknown };

@@ -66,7 +66,7 @@ export async function decodeVideoFolder(
 }
 
 /**
- * The soundtrack of a folder.
+ * Returns the soundtrack of a folder.
  *
  * @throws {DataError} `media-no-audio-track` when there is no `audio.wav`.
  */

@@ -24,7 +24,7 @@ export interface QwenFrameOptions {
 }
 
 /**
- * The number of frames that Qwen's own preparation takes: even, 2 .. totalFrames.
+ * Returns the number of frames that Qwen's own preparation takes: even, 2 .. totalFrames.
  *
  * @throws {DataError} `media-frame-choice` when both rules are given or no even number fits.
  * Source: smart_nframes of qwen-omni-utils/v2_5/vision_process.py, QwenLM/Qwen2.5-Omni f8bf58c.
@@ -40,7 +40,7 @@ export function qwenFrameCount(info: FrameInfo, options: QwenFrameOptions = {}):
 }
 
 /**
- * The number of frames that the sampler inside the HF processors wants. Differs from
+ * Returns the number of frames that the sampler inside the HF processors wants. Differs from
  * `qwenFrameCount` where `minFrames` is odd: here it is not rounded up first.
  *
  * @throws {DataError} `media-frame-choice` when both rules are given or no even number fits.
@@ -81,14 +81,17 @@ function possible(count: number, totalFrames: number, nframes?: number): number 
   });
 }
 
-/** The frame choice of qwen-omni-utils: evenly spaced, the first and the last frame included. */
+/**
+ * Returns the frame choice of qwen-omni-utils: evenly spaced, the first and the last frame
+ * included.
+ */
 export function qwenFrames(options: QwenFrameOptions = {}): FrameChoice {
   return (info) => spacedIndices(info.totalFrames, qwenFrameCount(info, options));
 }
 
 /**
- * The sampler inside the HF processors (`do_sample_frames`): the last frame is not reached, and
- * float32 rounding can give one index more than the count.
+ * Returns the sampler inside the HF processors (`do_sample_frames`): the last frame is not reached,
+ * and float32 rounding can give one index more than the count.
  *
  * Source: sample_frames of transformers 4.57.6, `torch.arange(0, total, total / n).int()`.
  */
@@ -96,12 +99,15 @@ export function hfFrames(options: QwenFrameOptions = {}): FrameChoice {
   return (info) => hfIndices(info.totalFrames, hfFrameCount(info, options));
 }
 
-/** Every frame of the clip. */
+/** Returns every frame of the clip. */
 export function allFrames(): FrameChoice {
   return ({ totalFrames }) => Array.from({ length: totalFrames }, (_, i) => i);
 }
 
-/** The frames per second that the model effectively sees, after the choice of `count` frames. */
+/**
+ * Returns the frames per second that the model effectively sees, after the choice of `count`
+ * frames.
+ */
 export function sampledFps(info: FrameInfo, count: number): number {
   return (count / info.totalFrames) * info.fps;
 }

@@ -3,7 +3,7 @@ const APP1 = 0xe1;
 const START_OF_SCAN = 0xda;
 
 /**
- * A JPEG without its APP1 segments, where cameras write how the picture should be turned.
+ * Returns a JPEG without its APP1 segments, where cameras write how the picture should be turned.
  *
  * The reference preparation does not turn pictures, and Chromium does so even when asked not to.
  * What cannot be walked is handed back as it is; the decoder says what is wrong with it.

@@ -49,7 +49,7 @@ export async function openSource(source: MediaSource): Promise<Source> {
 }
 
 /**
- * All bytes of a medium.
+ * Returns all bytes of a medium.
  *
  * @throws {DataError} `media-missing` when the path or URL names nothing, `media-unreadable`.
  */
@@ -85,7 +85,7 @@ export function decodePicture(
 }
 
 /**
- * The contents of a folder, or null when the source is no folder.
+ * Returns the contents of a folder, or null when the source is no folder.
  *
  * @throws {DataError} `media-missing` when the path names nothing.
  */
@@ -143,7 +143,10 @@ function localPath(source: string): string {
   return source.startsWith("file:") ? fileURLToPath(source) : source;
 }
 
-/** A device or a pipe gives bytes for ever, or none, and holds a thread of Node's until the end. */
+/**
+ * Refuses a device or a pipe: it gives bytes for ever, or none, and holds a thread of Node's until
+ * the end.
+ */
 function checkIsFile(found: Stats, name: string): void {
   if (found.isFile()) return;
   throw new DataError("media-not-a-file", `${name} is a device or a pipe, not a file.`, {

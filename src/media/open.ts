@@ -87,7 +87,7 @@ export async function requireDecoder(track: InputTrack, file: string): Promise<v
   });
 }
 
-/** The error of a file that breaks off or goes wrong while it is decoded. */
+/** Returns the error of a file that breaks off or goes wrong while it is decoded. */
 export function corrupt(file: string, cause: unknown): DataError {
   return new DataError("media-corrupt", `${file} cannot be decoded: ${messageOf(cause)}.`, {
     hint: "The file is damaged or incomplete; fetch it again or leave the row out.",

@@ -6,14 +6,17 @@ import { beat } from "../core/progress.ts";
 
 const RETRY_DELAYS_S = [0.5, 2];
 
-/** A source over HTTP with range requests; a failing request is repeated twice, then it is an error. */
+/**
+ * Returns a source over HTTP with range requests; a failing request is repeated twice, then it is
+ * an error.
+ */
 export function mediaUrlSource(url: string): UrlSource {
   let failures = 0;
   return new UrlSource(url, { getRetryDelay: () => RETRY_DELAYS_S[failures++] ?? null });
 }
 
 /**
- * All bytes behind a URL; a failing request is repeated twice.
+ * Returns all bytes behind a URL; a failing request is repeated twice.
  *
  * @throws {DataError} `media-missing` when the server has no such file, `media-unreadable`.
  */

@@ -23,7 +23,7 @@ export function openSource(source: MediaSource): Promise<Source> {
 }
 
 /**
- * All bytes of a medium. A string is a URL, relative to the page.
+ * Returns all bytes of a medium. A string is a URL, relative to the page.
  *
  * @throws {DataError} `media-missing`, `media-unreadable`.
  */
@@ -76,7 +76,7 @@ export async function decodePicture(
   return { width, height, model: "rgb", data };
 }
 
-/** A page has no folders: always null. */
+/** Returns null: a page has no folders. */
 export function openFolder(_source: MediaSource): Promise<MediaFolder | null> {
   return Promise.resolve(null);
 }
@@ -86,7 +86,7 @@ export function prepareDecoders(): Promise<void> {
   return Promise.resolve();
 }
 
-/** A page has WebCodecs only: always null. */
+/** Returns null: a page has WebCodecs only. */
 export function openForeign(_source: MediaSource): Promise<ForeignMedium | null> {
   return Promise.resolve(null);
 }

@@ -26,7 +26,10 @@ export interface Pixels {
   data: Uint8Array;
 }
 
-/** An 8-bit value with an 8-bit opacity on white, rounded to nearest as Pillow's `paste` does. */
+/**
+ * Returns an 8-bit value with an 8-bit opacity on white, rounded to nearest as Pillow's `paste`
+ * does.
+ */
 export function onWhite(value: number, alpha: number): number {
   return divideBy255(value * alpha + 255 * (255 - alpha));
 }

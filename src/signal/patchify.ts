@@ -126,7 +126,7 @@ function* mergedOrder(gridH: number, gridW: number, merge: number): Generator<[n
   }
 }
 
-/** The number that a value 0..255 of a channel becomes. */
+/** Returns the number that a value 0..255 of a channel becomes. */
 function normaliser(options: PatchifyOptions): (value: number, channel: number) => number {
   const { mean = CLIP_MEAN, std = CLIP_STD, mode = "fast" } = options;
   const f32 = Math.fround;

@@ -188,7 +188,7 @@ function makeTable(): Float64Array {
   return table;
 }
 
-/** The modified Bessel function of order 0, by its power series. */
+/** Returns the modified Bessel function of order 0, by its power series. */
 function besselI0(x: number): number {
   const quarter = (x * x) / 4;
   let term = 1;

@@ -3,13 +3,16 @@ import { copyColumnsKernel } from "../../kernels/rows.ts";
 import type { Chunks, Graph, Lowering, Op, Tensor, Tensors } from "../graph.ts";
 import { at } from "./rowwise.ts";
 
-/** The first column of each part, for parts side by side. */
+/** Returns the first column of each part, for parts side by side. */
 function firstColumns(widths: readonly number[]): number[] {
   let next = 0;
   return widths.map((width) => (next += width) - width);
 }
 
-/** The chunks of a matrix, which its parts must share: over a fixed number of rows they may not. */
+/**
+ * Returns the chunks of a matrix, which its parts must share: over a fixed number of rows they may
+ * not.
+ */
 function sharedChunks(to: Lowering, whole: Tensor, parts: readonly Tensor[]): Chunks {
   const chunks = to.chunks(whole);
   for (const part of parts) {

@@ -155,7 +155,7 @@ function backwardOp(
   };
 }
 
-/** The binding that starts at a vocabulary row of the weight's gradient. */
+/** Returns the binding that starts at a vocabulary row of the weight's gradient. */
 function gradientRows(to: Lowering, gradient: Tensor, { first, cols }: Tile): ChunkBinding {
   const chunk = to.chunks(gradient).findLast((candidate) => candidate.first <= first)!;
   const firstRow = first - chunk.first;

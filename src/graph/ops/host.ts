@@ -9,7 +9,7 @@ export interface HostMatrix {
 }
 
 /**
- * A matrix that the host keeps, brought to the GPU where a replay comes to it.
+ * Returns a matrix that the host keeps, brought to the GPU where a replay comes to it.
  *
  * Its buffer is planned like that of any value in between, so that weights which are needed one after
  * the other share one: a model larger than the GPU's memory runs forward at the price of its uploads.
@@ -28,7 +28,8 @@ export function fetched(graph: Graph, { name, rows, width, values }: HostMatrix)
 }
 
 /**
- * A step that the host computes amid a replay: it reads the rows of `input` and gives [rows, width].
+ * Returns a step that the host computes amid a replay: it reads the rows of `input` and gives
+ * [rows, width].
  *
  * The launches before it are waited for, so it costs one round trip to the GPU: for what is small and
  * wants float64 or whole sequences, such as the loss of a batch between forward and backward. The

@@ -15,7 +15,7 @@ const flops =
   (environment: Environment): number =>
     2 * evaluate(chunk.rows, environment) * n * k;
 
-/** The factor of a product: the caller's runtime scale times the weight's storage scale. */
+/** Returns the factor of a product: the caller's runtime scale times the weight's storage scale. */
 function scaleOf(weight: Tensor, scale: Value): Value {
   const stored = weight.parameter?.scale ?? 1;
   if (typeof scale === "number") return scale * stored;

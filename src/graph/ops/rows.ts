@@ -30,7 +30,7 @@ export function lowerGather(
   }
 }
 
-/** A gather without a backward rule. */
+/** Returns a gather without a backward rule. */
 function plainGatherOp(scale = 1): Op<Tensors<"source" | "index">, Tensors<"y">> {
   return {
     name: "gather-rows",

@@ -2,12 +2,12 @@ import { ShapeError } from "../../core/errors.ts";
 import { evaluate, type Value } from "../extent.ts";
 import type { Chunk, Lowering, Tensor } from "../graph.ts";
 
-/** The binding of one chunk of a tensor. */
+/** Returns the binding of one chunk of a tensor. */
 export function at(tensor: Tensor, chunk: Chunk | number): { tensor: Tensor; chunk: number } {
   return { tensor, chunk: typeof chunk === "number" ? chunk : chunk.index };
 }
 
-/** Number of elements in a chunk of a tensor, at replay. */
+/** Returns the number of elements in a chunk of a tensor, at replay. */
 export function elements(chunk: Chunk, { width }: Tensor): Value {
   return (environment) => evaluate(chunk.rows, environment) * width;
 }

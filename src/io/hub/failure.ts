@@ -41,7 +41,7 @@ export function safeCause(cause: unknown, token: string | undefined): Error {
   return new Error(redact(said.filter((text) => text !== "").join(": "), token));
 }
 
-/** The error of a server that did not answer, or stopped answering. */
+/** Returns the error of a server that did not answer, or stopped answering. */
 export function unreachable(
   purpose: Purpose,
   host: string,

@@ -17,7 +17,7 @@ export function isHubName(reference: string): boolean {
   );
 }
 
-/** The folder of a model in the Python cache: "models--org--name". */
+/** Returns the folder of a model in the Python cache: "models--org--name". */
 export function cacheFolderName(name: string): string {
   return ["models", ...name.split("/")].join("--");
 }

@@ -55,7 +55,7 @@ export async function modelFolder(reference: string, options: HubOptions = {}): 
   return fetchModel(reference, settings, options, cache, kept);
 }
 
-/** The cached snapshot, or an error that says what it lacks. */
+/** Returns the cached snapshot, or an error that says what it lacks. */
 function wholeOrError(name: string, settings: HubSettings, kept: Snapshot | undefined): string {
   if (kept?.missing.length === 0) return kept.folder;
   const lacks =

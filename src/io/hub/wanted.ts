@@ -34,7 +34,7 @@ export function isUnusedTensor(name: string): boolean {
 }
 
 /**
- * The shards that an index names, sorted, without those that hold unused tensors only.
+ * Returns the shards that an index names, sorted, without those that hold unused tensors only.
  *
  * @throws {CheckpointError} `bad-index`, `bad-file-name`; `where` says which index it is.
  */

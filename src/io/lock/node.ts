@@ -153,7 +153,7 @@ async function isAbandoned(path: string, text: string, staleMs: number): Promise
   }
 }
 
-/** A name that belongs to one lock file only: every text has an id of its own. */
+/** Returns a name that belongs to one lock file only: every text has an id of its own. */
 function guardOf(path: string, text: string): string {
   return `${path}.${createHash("sha256").update(text).digest("hex").slice(0, 12)}`;
 }

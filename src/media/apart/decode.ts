@@ -126,7 +126,7 @@ function converse(
   });
 }
 
-/** A message takes all the memory of which a source shows a part. */
+/** Returns a copy of a source that shows a part of its memory: a message would take all of it. */
 function portable(source: MediaSource): MediaSource {
   if (typeof source === "string" || !(source.data instanceof Uint8Array)) return source;
   const { name, data } = source;

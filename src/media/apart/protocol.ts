@@ -45,7 +45,7 @@ export interface Thread {
 }
 
 /**
- * The memory of a message that its sender hands over: all that holds pixels or samples.
+ * Returns the memory of a message that its sender hands over: all that holds pixels or samples.
  *
  * Memory that a message shows a part of only, or that is shared with others, as Node's small buffers
  * are, is copied instead.

@@ -4,10 +4,10 @@ import type { Tell, Thread, ToThread } from "./protocol.ts";
 /** Files that are decoded at once. */
 export const MAX_THREADS = 4;
 
-/** A page starts no thread: null. */
+/** Returns null: a page starts no thread. */
 export function startThread(): Thread | null {
   return null;
 }
 
-/** A page has no decoding threads whose server could listen. */
+/** Does nothing: a page has no decoding threads whose server could listen. */
 export function serveHere(_start: (tell: Tell) => { hear: (message: ToThread) => void }): void {}

@@ -52,7 +52,7 @@ function spaceOf(): string {
   }
 }
 
-/** The mark of this process. */
+/** Returns the mark of this process. */
 export function ownMark(): ProcessMark {
   return {
     host: hostname(),
