@@ -304,7 +304,7 @@ describe("a circle of imports", () => {
     expect(importsOf("src/index.ts")).toContain("src/core/events.ts");
     expect(takenBy("src/index.ts")).toContainEqual({
       from: "src/core/events.ts",
-      names: ["Listener"],
+      names: ["Events", "Listener"],
     });
     expect(takenBy("src/policy/loss/formula.ts")).toContainEqual({
       from: "src/policy/loss/settings.ts",

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { blocksOf, Clone, DOCUMENTS } from "./helpers/documents.ts";
+import { filesUnder } from "./helpers/source-tree.ts";
 
 /** Programs that no test starts: servers, other programs, what needs the network. */
 const BY_HAND =
@@ -33,6 +34,20 @@ describe("the documents", () => {
     "$place does as printed",
     async (block) => {
       await clone.run(block);
+    },
+    240_000,
+  );
+
+  it.each(filesUnder("examples", ".ts"))("%s compiles", (program) => {
+    expect(clone.compile(program)).toBe("");
+  });
+
+  // After README, whose commands make the clips that they name. A page has a test in test/browser.
+  it.each(filesUnder("examples", ".ts").filter((path) => !path.includes("page/")))(
+    "%s runs",
+    async (program) => {
+      const output = await clone.shell(`node aubade.js node --import tsx ${program}`);
+      expect(output).toMatch(/step/);
     },
     240_000,
   );

@@ -1,5 +1,6 @@
 import { openProvider, whileWaiting, type GpuProvider } from "#gpu";
 import { DeviceError } from "../core/errors.ts";
+import { refuseUnknown } from "../core/options.ts";
 import { chooseTier, isSoftware, TIER_FEATURES } from "./capabilities.ts";
 import type { Capabilities, DeviceProfile, Tier } from "./capabilities.ts";
 import { PipelineCache, type PipelineCounters } from "./pipelines.ts";
@@ -39,6 +40,7 @@ const UPLOAD_BYTES = 32 * 2 ** 20;
  *   `device-refused` when the driver gives no device.
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
+  refuseUnknown(options, ["tier", "chunkBytes", "profile", "backend"], "openDevice");
   const provider = await openProvider(
     options.backend === undefined ? {} : { backend: options.backend },
   );

@@ -165,9 +165,20 @@ async function ask(
       cause,
     });
   }
-  if (response.ok) return response;
+  if (response.ok && !isFallBackPage(url, response)) return response;
+  if (response.ok) {
+    throw new CheckpointError("missing-file", `${url} is not there: a page came in its place.`, {
+      hint: "Put the file where the server looks for it (in a Vite project: the folder public/).",
+    });
+  }
   const code = response.status === 404 || response.status === 410 ? "missing-file" : "refused";
   throw new CheckpointError(code, `${url} answered with status ${response.status}.`, {
     hint: "Check the address, and the access token if the repository is private.",
   });
+}
+
+/** Tells whether a single-page application answered with its page, as it does to any address. */
+function isFallBackPage(url: string, response: Response): boolean {
+  const isPage = response.headers.get("content-type")?.startsWith("text/html") === true;
+  return isPage && !/\.html?$/i.test(new URL(url, globalThis.location?.href).pathname);
 }

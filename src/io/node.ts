@@ -73,6 +73,21 @@ export async function readBytes(path: string): Promise<Uint8Array<ArrayBuffer>> 
   return guarded("read", path, async () => new Uint8Array(await readFile(localPath(path))));
 }
 
+/**
+ * Does work in a folder, whose path it is called with.
+ *
+ * @throws {CheckpointError} `no-directory` for a directory of a page, which Node has not.
+ */
+export async function inFolder<T>(
+  folder: string | FileSystemDirectoryHandle,
+  work: (path: string) => Promise<T>,
+): Promise<T> {
+  if (typeof folder === "string") return work(folder);
+  throw new CheckpointError("no-directory", "Node has no directories of a page.", {
+    hint: "Name the folder by its path.",
+  });
+}
+
 /** Reads a whole file or URL as UTF-8 text; errors as {@link readBytes}. */
 export async function readText(path: string): Promise<string> {
   return new TextDecoder().decode(await readBytes(path));

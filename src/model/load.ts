@@ -1,14 +1,20 @@
 import { modelFolder, type HubOptions } from "#hub";
 import type { Device } from "../gpu/device.ts";
 import { Model } from "./model.ts";
-import type { TensorSpec } from "../checkpoint/tensor-specs.ts";
-import { trains, type TuningGroups } from "../checkpoint/tuning.ts";
-import type { LoadProgress } from "../checkpoint/weights.ts";
+import { LORA_DEFAULTS, type LoraSettings } from "../checkpoint/lora.ts";
+import { adapterLayers, trains, type TuningGroups } from "../checkpoint/tuning.ts";
+import type { LoadProgress, Training } from "../checkpoint/weights.ts";
+import { refuseUnknown } from "../core/options.ts";
 
 /** Options of loading a model. */
 export interface LoadOptions {
   /** Which parts will train; nothing when left out. */
   train?: Partial<TuningGroups>;
+  /**
+   * Adapters that train on the parts of `train` in the place of their weights, with the seed of their
+   * first factors; what is left out takes `LORA_DEFAULTS` and seed 0.
+   */
+  lora?: Partial<LoraSettings> & { seed?: number };
   /** Draw new weights from this seed instead of reading the checkpoint's. */
   seed?: number;
   /**
@@ -21,8 +27,12 @@ export interface LoadOptions {
   /** Options of a name on the Hub: its revision, the cache, the listener of a download. */
   hub?: HubOptions;
   /** Hears how many bytes of the checkpoint are on the device. */
-  onProgress?: LoadProgress;
+  onProgress?: LoadProgress | undefined;
 }
+
+const LOAD_OPTIONS = [
+  ...(["train", "lora", "seed", "storage", "adapter", "hub", "onProgress"] as const),
+] as const;
 
 /**
  * Loads a model onto a device from a checkpoint in Hugging Face layout.
@@ -38,15 +48,17 @@ export async function loadModel(
   reference: string,
   options: LoadOptions = {},
 ): Promise<Model> {
-  const { train, seed, storage, adapter, ...loading } = options;
+  refuseUnknown(options, LOAD_OPTIONS, "loadModel");
+  const { train, lora, seed, storage, adapter, ...loading } = options;
   const groups: TuningGroups = {
     ...{ tune_mm_llm: false, tune_mm_vision: false, tune_mm_audio: false, tune_mm_mlp: false },
     freeze: [],
     ...train,
   };
-  const training = {
-    trains: (name: string, spec: TensorSpec) => trains(name, spec, groups),
+  const training: Training = {
+    trains: (name, spec) => lora === undefined && trains(name, spec, groups),
     ...(storage && { storage }),
+    ...(lora && { adapters: adaptersOf(lora, groups) }),
   };
   const model =
     seed === undefined
@@ -61,4 +73,23 @@ export async function loadModel(
     model.weights.destroy();
     throw error;
   }
+}
+
+function adaptersOf(
+  { seed = 0, ...lora }: NonNullable<LoadOptions["lora"]>,
+  groups: TuningGroups,
+): Training["adapters"] {
+  const {
+    r,
+    lora_alpha: alpha,
+    use_rslora: rslora,
+    target_modules,
+  } = { ...LORA_DEFAULTS, ...lora };
+  return {
+    r,
+    alpha,
+    rslora,
+    seed,
+    choose: (layers) => adapterLayers(layers, target_modules, groups),
+  };
 }

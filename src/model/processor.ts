@@ -1,6 +1,7 @@
 import { modelFolder, type HubOptions } from "#hub";
 import { exists, readText } from "#io";
 import { CheckpointError, DataError } from "../core/errors.ts";
+import { refuseUnknown } from "../core/options.ts";
 import { quoted } from "../core/quoted.ts";
 import { joinPath } from "../io/path.ts";
 import {
@@ -40,6 +41,11 @@ export interface ProcessRequest {
 /** How a row is processed. */
 export interface ProcessOptions extends RenderOptions, MediaOptions, Controls, BudgetOptions {}
 
+const PROCESS_OPTIONS = [
+  ...(["addGenerationPrompt", "addVisionId", "addAudioId", "image", "video"] as const),
+  ...(["secondsPerGrid", "muted", "blank", "maxPromptTokens", "raiseBudget"] as const),
+] as const satisfies readonly (keyof ProcessOptions)[];
+
 /** The parts of a processor. */
 export interface ProcessorParts {
   config: FamilyModel;
@@ -55,7 +61,7 @@ export interface ProcessorParts {
  *
  * @example
  * const processor = await Processor.load("checkpoints/tiny");
- * const sample = processor.process({ row: "0", conversation, media });
+ * const sample = processor.process({ id: "0", conversation, media });
  */
 export class Processor {
   readonly config: FamilyModel;
@@ -198,6 +204,7 @@ export class Processor {
   }
 
   #lay({ id: row, conversation, media }: ProcessRequest, options: ProcessOptions) {
+    refuseUnknown(options, PROCESS_OPTIONS, "a processor");
     const parts = mediaParts(conversation);
     if (parts.length !== media.length) {
       throw new DataError(

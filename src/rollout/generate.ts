@@ -1,4 +1,5 @@
 import { DataError } from "../core/errors.ts";
+import { refuseUnknown } from "../core/options.ts";
 import { loadMedium, type LoadedMedium } from "../prompt/media.ts";
 import type { Model } from "../model/model.ts";
 import type { Processor, ProcessOptions } from "../model/processor.ts";
@@ -34,6 +35,10 @@ export interface GenerateOptions extends Partial<SamplingOptions> {
   /** When aborted, the answers end where they are. */
   signal?: AbortSignal;
 }
+
+const OWN_OPTIONS = [
+  ...(["generations", "draw", "process", "onText", "stepsBetweenLooks", "signal"] as const),
+] as const;
 
 /** One answer. */
 export interface Answer extends Rollout {
@@ -83,6 +88,8 @@ export async function generate(
   request: GenerateRequest,
   options: GenerateOptions = {},
 ): Promise<Answer[]> {
+  refuseUnknown(request, ["conversation", "media", "id"], "generate's request");
+  refuseUnknown(options, [...Object.keys(DEFAULT_SAMPLING), ...OWN_OPTIONS], "generate");
   const { conversation, id = "prompt" } = request;
   const { generations = 1, draw = 0, process = {}, onText, signal } = options;
   const { stepsBetweenLooks: every = 4, temperature = generations > 1 ? 1 : 0 } = options;

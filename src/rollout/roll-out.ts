@@ -1,4 +1,4 @@
-import type { Events } from "../core/events.ts";
+import { Events } from "../core/events.ts";
 import { reportSpan } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
 import type { DataRow } from "../data/dataset.ts";
@@ -17,8 +17,8 @@ export interface RolloutSetup {
   sampling: SamplingOptions;
   /** Completions of a row that names no number itself. */
   generations: number;
-  /** Hears how long rollout and rewards took. */
-  events: Events;
+  /** Hears how long rollout and rewards took; nobody when left out. */
+  events?: Events;
 }
 
 /**
@@ -46,7 +46,7 @@ export async function rollOut(
   rows: readonly DataRow[],
   { draw, step }: { draw: number; step: number },
 ): Promise<RolloutGroup[]> {
-  const { loader, source, processor, generations, sampling, scorer, events } = setup;
+  const { loader, source, processor, generations, sampling, scorer, events = new Events() } = setup;
   const draws = drawsOf(rows, draw);
   const groups = await reportSpan(events, "rollout", step, async () => {
     const samples = await loader.loadAll(rows);

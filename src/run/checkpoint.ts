@@ -9,16 +9,9 @@ import {
 } from "../checkpoint/safetensors.ts";
 import { writeSafetensors, type TensorToWrite } from "../checkpoint/safetensors-writer.ts";
 import type { Model } from "../model/model.ts";
-import { readAdapters, writeAdapters } from "../checkpoint/adapter-folder.ts";
-import {
-  copyCompanions,
-  copyConfig,
-  exportModel,
-  modelTensors,
-  type ExportDType,
-  type ExportReport,
-} from "../checkpoint/export.ts";
+import { readAdapters } from "../checkpoint/adapter-folder.ts";
 import type { BaseModel } from "../model/run-model.ts";
+import { writeModel } from "../model/save.ts";
 import { ModelWeights } from "../checkpoint/weights.ts";
 import { fillStorage } from "../checkpoint/fill-storage.ts";
 import type { AdamW } from "../train/optimizer.ts";
@@ -43,42 +36,6 @@ function tensor(name: string, shape: readonly number[], storage: Storage): Tenso
   return { name, dtype: "F32", shape, data };
 }
 
-/**
- * Writes a model in Hugging Face layout, with the base's other files.
- *
- * A model with adapters is written as PEFT does it: the adapters alone, for the base that they name,
- * in f32 whatever the type.
- *
- * @param base the checkpoint that the run started from.
- * @param options `compare` counts what the type does to the changes that training made.
- * @throws {CheckpointError} `disk-full`, `no-permission`, or `non-finite` for a trained weight that is
- *   infinite or NaN.
- */
-export async function saveModel(
-  model: Model,
-  base: BaseModel,
-  folder: string,
-  { dtype = "f32", compare = false }: { dtype?: ExportDType; compare?: boolean } = {},
-): Promise<ExportReport> {
-  const { adapterParameters, adapters, trained } = model.weights;
-  if (adapters.size > 0) {
-    for (const { name, value } of adapterParameters) allFinite(name, await value.download());
-    await copyCompanions(model.config, base.folder, folder);
-    await copyConfig(base.folder, folder);
-    const written = await writeAdapters(model, base.name, folder, base.revision);
-    return { dtype: "f32", ...written, inexact: 0, overflow: 0, changes: null };
-  }
-  const options = { dtype, like: base.folder, ...(compare && { origin: base.folder }) };
-  const names = new Set(trained.map(({ name }) => name));
-  const tensors = modelTensors(model).map((tensor) => {
-    if (!names.has(tensor.name)) return tensor;
-    const rows: typeof tensor.rows = async (first, count) =>
-      allFinite(tensor.name, await tensor.rows(first, count));
-    return { ...tensor, rows };
-  });
-  return exportModel(folder, model.config, tensors, options);
-}
-
 /** Bytes of all tensors of a checkpoint, but for those that are carried along unused. */
 function tensorBytes({ model: { weights }, optimizer, reference }: TrainedParts): number {
   const { adapters, adapterParameters, distinct, trained } = weights;
@@ -98,7 +55,7 @@ export async function writeTrainingState(
   state: TrainerState,
 ): Promise<void> {
   await checkRoom(folder, tensorBytes({ model, optimizer, reference }));
-  await saveModel(model, base, folder);
+  await writeModel(model, base, folder);
   const shapes = new Map(model.weights.trained.map(({ name, shape }) => [name, shape]));
   const moments = [...optimizer.moments].flatMap(([name, { m, v }]) => [
     tensor(`m.${name}`, shapes.get(name)!, m),

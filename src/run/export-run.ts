@@ -1,8 +1,8 @@
 import type { ExportDType } from "../checkpoint/export.ts";
 import { Model, type ModelLoading } from "../model/model.ts";
 import type { BaseModel } from "../model/run-model.ts";
+import { writeModel } from "../model/save.ts";
 import { writeOutput } from "../checkpoint/output-folder.ts";
-import { saveModel } from "./checkpoint.ts";
 import type { RunExport } from "./options.ts";
 
 /**
@@ -20,7 +20,7 @@ export async function exportRun(
 ): Promise<RunExport> {
   const how = { reads: [base.folder], occupied: "replace-all" } as const;
   return writeOutput(folder, how, async (part) => {
-    const report = await saveModel(model, base, part, options);
+    const report = await writeModel(model, base, part, options);
     return { base: base.name, revision: base.revision, ...report };
   });
 }

@@ -12,8 +12,11 @@ import type { AsyncReward, WeightedReward } from "../reward/reward.ts";
 import type { RolloutSource } from "../rollout/source.ts";
 import type { TrainerState } from "./state.ts";
 
-/** Rows that a program hands in: a list, or a data set that gives them by index. */
-export type Rows = DataSet | readonly DataRow[];
+/**
+ * Rows that a program hands in: a list in the forms of docs/data.md, whose media are paths relative to
+ * the current folder, addresses or bytes; or a data set that gives rows by index.
+ */
+export type Rows = DataSet | readonly object[];
 
 /**
  * Parts that a program may hand to a run or an evaluation; a default is made of each that it leaves

@@ -2,11 +2,9 @@ import { ConfigError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { report } from "../core/run-events.ts";
 import type { RunConfig } from "../config/schema.ts";
-import { adapterLayers, trains } from "../checkpoint/tuning.ts";
-import type { TensorSpecs } from "../checkpoint/tensor-specs.ts";
-import type { Training } from "../checkpoint/weights.ts";
 import type { Device } from "../gpu/device.ts";
 import { openRunDevice, reportDevice } from "../gpu/run-device.ts";
+import { loadModel } from "../model/load.ts";
 import { Model } from "../model/model.ts";
 import { Processor } from "../model/processor.ts";
 import { type BaseModel, fetchModel, reportedLoading, reportModel } from "../model/run-model.ts";
@@ -87,26 +85,18 @@ async function openModel(
   });
 }
 
-/**
- * Says which weights of a run train, the adapters that train instead, and how the rest is stored.
- */
-function trainingOf({ model, train }: Pick<RunConfig, "model" | "train">): Training {
-  const { storage } = model;
-  if (train.lora === null) return { trains: (name, spec) => trains(name, spec, train), storage };
-  const { r, lora_alpha: alpha, use_rslora: rslora, target_modules: targets } = train.lora;
-  const choose = (layers: TensorSpecs) => adapterLayers(layers, targets, train);
-  return { trains: () => false, storage, adapters: { r, alpha, rslora, choose, seed: train.seed } };
-}
-
 /** Loads the model that a run trains from a folder, or gives it new weights. */
 export async function loadTrained(
   device: Device,
   folder: string,
-  config: Pick<RunConfig, "model" | "train">,
+  { model, train }: Pick<RunConfig, "model" | "train">,
   events: Events,
 ): Promise<Model> {
-  const [training, loading] = [trainingOf(config), reportedLoading(events)];
-  return config.model.init === "weights"
-    ? await Model.load(device, folder, training, loading)
-    : await Model.initialise(device, folder, config.train.seed, training, loading);
+  const { seed, lora } = train;
+  return loadModel(device, folder, {
+    ...{ train, storage: model.storage },
+    ...(lora && { lora: { ...lora, seed } }),
+    ...(model.init === "random" && { seed }),
+    ...reportedLoading(events),
+  });
 }

@@ -14,6 +14,15 @@ export interface AdamWSettings {
   max_grad_norm: number;
 }
 
+/** TRL's defaults. */
+export const ADAMW_DEFAULTS: Readonly<AdamWSettings> = {
+  adam_beta1: 0.9,
+  adam_beta2: 0.999,
+  adam_epsilon: 1e-8,
+  weight_decay: 0,
+  max_grad_norm: 1,
+};
+
 /**
  * Tells whether transformers' Trainer decays a parameter: biases and norms stay as they are.
  *
@@ -36,12 +45,14 @@ export class AdamW {
   /**
    * Makes the state, all zero, and the plan of an update.
    *
+   * @param parameters such as `model.weights.trained`, each with a gradient.
+   * @param settings what is left out takes `ADAMW_DEFAULTS`.
    * @param decays says which parameters `weight_decay` is for; all when left out.
    */
   static async create(
     device: Device,
     parameters: readonly Parameter[],
-    settings: AdamWSettings,
+    settings: Partial<AdamWSettings> = {},
     decays: (name: string) => boolean = () => true,
   ): Promise<AdamW> {
     const moments = new Map(
@@ -67,7 +78,7 @@ export class AdamW {
       );
     });
     const plan = await Plan.compile(device, graph, { label: "adamw", capacity: {} });
-    return new AdamW(plan, moments, settings);
+    return new AdamW(plan, moments, { ...ADAMW_DEFAULTS, ...settings });
   }
 
   private constructor(

@@ -1,5 +1,7 @@
 import { z } from "zod";
+import { LORA_DEFAULTS } from "../checkpoint/lora.ts";
 import { lossFields } from "../policy/loss/schema.ts";
+import { ADAMW_DEFAULTS as A } from "./optimizer.ts";
 
 /** Learning rate schedules, under the names that transformers gives them. */
 const SCHEDULES = [
@@ -38,15 +40,15 @@ const decaySteps = z
 
 /** Low-rank adapters in place of full weights, under PEFT's names. */
 const loraSchema = z.strictObject({
-  r: z.int().positive().default(16).describe("Rank of every adapter."),
+  r: z.int().positive().default(LORA_DEFAULTS.r).describe("Rank of every adapter."),
   lora_alpha: z
     .number()
     .positive()
-    .default(32)
+    .default(LORA_DEFAULTS.lora_alpha)
     .describe("Numerator of the adapter's scale, which is lora_alpha / r."),
   use_rslora: z
     .boolean()
-    .default(false)
+    .default(LORA_DEFAULTS.use_rslora)
     .describe("Whether the scale is lora_alpha / sqrt(r) instead (rank-stabilised LoRA)."),
   target_modules: z
     .union(
@@ -56,7 +58,7 @@ const loraSchema = z.strictObject({
       ],
       { error: "it must be a list of names, or `all-linear`" },
     )
-    .default(["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
+    .default(LORA_DEFAULTS.target_modules)
     .describe(
       "Linear layers that get an adapter: the ends of their names, or patterns of whole names in " +
         "which `*` stands for any characters; `all-linear` for every linear layer but the head. " +
@@ -111,18 +113,32 @@ export const trainSchema = z.strictObject({
   warmup_steps: warmupSteps.default(0),
   min_lr_ratio: minLrRatio.default(0),
   lr_decay_steps: decaySteps.default(0),
-  adam_beta1: z.number().min(0).lt(1).default(0.9).describe("Decay of AdamW's first moment."),
-  adam_beta2: z.number().min(0).lt(1).default(0.999).describe("Decay of AdamW's second moment."),
-  adam_epsilon: z.number().positive().default(1e-8).describe("AdamW's denominator offset."),
+  adam_beta1: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(A.adam_beta1)
+    .describe("Decay of AdamW's first moment."),
+  adam_beta2: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(A.adam_beta2)
+    .describe("Decay of AdamW's second moment."),
+  adam_epsilon: z
+    .number()
+    .positive()
+    .default(A.adam_epsilon)
+    .describe("AdamW's denominator offset."),
   weight_decay: z
     .number()
     .min(0)
-    .default(0)
+    .default(A.weight_decay)
     .describe("AdamW's decoupled weight decay; biases and norms have none, as in TRL."),
   max_grad_norm: z
     .number()
     .min(0)
-    .default(1)
+    .default(A.max_grad_norm)
     .describe("Global L2 norm to which the gradient is clipped; 0 switches clipping off."),
   ...lossFields,
   scale_rewards: z

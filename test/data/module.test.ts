@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { DataContext } from "../../src/data/dataset.ts";
-import { ofRows } from "../../src/data/module/entry.ts";
+import { ofRows } from "../../src/data/rows.ts";
 import { openData } from "../../src/data/open.ts";
 import { dataSchema } from "../../src/data/schema.ts";
 
@@ -85,9 +85,11 @@ describe("data sets of modules", () => {
     const content = [part, { type: "text", text: "What?" }];
     const rows = [{ prompt: [{ role: "user", content }], answer: "A" }];
     const set = await ofRows(rows, "mine");
-    expect(set.row(0)).toMatchObject({ id: "mine row 1", mediaNames: "made.png" });
+    expect(set.row(0)).toMatchObject({ id: "mine[0]", mediaNames: "made.png" });
     expect(set.row(0).conversation[0]!.content[0]).toEqual(part);
     expect(set.digest).toBe((await ofRows(rows, "mine")).digest);
     expect(set.digest).not.toBe((await ofRows([{ ...rows[0]!, answer: "B" }], "mine")).digest);
+    data[0] = 9;
+    expect(set.digest).not.toBe((await ofRows(rows, "mine")).digest);
   });
 });

@@ -97,7 +97,7 @@ export class Clone {
    */
   async run(block: Block): Promise<string> {
     const { language, text, place } = block;
-    if (language === "sh") return await this.#shell(text);
+    if (language === "sh") return await this.shell(text);
     if (language === "ts") {
       const file = block.file ?? `${place.replace(/\W+/g, "-")}.ts`;
       this.write(file, text);
@@ -105,7 +105,7 @@ export class Clone {
       if (errors !== "") throw new Error(`${place} does not compile:\n${errors}`);
       // A block that stands for a file is used by a later one.
       return block.file === undefined
-        ? await this.#shell(`node aubade.js node --import tsx ${file}`)
+        ? await this.shell(`node aubade.js node --import tsx ${file}`)
         : "";
     }
     if (block.file !== undefined) this.write(block.file, text);
@@ -133,7 +133,8 @@ export class Clone {
       .join("\n");
   }
 
-  async #shell(commands: string): Promise<string> {
+  /** Runs commands in the clone, and returns their standard output. */
+  async shell(commands: string): Promise<string> {
     const options = { cwd: this.root, maxBuffer: 1 << 26, env: { ...process.env, CI: "true" } };
     try {
       return (await run("bash", ["-euo", "pipefail", "-c", commands], options)).stdout;

@@ -5,7 +5,8 @@ import { openSafetensors } from "../../src/checkpoint/safetensors.ts";
 import { fileSource } from "#io";
 import { Model } from "../../src/model/model.ts";
 import { Processor } from "../../src/model/processor.ts";
-import { restoreTrainingState, saveModel, writeTrainingState } from "../../src/run/checkpoint.ts";
+import { writeModel } from "../../src/model/save.ts";
+import { restoreTrainingState, writeTrainingState } from "../../src/run/checkpoint.ts";
 import { STATE_VERSION, type TrainerState } from "../../src/run/state.ts";
 import { scoringPass } from "../../src/policy/pass.ts";
 import { reportModel } from "../../src/model/run-model.ts";
@@ -130,7 +131,7 @@ describe("adapters in a GRPO step", () => {
     await bench.step(1e-2);
     const want = await logProbs(bench, model, 1);
     const folder = place.path("saved");
-    await saveModel(model, baseOf(place), folder);
+    await writeModel(model, baseOf(place), folder);
     expect((await Processor.load(folder)).tokenizer.vocabSize).toBeGreaterThan(300);
     const loaded = await Model.load(device(), folder);
     expect(loaded.weights.adapters.size).toBe(model.weights.adapters.size);
@@ -204,7 +205,7 @@ describe("adapters in a GRPO step", () => {
     await bench.step();
     const want = await logProbs(bench, model, 1);
     const folder = place.path("f16s");
-    await saveModel(model, baseOf(place), folder);
+    await writeModel(model, baseOf(place), folder);
     const plain = await Model.load(device(), folder);
     expect(changedWeights(await allWeights(model), await allWeights(plain))).toEqual([]);
     const got = await logProbs(bench, plain, 1);

@@ -2,10 +2,9 @@ import { z } from "zod";
 import { ConfigError, DataError } from "../../core/errors.ts";
 import { loadModule } from "../../io/load-module.ts";
 import type { DataContext, DataRow, DataSet, OpenedData, Scorer } from "../dataset.ts";
-import { sha256 } from "../../io/byte-source.ts";
 import { parseRow } from "../forms/parse-row.ts";
-import { rowsOf } from "../jsonl/dataset.ts";
 import { folderOf } from "../media-paths.ts";
+import { ofRows } from "../rows.ts";
 
 const settings = {
   module: z
@@ -66,27 +65,6 @@ export const MODULE = {
     return { set, scorer: own.scorer };
   },
 };
-
-/**
- * Makes a data set of rows in memory, in a form of docs/data.md.
- *
- * @param name what places in messages begin with.
- * @param folder what paths of media are relative to.
- * @throws {DataError} naming every row that is wrong.
- */
-export async function ofRows(
-  rows: readonly object[],
-  name = "rows",
-  folder = ".",
-): Promise<DataSet> {
-  const raw = rows.map((value, i) => ({ value, place: `${name} row ${i + 1}` }));
-  const digest = await sha256(
-    JSON.stringify(rows, (_, value: unknown) =>
-      value instanceof Uint8Array ? Array.from(value) : value,
-    ),
-  );
-  return rowsOf(raw, { template: "default", folder }, { name, digest });
-}
 
 function checkedModule(found: unknown, what: string): DataModule {
   const { open, scorer } = (typeof found === "object" ? (found ?? {}) : {}) as Partial<DataModule>;

@@ -1,11 +1,12 @@
 import { readFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { CheckpointError } from "../../core/errors.ts";
+import { refuseUnknown } from "../../core/options.ts";
 import { exists, makeFolder, readText } from "../node.ts";
 import { isUrl, joinPath } from "../path.ts";
 import { type ModelCache, type Snapshot, modelCache } from "./cache/node.ts";
 import { isCommit, isHubName } from "./name.ts";
-import { type HubOptions, type HubSettings, hubSettings } from "./options.ts";
+import { HUB_OPTIONS, type HubOptions, type HubSettings, hubSettings } from "./options.ts";
 import { holdPart } from "./part/node.ts";
 import { type ProgressMeter, progressMeter } from "./progress.ts";
 import { type RemoteFile, remoteFile, repository } from "./repository.ts";
@@ -37,6 +38,7 @@ const INDEX = "model.safetensors.index.json";
  * const folder = await modelFolder("Qwen/Qwen2.5-Omni-3B", { onProgress: show });
  */
 export async function modelFolder(reference: string, options: HubOptions = {}): Promise<string> {
+  refuseUnknown(options, HUB_OPTIONS, "the Hub");
   if (isUrl(reference) || (await exists(reference))) return reference;
   if (!isHubName(reference)) {
     throw new CheckpointError(

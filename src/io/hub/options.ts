@@ -51,6 +51,12 @@ export interface HubOptions {
   timeoutMs?: number;
 }
 
+/** The names of all {@link HubOptions}, by which others are refused. */
+export const HUB_OPTIONS = [
+  ...(["revision", "endpoint", "token", "offline", "cacheFolder", "parallel", "signal"] as const),
+  ...(["onProgress", "onWarning", "fetch", "retries", "retryDelayMs", "timeoutMs"] as const),
+] as const satisfies readonly (keyof HubOptions)[];
+
 /** The options with everything filled in. */
 export interface HubSettings {
   revision: string;

@@ -1,6 +1,7 @@
+import { refuseUnknown } from "../../core/options.ts";
 import { isUrl } from "../path.ts";
 import { checkRevision, fileUrl, isHubName } from "./name.ts";
-import { type HubOptions, checkEndpoint } from "./options.ts";
+import { checkEndpoint, HUB_OPTIONS, type HubOptions } from "./options.ts";
 
 export { isHubName } from "./name.ts";
 export type { HubOptions, HubProgress } from "./options.ts";
@@ -15,6 +16,7 @@ export type { HubOptions, HubProgress } from "./options.ts";
  * @throws {ConfigError} `bad-endpoint`, `bad-revision`.
  */
 export async function modelFolder(reference: string, options: HubOptions = {}): Promise<string> {
+  refuseUnknown(options, HUB_OPTIONS, "the Hub");
   if (isUrl(reference) || !isHubName(reference)) return reference;
   const endpoint = checkEndpoint(options.endpoint ?? "https://huggingface.co");
   return fileUrl(endpoint, reference, checkRevision(options.revision ?? "main"));
