@@ -1,8 +1,8 @@
 import { Extent } from "../graph/extent.ts";
 import { Graph } from "../graph/graph.ts";
-import { GrowingPlan } from "../graph/growing-plan.ts";
-import { linear } from "../graph/ops/linear.ts";
-import { Plan } from "../graph/plan.ts";
+import { GrowingPlan } from "../graph/plan/growing-plan.ts";
+import { linear } from "../ops/linear.ts";
+import { Plan } from "../graph/plan/plan.ts";
 import { packedDecoder, towers } from "../network/decoder/packed-decoder.ts";
 import { packedFeed, packTrees } from "../network/decoder/packed.ts";
 import { textRowBytes } from "../network/decoder/text.ts";

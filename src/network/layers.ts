@@ -1,7 +1,7 @@
 import type { Tensor } from "../graph/graph.ts";
-import { gelu, swiglu } from "../graph/ops/activation.ts";
-import { linear, type LinearOptions } from "../graph/ops/linear.ts";
-import { layerNorm, rmsNorm } from "../graph/ops/norm.ts";
+import { gelu, swiglu } from "../ops/activation.ts";
+import { linear, type LinearOptions } from "../ops/linear.ts";
+import { layerNorm, rmsNorm } from "../ops/norm.ts";
 import type { Scope } from "./scope.ts";
 
 /** The replay scalar that switches adapters on (1) and off (0, the reference policy). */

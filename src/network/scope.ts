@@ -1,6 +1,6 @@
 import { CheckpointError } from "../core/errors.ts";
 import type { Graph, Tensor } from "../graph/graph.ts";
-import { fetched, type HostMatrix } from "../graph/ops/host.ts";
+import { fetched, type HostMatrix } from "../ops/host.ts";
 import type { Parameter } from "../graph/storage.ts";
 
 /** A low-rank adapter of one linear layer (Hu et al. 2021): W x + scale * B A x. */

@@ -1,6 +1,6 @@
 import { Extent } from "../graph/extent.ts";
 import type { Graph } from "../graph/graph.ts";
-import type { AttentionSegments } from "../graph/ops/attention.ts";
+import type { AttentionSegments } from "../ops/attention.ts";
 
 /** Attention tables on the host: what a plan's segment inputs are filled with. */
 export interface SegmentTables {

@@ -1,6 +1,6 @@
 import { scalar } from "../graph/extent.ts";
 import { Graph } from "../graph/graph.ts";
-import { GrowingPlan } from "../graph/growing-plan.ts";
+import { GrowingPlan } from "../graph/plan/growing-plan.ts";
 import type { Model } from "../model/model.ts";
 import type { Features } from "../network/decoder/packed-decoder.ts";
 import { tokenLogProbs, trainingGraph, type LossTrace } from "../network/decoder/training.ts";

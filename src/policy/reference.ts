@@ -1,4 +1,4 @@
-import type { HostMatrix } from "../graph/ops/host.ts";
+import type { HostMatrix } from "../ops/host.ts";
 import { Storage, type Parameter } from "../graph/storage.ts";
 import type { TensorStore } from "../checkpoint/safetensors.ts";
 import type { TensorToWrite } from "../checkpoint/safetensors-writer.ts";

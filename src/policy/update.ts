@@ -1,7 +1,7 @@
 import { assert } from "../core/errors.ts";
 import type { Graph, Tensor } from "../graph/graph.ts";
-import type { GrowingPlan } from "../graph/growing-plan.ts";
-import { hostStep } from "../graph/ops/host.ts";
+import type { GrowingPlan } from "../graph/plan/growing-plan.ts";
+import { hostStep } from "../ops/host.ts";
 import type { Model } from "../model/model.ts";
 import { storedFeatures, type Features } from "../network/decoder/packed-decoder.ts";
 import type { FeatureOffset } from "../network/decoder/packed.ts";

@@ -1,6 +1,6 @@
 import { DataError } from "../core/errors.ts";
-import { Plan } from "../graph/plan.ts";
-import { GrowingPlan } from "../graph/growing-plan.ts";
+import { Plan } from "../graph/plan/plan.ts";
+import { GrowingPlan } from "../graph/plan/growing-plan.ts";
 import { sampleParams } from "../kernels/sample.ts";
 import {
   decodeGraph,

@@ -1,6 +1,6 @@
 import { Graph } from "../graph/graph.ts";
-import { adamw, clipCoefficient } from "../graph/ops/optimizer.ts";
-import { Plan } from "../graph/plan.ts";
+import { adamw, clipCoefficient } from "../ops/optimizer.ts";
+import { Plan } from "../graph/plan/plan.ts";
 import { Storage, type Parameter } from "../graph/storage.ts";
 import type { Device } from "../gpu/device.ts";
 import { adamwParams } from "../kernels/optimizer.ts";

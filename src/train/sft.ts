@@ -4,7 +4,7 @@ import { reportSpan } from "../core/run-events.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import type { TinyDataset } from "../data/tiny/dataset.ts";
 import { tinyIds, type TinyIds } from "../data/tiny/words.ts";
-import type { GrowingPlan } from "../graph/growing-plan.ts";
+import type { GrowingPlan } from "../graph/plan/growing-plan.ts";
 import { mergeFeeds } from "../network/feed.ts";
 import type { Model } from "../model/model.ts";
 import { treeTokens } from "../network/decoder/packed.ts";

@@ -8,8 +8,8 @@
 import { fileURLToPath } from "node:url";
 import { Random } from "../../src/core/random.ts";
 import { openDevice } from "../../src/gpu/device.ts";
-import { hostStep } from "../../src/graph/ops/host.ts";
-import type { PlanProfile } from "../../src/graph/profile.ts";
+import { hostStep } from "../../src/ops/host.ts";
+import type { PlanProfile } from "../../src/graph/plan/profile.ts";
 import { Storage } from "../../src/graph/storage.ts";
 import { mergeFeeds } from "../../src/network/feed.ts";
 import { Model } from "../../src/model/model.ts";

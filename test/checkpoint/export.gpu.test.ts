@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Graph } from "../../src/graph/graph.ts";
-import { Plan } from "../../src/graph/plan.ts";
+import { Plan } from "../../src/graph/plan/plan.ts";
 import { openCheckpoint } from "../../src/checkpoint/safetensors.ts";
 import { packedDecoder, towers } from "../../src/network/decoder/packed-decoder.ts";
 import { exportFolder } from "../../src/model/export-folder.ts";

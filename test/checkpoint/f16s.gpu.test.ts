@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { Graph } from "../../src/graph/graph.ts";
-import { Plan } from "../../src/graph/plan.ts";
+import { Plan } from "../../src/graph/plan/plan.ts";
 import { openCheckpoint } from "../../src/checkpoint/safetensors.ts";
 import { Model } from "../../src/model/model.ts";
 import { ModelWeights } from "../../src/checkpoint/weights.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
-import { chunksOf } from "../../src/graph/chunks.ts";
+import { chunksOf } from "../../src/graph/plan/chunks.ts";
 import { Graph } from "../../src/graph/graph.ts";
 import type { FamilyModel } from "../../src/families/family.ts";
 import { tokenExtent } from "../../src/network/decoder/packed-decoder.ts";

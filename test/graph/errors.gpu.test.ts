@@ -1,11 +1,11 @@
 import { describe, expect, it, vi } from "vitest";
-import { differentiate } from "../../src/graph/differentiate.ts";
+import { differentiate } from "../../src/ops/differentiate.ts";
 import { Extent, scalar } from "../../src/graph/extent.ts";
 import { Graph } from "../../src/graph/graph.ts";
-import { GrowingPlan } from "../../src/graph/growing-plan.ts";
-import { add } from "../../src/graph/ops/add.ts";
-import { linear } from "../../src/graph/ops/linear.ts";
-import { Plan } from "../../src/graph/plan.ts";
+import { GrowingPlan } from "../../src/graph/plan/growing-plan.ts";
+import { add } from "../../src/ops/add.ts";
+import { linear } from "../../src/ops/linear.ts";
+import { Plan } from "../../src/graph/plan/plan.ts";
 import { Storage } from "../../src/graph/storage.ts";
 import { useDevice } from "../helpers/device.ts";
 import { randomF32 } from "../helpers/random-data.ts";

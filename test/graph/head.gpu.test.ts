@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { differentiate } from "../../src/graph/differentiate.ts";
+import { differentiate } from "../../src/ops/differentiate.ts";
 import { Extent } from "../../src/graph/extent.ts";
 import { Graph } from "../../src/graph/graph.ts";
-import { logProb } from "../../src/graph/ops/head.ts";
-import { nllLoss } from "../../src/graph/ops/loss.ts";
-import { Plan } from "../../src/graph/plan.ts";
+import { logProb } from "../../src/ops/head.ts";
+import { nllLoss } from "../../src/ops/loss.ts";
+import { Plan } from "../../src/graph/plan/plan.ts";
 import { Storage } from "../../src/graph/storage.ts";
 import { compare } from "../helpers/check-kernel.ts";
 import { useDevice } from "../helpers/device.ts";

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { Extent } from "../../src/graph/extent.ts";
 import { Graph } from "../../src/graph/graph.ts";
-import { add } from "../../src/graph/ops/add.ts";
-import { fetched, hostStep } from "../../src/graph/ops/host.ts";
-import { Plan } from "../../src/graph/plan.ts";
+import { add } from "../../src/ops/add.ts";
+import { fetched, hostStep } from "../../src/ops/host.ts";
+import { Plan } from "../../src/graph/plan/plan.ts";
 import { useDevice } from "../helpers/device.ts";
 import { randomF32 } from "../helpers/random-data.ts";
 

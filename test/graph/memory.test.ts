@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { chunksOf } from "../../src/graph/chunks.ts";
+import { chunksOf } from "../../src/graph/plan/chunks.ts";
 import { Extent } from "../../src/graph/extent.ts";
 import { Graph, rootOf, tensorsOf, type Op, type Tensor } from "../../src/graph/graph.ts";
-import { planMemory } from "../../src/graph/memory.ts";
+import { planMemory } from "../../src/graph/plan/memory.ts";
 
 type Lists = { readonly [name in "some" | "more"]?: readonly Tensor[] };
 

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
-import { differentiate } from "../../src/graph/differentiate.ts";
+import { differentiate } from "../../src/ops/differentiate.ts";
 import { Graph } from "../../src/graph/graph.ts";
-import { nllLoss } from "../../src/graph/ops/loss.ts";
-import { columnSum } from "../../src/graph/ops/reduce.ts";
-import { planMemory } from "../../src/graph/memory.ts";
-import { Plan } from "../../src/graph/plan.ts";
+import { nllLoss } from "../../src/ops/loss.ts";
+import { columnSum } from "../../src/ops/reduce.ts";
+import { planMemory } from "../../src/graph/plan/memory.ts";
+import { Plan } from "../../src/graph/plan/plan.ts";
 import { recompute } from "../../src/graph/recompute.ts";
 import type { FamilyModel } from "../../src/families/family.ts";
 import { parseModelConfig } from "../../src/families/registry.ts";

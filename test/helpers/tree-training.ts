@@ -1,7 +1,7 @@
 import type { Device } from "../../src/gpu/device.ts";
 import { hash32, Random } from "../../src/core/random.ts";
 import { Graph } from "../../src/graph/graph.ts";
-import { Plan } from "../../src/graph/plan.ts";
+import { Plan } from "../../src/graph/plan/plan.ts";
 import type { FamilyModel } from "../../src/families/family.ts";
 import { mergeFeeds, type Feed } from "../../src/network/feed.ts";
 import { trainingGraph, weightedNll } from "../../src/network/decoder/training.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Graph } from "../../src/graph/graph.ts";
-import { Plan } from "../../src/graph/plan.ts";
+import { Plan } from "../../src/graph/plan/plan.ts";
 import type { Device } from "../../src/gpu/device.ts";
 import {
   readAdapterConfig,

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { bytesSource } from "../../src/io/byte-source.ts";
 import { openSafetensors, type TensorStore } from "../../src/checkpoint/safetensors.ts";
 import { Graph } from "../../src/graph/graph.ts";
-import { Plan } from "../../src/graph/plan.ts";
+import { Plan } from "../../src/graph/plan/plan.ts";
 import type { Parameter } from "../../src/graph/storage.ts";
 import {
   readAdapterConfig,

@@ -9,7 +9,7 @@ import { readFile } from "node:fs/promises";
 import v8 from "node:v8";
 import { loadConfig } from "../../src/config/load.ts";
 import { Device } from "../../src/gpu/device.ts";
-import { Plan } from "../../src/graph/plan.ts";
+import { Plan } from "../../src/graph/plan/plan.ts";
 import { Storage } from "../../src/graph/storage.ts";
 import { Tokenizer } from "../../src/text/tokenizer.ts";
 import { train } from "../../src/run/train.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import { openDevice, type Device } from "../../src/gpu/device.ts";
-import { nllLoss } from "../../src/graph/ops/loss.ts";
+import { nllLoss } from "../../src/ops/loss.ts";
 import { Model } from "../../src/model/model.ts";
 import { trainingPass } from "../../src/policy/pass.ts";
 import { GoldenCase, goldenFeed, loadGoldenModel } from "../helpers/golden.ts";

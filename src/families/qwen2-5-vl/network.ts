@@ -1,4 +1,4 @@
-import { splitColumns } from "../../graph/ops/columns.ts";
+import { splitColumns } from "../../ops/columns.ts";
 import type { Tensor } from "../../graph/graph.ts";
 import { linearLayer } from "../../network/layers.ts";
 import type { Scope } from "../../network/scope.ts";

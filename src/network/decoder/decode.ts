@@ -1,12 +1,12 @@
 import type { Device } from "../../gpu/device.ts";
 import { Extent } from "../../graph/extent.ts";
 import { Graph, type Tensor } from "../../graph/graph.ts";
-import { advance, decodeAttention } from "../../graph/ops/decode.ts";
-import { linear as product } from "../../graph/ops/linear.ts";
-import { ropeDecode } from "../../graph/ops/rope.ts";
-import { embed } from "../../graph/ops/embed.ts";
-import { gatherRows } from "../../graph/ops/rows.ts";
-import { sampleTokens } from "../../graph/ops/sample.ts";
+import { advance, decodeAttention } from "../../ops/decode.ts";
+import { linear as product } from "../../ops/linear.ts";
+import { ropeDecode } from "../../ops/rope.ts";
+import { embed } from "../../ops/embed.ts";
+import { gatherRows } from "../../ops/rows.ts";
+import { sampleTokens } from "../../ops/sample.ts";
 import { Storage } from "../../graph/storage.ts";
 import { Scope, type Weights } from "../scope.ts";
 import type { ModelConfig } from "../config.ts";

@@ -1,8 +1,8 @@
 import { Extent } from "../../graph/extent.ts";
 import type { Graph, Tensor } from "../../graph/graph.ts";
-import { add } from "../../graph/ops/add.ts";
-import { embed, type Splice } from "../../graph/ops/embed.ts";
-import { gatherRows, permuteRows } from "../../graph/ops/rows.ts";
+import { add } from "../../ops/add.ts";
+import { embed, type Splice } from "../../ops/embed.ts";
+import { gatherRows, permuteRows } from "../../ops/rows.ts";
 import type { Storage } from "../../graph/storage.ts";
 import type { Scope } from "../scope.ts";
 import { segmentInputs } from "../segments.ts";

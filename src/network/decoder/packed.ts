@@ -1,4 +1,4 @@
-import { NO_ROW } from "../../graph/ops/rows.ts";
+import { NO_ROW } from "../../ops/rows.ts";
 import { mropeTable } from "../rotary.ts";
 import { treeSegments } from "../segments.ts";
 import type { ModelConfig } from "../config.ts";

@@ -1,7 +1,7 @@
 import { Extent } from "../../graph/extent.ts";
 import type { Graph, Tensor } from "../../graph/graph.ts";
-import { attention, type AttentionSegments } from "../../graph/ops/attention.ts";
-import { rope } from "../../graph/ops/rope.ts";
+import { attention, type AttentionSegments } from "../../ops/attention.ts";
+import { rope } from "../../ops/rope.ts";
 import type { Storage } from "../../graph/storage.ts";
 import { gatedMlp, linearLayer, rmsNormLayer } from "../layers.ts";
 import type { Scope } from "../scope.ts";

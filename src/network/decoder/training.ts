@@ -1,9 +1,9 @@
-import { differentiate } from "../../graph/differentiate.ts";
+import { differentiate } from "../../ops/differentiate.ts";
 import type { Extent, Value } from "../../graph/extent.ts";
 import type { Graph, Tensor } from "../../graph/graph.ts";
-import { logProb } from "../../graph/ops/head.ts";
-import { nllLoss } from "../../graph/ops/loss.ts";
-import { columnSum } from "../../graph/ops/reduce.ts";
+import { logProb } from "../../ops/head.ts";
+import { nllLoss } from "../../ops/loss.ts";
+import { columnSum } from "../../ops/reduce.ts";
 import { recompute } from "../../graph/recompute.ts";
 import type { ModelConfig } from "../config.ts";
 import type { Scope } from "../scope.ts";

@@ -1,9 +1,9 @@
 import { Extent } from "../../graph/extent.ts";
 import type { Graph, Tensor } from "../../graph/graph.ts";
-import { gelu } from "../../graph/ops/activation.ts";
-import { attention, type AttentionSegments } from "../../graph/ops/attention.ts";
-import { convPack, poolRows, type ConvWindows } from "../../graph/ops/conv.ts";
-import { addRows, NO_ROW } from "../../graph/ops/rows.ts";
+import { gelu } from "../../ops/activation.ts";
+import { attention, type AttentionSegments } from "../../ops/attention.ts";
+import { convPack, poolRows, type ConvWindows } from "../../ops/conv.ts";
+import { addRows, NO_ROW } from "../../ops/rows.ts";
 import { geluMlp, layerNormLayer, linearLayer } from "../layers.ts";
 import type { Scope } from "../scope.ts";
 import { blockSegments, segmentInputs } from "../segments.ts";

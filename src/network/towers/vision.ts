@@ -1,8 +1,8 @@
 import type { Extent } from "../../graph/extent.ts";
 import type { Graph, Tensor } from "../../graph/graph.ts";
-import { attention, type AttentionSegments } from "../../graph/ops/attention.ts";
-import { rope } from "../../graph/ops/rope.ts";
-import { permuteRows } from "../../graph/ops/rows.ts";
+import { attention, type AttentionSegments } from "../../ops/attention.ts";
+import { rope } from "../../ops/rope.ts";
+import { permuteRows } from "../../ops/rows.ts";
 import { gatedMlp, geluMlp, linearLayer, rmsNormLayer } from "../layers.ts";
 import { rotary2dTable } from "../rotary.ts";
 import type { Scope } from "../scope.ts";

@@ -1,6 +1,6 @@
 import type { Tensor } from "../../../src/graph/graph.ts";
-import { attention } from "../../../src/graph/ops/attention.ts";
-import { rope } from "../../../src/graph/ops/rope.ts";
+import { attention } from "../../../src/ops/attention.ts";
+import { rope } from "../../../src/ops/rope.ts";
 import { geluMlp, layerNormLayer, linearLayer } from "../../../src/network/layers.ts";
 import { rotary2dTable } from "../../../src/network/rotary.ts";
 import type { Scope } from "../../../src/network/scope.ts";

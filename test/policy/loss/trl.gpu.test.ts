@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { differentiate } from "../../../src/graph/differentiate.ts";
+import { differentiate } from "../../../src/ops/differentiate.ts";
 import { Extent } from "../../../src/graph/extent.ts";
 import { Graph } from "../../../src/graph/graph.ts";
-import { logProb } from "../../../src/graph/ops/head.ts";
-import { hostStep } from "../../../src/graph/ops/host.ts";
-import { Plan } from "../../../src/graph/plan.ts";
+import { logProb } from "../../../src/ops/head.ts";
+import { hostStep } from "../../../src/ops/host.ts";
+import { Plan } from "../../../src/graph/plan/plan.ts";
 import { Storage } from "../../../src/graph/storage.ts";
 import { columnsOf, gradientRows } from "../../../src/policy/loss/host-loss.ts";
 import { policyLoss } from "../../../src/policy/loss/policy-loss.ts";

@@ -1,7 +1,7 @@
 import { assert } from "../core/errors.ts";
-import type { Graph, Operands, Tape, Tensor } from "./graph.ts";
-import { rootOf, tensorsOf } from "./graph.ts";
-import { add } from "./ops/add.ts";
+import type { Graph, Operands, Tape, Tensor } from "../graph/graph.ts";
+import { rootOf, tensorsOf } from "../graph/graph.ts";
+import { add } from "./add.ts";
 
 /** Tensors whose gradient leads to a trained parameter or to a requested input. */
 function tensorsThatNeedGradients(graph: Graph, requested: readonly Tensor[]): Set<Tensor> {

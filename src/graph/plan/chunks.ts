@@ -1,7 +1,7 @@
-import { ShapeError } from "../core/errors.ts";
-import { evaluate, Extent, type Environment } from "./extent.ts";
-import { rootOf, type Chunk, type Chunks, type Tensor } from "./graph.ts";
-import type { Storage } from "./storage.ts";
+import { ShapeError } from "../../core/errors.ts";
+import { evaluate, Extent, type Environment } from "../extent.ts";
+import { rootOf, type Chunk, type Chunks, type Tensor } from "../graph.ts";
+import type { Storage } from "../storage.ts";
 
 /** The most that a plan can be replayed with, by extent name. */
 export type Capacity = Readonly<Record<string, number>>;

@@ -1,7 +1,6 @@
-import { DeviceError } from "../core/errors.ts";
-import { BUFFER_USAGE, type Device } from "../gpu/device.ts";
-import type { Grid } from "../gpu/kernel.ts";
-import type { Pipeline } from "../gpu/pipelines.ts";
+import { DeviceError } from "../../core/errors.ts";
+import { BUFFER_USAGE, type Device } from "../../gpu/device.ts";
+import { isLive, type ReadyLaunch } from "./launches.ts";
 
 /** One launch and how long the GPU took for it. */
 export interface LaunchTime {
@@ -29,20 +28,7 @@ export interface PlanProfile {
   kernels: KernelTime[];
 }
 
-/** A launch that can be timed. */
-export interface TimedLaunch {
-  op: string;
-  pipeline: Pipeline;
-  group: GPUBindGroup;
-  /** Byte offset of its parameters. */
-  offset: number;
-  grid: Grid;
-  flops: number;
-  /** Its cost, for cutting submits. */
-  work: number;
-}
-
-/** The most queries that WebGPU allows in one set; a launch takes two. */
+/** Maximum number of queries that WebGPU allows in one set; a launch takes two. */
 const SET_QUERIES = 4096;
 const NS_PER_MS = 1e6;
 
@@ -57,7 +43,7 @@ const NS_PER_MS = 1e6;
 export async function timeLaunches(
   device: Device,
   label: string,
-  launches: readonly TimedLaunch[],
+  launches: readonly ReadyLaunch[],
 ): Promise<PlanProfile> {
   if (!device.capabilities.timestamps) {
     throw new DeviceError(
@@ -66,7 +52,7 @@ export async function timeLaunches(
       { hint: "Open a device of tier t1 or better on an adapter that has timestamp-query." },
     );
   }
-  const live = launches.filter(({ grid }) => grid[0] * grid[1] * grid[2] > 0);
+  const live = launches.filter(isLive);
   const set = device.raw.createQuerySet({ label, type: "timestamp", count: SET_QUERIES });
   const stamps = device.createBuffer(`${label}/stamps`, SET_QUERIES * 8, BUFFER_USAGE.queryResolve);
   const times: LaunchTime[] = [];
@@ -84,7 +70,7 @@ export async function timeLaunches(
 }
 
 /** Launches from `first` on that one submit and one query set hold. */
-function nextPart(live: readonly TimedLaunch[], first: number, most: number): TimedLaunch[] {
+function nextPart(live: readonly ReadyLaunch[], first: number, most: number): ReadyLaunch[] {
   let work = 0;
   let end = first;
   while (end < live.length && end - first < SET_QUERIES / 2 && work < most) {
@@ -95,7 +81,7 @@ function nextPart(live: readonly TimedLaunch[], first: number, most: number): Ti
 
 async function timePart(
   device: Device,
-  part: readonly TimedLaunch[],
+  part: readonly ReadyLaunch[],
   querySet: GPUQuerySet,
   stamps: GPUBuffer,
 ): Promise<LaunchTime[]> {

@@ -1,4 +1,4 @@
-import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph/graph.ts";
 
 /** A matrix that the host keeps: [rows, width] f32. */
 export interface HostMatrix {

@@ -3,10 +3,10 @@ import {
   attentionBackwardQKernel,
   attentionDeltaKernel,
   attentionKernel,
-} from "../../kernels/attention.ts";
-import { chooseAttention } from "../../kernels/choose.ts";
-import { evaluate, type Environment } from "../extent.ts";
-import type { Graph, Lowering, Op, Tensor, Tensors } from "../graph.ts";
+} from "../kernels/attention.ts";
+import { chooseAttention } from "../kernels/choose.ts";
+import { evaluate, type Environment } from "../graph/extent.ts";
+import type { Graph, Lowering, Op, Tensor, Tensors } from "../graph/graph.ts";
 import { at } from "./rowwise.ts";
 
 /** Which keys each query row sees, and the reverse: ragged structure as tables, never masks. */

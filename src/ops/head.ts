@@ -1,8 +1,8 @@
-import { assert } from "../../core/errors.ts";
-import { logitBackwardKernel, logitFinishKernel, logitStatsKernel } from "../../kernels/logits.ts";
-import { chooseMatmul } from "../../kernels/choose.ts";
-import { evaluate, type Environment, type Value } from "../extent.ts";
-import type { Chunk, ChunkBinding, Graph, Lowering, Op, Tensor, Tensors } from "../graph.ts";
+import { assert } from "../core/errors.ts";
+import { logitBackwardKernel, logitFinishKernel, logitStatsKernel } from "../kernels/logits.ts";
+import { chooseMatmul } from "../kernels/choose.ts";
+import { evaluate, type Environment, type Value } from "../graph/extent.ts";
+import type { Chunk, ChunkBinding, Graph, Lowering, Op, Tensor, Tensors } from "../graph/graph.ts";
 
 /** Rows and vocabulary columns of a tile of logits: all of the logits that is ever held. */
 const TILE_ROWS = 1024;

@@ -1,9 +1,9 @@
-import { advanceKernel } from "../../kernels/sample.ts";
-import { chooseAttention } from "../../kernels/choose.ts";
-import { kvAppendKernel } from "../../kernels/attention.ts";
-import { ShapeError } from "../../core/errors.ts";
-import type { Graph, Lowering, Op, Tensor, Tensors } from "../graph.ts";
-import type { Value } from "../extent.ts";
+import { advanceKernel } from "../kernels/sample.ts";
+import { chooseAttention } from "../kernels/choose.ts";
+import { kvAppendKernel } from "../kernels/attention.ts";
+import { ShapeError } from "../core/errors.ts";
+import type { Graph, Lowering, Op, Tensor, Tensors } from "../graph/graph.ts";
+import type { Value } from "../graph/extent.ts";
 import { at } from "./rowwise.ts";
 
 /** Rows of a tensor that a decode step needs in one binding. */

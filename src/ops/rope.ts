@@ -1,5 +1,5 @@
-import { ropeDecodeKernel, ropeKernel } from "../../kernels/attention.ts";
-import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
+import { ropeDecodeKernel, ropeKernel } from "../kernels/attention.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph/graph.ts";
 import { wholeRows } from "./decode.ts";
 import { at } from "./rowwise.ts";
 

@@ -1,6 +1,6 @@
-import { colSumKernel } from "../../kernels/rows.ts";
-import { evaluate, type Value } from "../extent.ts";
-import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
+import { colSumKernel } from "../kernels/rows.ts";
+import { evaluate, type Value } from "../graph/extent.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph/graph.ts";
 import { at } from "./rowwise.ts";
 
 /** Maximum number of parts into which a reduction over rows is cut: their sums are added in order. */

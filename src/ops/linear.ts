@@ -1,9 +1,9 @@
-import { ShapeError } from "../../core/errors.ts";
-import { colSumKernel } from "../../kernels/rows.ts";
-import { chooseMatmul } from "../../kernels/choose.ts";
-import { splitRows } from "../../kernels/matmul.ts";
-import { evaluate, type Environment, type Value } from "../extent.ts";
-import type { Chunk, Graph, Op, Tensor, Tensors } from "../graph.ts";
+import { ShapeError } from "../core/errors.ts";
+import { colSumKernel } from "../kernels/rows.ts";
+import { chooseMatmul } from "../kernels/choose.ts";
+import { splitRows } from "../kernels/matmul.ts";
+import { evaluate, type Environment, type Value } from "../graph/extent.ts";
+import type { Chunk, Graph, Op, Tensor, Tensors } from "../graph/graph.ts";
 import { accumulateColumns, PARTS } from "./reduce.ts";
 import { at } from "./rowwise.ts";
 

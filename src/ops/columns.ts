@@ -1,6 +1,6 @@
-import { assert } from "../../core/errors.ts";
-import { copyColumnsKernel } from "../../kernels/rows.ts";
-import type { Chunks, Graph, Lowering, Op, Tensor, Tensors } from "../graph.ts";
+import { assert } from "../core/errors.ts";
+import { copyColumnsKernel } from "../kernels/rows.ts";
+import type { Chunks, Graph, Lowering, Op, Tensor, Tensors } from "../graph/graph.ts";
 import { at } from "./rowwise.ts";
 
 /** Returns the first column of each part, for parts side by side. */

@@ -1,6 +1,6 @@
-import { assert } from "../../core/errors.ts";
-import { bucketSumKernel } from "../../kernels/rows.ts";
-import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
+import { assert } from "../core/errors.ts";
+import { bucketSumKernel } from "../kernels/rows.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph/graph.ts";
 import { lowerGather, takeRows, type RowGroups } from "./rows.ts";
 import { at, whole } from "./rowwise.ts";
 

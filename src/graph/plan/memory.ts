@@ -1,5 +1,5 @@
 import { chunksOf, rowBytesOf, type Capacity } from "./chunks.ts";
-import { rootOf, tensorsOf, type Graph, type Tensor } from "./graph.ts";
+import { rootOf, tensorsOf, type Graph, type Tensor } from "../graph.ts";
 
 /** One future GPUBuffer, used by several tensor chunks one after the other. */
 export interface Slot {

@@ -3,8 +3,8 @@ import {
   geluKernel,
   swigluBackwardKernel,
   swigluKernel,
-} from "../../kernels/pointwise.ts";
-import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
+} from "../kernels/pointwise.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph/graph.ts";
 import { at, elements } from "./rowwise.ts";
 
 const geluBackwardOp: Op<Tensors<"dy" | "x">, Tensors<"dx">> = {

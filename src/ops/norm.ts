@@ -1,12 +1,12 @@
-import { colSumKernel } from "../../kernels/rows.ts";
+import { colSumKernel } from "../kernels/rows.ts";
 import {
   layerNormBackwardKernel,
   layerNormKernel,
   normWeightGradKernel,
   rmsNormBackwardKernel,
   rmsNormKernel,
-} from "../../kernels/norm.ts";
-import type { Graph, Op, Tape, Tensor, Tensors } from "../graph.ts";
+} from "../kernels/norm.ts";
+import type { Graph, Op, Tape, Tensor, Tensors } from "../graph/graph.ts";
 import { accumulateColumns, partCount, PARTS, rowsPerPart } from "./reduce.ts";
 import { at } from "./rowwise.ts";
 

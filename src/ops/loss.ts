@@ -1,5 +1,5 @@
-import { nllLossKernel } from "../../kernels/logits.ts";
-import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
+import { nllLossKernel } from "../kernels/logits.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph/graph.ts";
 import { at } from "./rowwise.ts";
 
 /** A loss per token: its gradient seeds and its terms for the metrics. */

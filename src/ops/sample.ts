@@ -1,6 +1,6 @@
-import { sampleCommitKernel, sampleDrawKernel, sampleScoresKernel } from "../../kernels/sample.ts";
-import { scalar } from "../extent.ts";
-import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
+import { sampleCommitKernel, sampleDrawKernel, sampleScoresKernel } from "../kernels/sample.ts";
+import { scalar } from "../graph/extent.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph/graph.ts";
 import { wholeRows } from "./decode.ts";
 import { at } from "./rowwise.ts";
 

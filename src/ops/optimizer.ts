@@ -1,6 +1,6 @@
-import { adamwKernel, clipCoefficientKernel, gradNormKernel } from "../../kernels/optimizer.ts";
-import { scalar } from "../extent.ts";
-import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
+import { adamwKernel, clipCoefficientKernel, gradNormKernel } from "../kernels/optimizer.ts";
+import { scalar } from "../graph/extent.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph/graph.ts";
 import { at } from "./rowwise.ts";
 
 /** Elements whose squares one workgroup sums for the gradient norm. */

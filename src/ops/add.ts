@@ -1,6 +1,6 @@
-import { ShapeError } from "../../core/errors.ts";
-import { addKernel } from "../../kernels/pointwise.ts";
-import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
+import { ShapeError } from "../core/errors.ts";
+import { addKernel } from "../kernels/pointwise.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph/graph.ts";
 import { at, elements } from "./rowwise.ts";
 
 const addOp: Op<Tensors<"a" | "b">, Tensors<"y">> = {

@@ -1,7 +1,7 @@
-import { assert } from "../../core/errors.ts";
-import { addRowsKernel, gatherRowsKernel, gatherSumKernel } from "../../kernels/rows.ts";
-import type { Dim } from "../extent.ts";
-import type { Graph, Lowering, Op, Tensor, Tensors } from "../graph.ts";
+import { assert } from "../core/errors.ts";
+import { addRowsKernel, gatherRowsKernel, gatherSumKernel } from "../kernels/rows.ts";
+import type { Dim } from "../graph/extent.ts";
+import type { Graph, Lowering, Op, Tensor, Tensors } from "../graph/graph.ts";
 import { at, whole } from "./rowwise.ts";
 
 /** Index value of a row that comes from nowhere. */

@@ -1,6 +1,6 @@
-import { ShapeError } from "../../core/errors.ts";
-import { evaluate, type Value } from "../extent.ts";
-import type { Chunk, Lowering, Tensor } from "../graph.ts";
+import { ShapeError } from "../core/errors.ts";
+import { evaluate, type Value } from "../graph/extent.ts";
+import type { Chunk, Lowering, Tensor } from "../graph/graph.ts";
 
 /** Returns the binding of one chunk of a tensor. */
 export function at(tensor: Tensor, chunk: Chunk | number): { tensor: Tensor; chunk: number } {

@@ -1,5 +1,5 @@
-import { convPackBackwardKernel, convPackKernel, poolRowsKernel } from "../../kernels/conv.ts";
-import type { Graph, Op, Tensor, Tensors } from "../graph.ts";
+import { convPackBackwardKernel, convPackKernel, poolRowsKernel } from "../kernels/conv.ts";
+import type { Graph, Op, Tensor, Tensors } from "../graph/graph.ts";
 import { takeRows } from "./rows.ts";
 import { at, whole } from "./rowwise.ts";
 

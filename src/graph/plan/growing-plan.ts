@@ -1,8 +1,9 @@
-import type { Device } from "../gpu/device.ts";
+import type { Device } from "../../gpu/device.ts";
 import type { Capacity } from "./chunks.ts";
-import type { Graph } from "./graph.ts";
-import { Plan, type PlanReport, type RunOptions } from "./plan.ts";
-import type { HostArray } from "./storage.ts";
+import type { Graph } from "../graph.ts";
+import { Plan, type PlanReport } from "./plan.ts";
+import type { RunOptions } from "./replay.ts";
+import type { HostArray } from "../storage.ts";
 
 /** Everything of one replay. */
 export interface Replay {
