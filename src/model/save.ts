@@ -10,7 +10,7 @@ import {
   modelTensors,
 } from "../checkpoint/export.ts";
 import { allFinite } from "../checkpoint/finite.ts";
-import { type ExportRecord, writeOutput } from "../checkpoint/output-folder.ts";
+import { type ExportRecord, type Occupied, writeOutput } from "../checkpoint/output-folder.ts";
 import { refuseUnknown } from "../core/options.ts";
 import type { Model } from "./model.ts";
 import type { BaseModel } from "./run-model.ts";
@@ -52,12 +52,33 @@ export async function saveModel(
   refuseUnknown(options, SAVE_OPTIONS, "saveModel");
   const { base: name, revision = null, dtype = "f32", hub } = options;
   const base = { name, revision, folder: await modelFolder(name, { ...hub, revision }) };
-  return inFolder(folder, (path) =>
-    writeOutput(path, { reads: [base.folder], occupied: "refuse" }, async (part) => ({
-      ...{ base: name, revision },
-      ...(await writeModel(model, base, part, { dtype })),
-    })),
-  );
+  return inFolder(folder, (path) => writeExport(path, model, base, { dtype, occupied: "refuse" }));
+}
+
+/** How the weights of a model are written. */
+interface WeightOptions {
+  dtype?: ExportDType;
+  /** Counts the changes of training that the type loses. Default false. */
+  compare?: boolean;
+}
+
+/**
+ * Writes a model into a folder whole or not at all, and `export.json` beside it.
+ *
+ * @param options `occupied` says how a folder is treated that has something in it; the others are
+ *   those of {@link writeModel}.
+ * @throws {CheckpointError} as `writeOutput` and `writeModel`.
+ */
+export async function writeExport(
+  folder: string,
+  model: Model,
+  base: BaseModel,
+  { occupied, ...options }: WeightOptions & { occupied: Occupied },
+): Promise<ExportRecord & { base: string }> {
+  return writeOutput(folder, { reads: [base.folder], occupied }, async (part) => ({
+    ...{ base: base.name, revision: base.revision },
+    ...(await writeModel(model, base, part, options)),
+  }));
 }
 
 /**
@@ -67,7 +88,7 @@ export async function saveModel(
  * in f32 whatever the type.
  *
  * @param base the checkpoint that the run started from.
- * @param options `compare` counts what the type does to the changes that training made.
+ * @param options the type of whole weights, and whether they are compared with the base's.
  * @throws {CheckpointError} `disk-full`, `no-permission`, or `non-finite` for a trained weight that is
  *   infinite or NaN.
  */
@@ -75,7 +96,7 @@ export async function writeModel(
   model: Model,
   base: BaseModel,
   folder: string,
-  { dtype = "f32", compare = false }: { dtype?: ExportDType; compare?: boolean } = {},
+  { dtype = "f32", compare = false }: WeightOptions = {},
 ): Promise<ExportReport> {
   const { adapterParameters, adapters, trained } = model.weights;
   if (adapters.size > 0) {

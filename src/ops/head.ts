@@ -62,6 +62,11 @@ const tileFlops =
   (environment: Environment) =>
     2 * evaluate(rows, environment) * cols * width;
 
+/** Returns the sizes of a tile's product, whichever way; the tile of logits is as wide as its columns. */
+function productOf({ rows, cols }: Tile, { width }: Tensor) {
+  return { m: rows, n: cols, k: width, yStride: cols, yOffset: 0 };
+}
+
 const sizeOf = ({ capacity, cols }: Tile, h: Tensor) => ({ m: capacity, n: cols, k: h.width });
 
 /** Recomputes one tile of logits into the tile buffer. */
@@ -73,14 +78,7 @@ function logits(to: Lowering, tile: Tile, h: Tensor, weight: Tensor, buffer: Ten
     consts,
     library: { weight: weight.type },
     buffers: { x, weight: tile.weight, bias: x, residual: x, y: { tensor: buffer, chunk: 0 } },
-    params: {
-      m: tile.rows,
-      n: tile.cols,
-      k: h.width,
-      yStride: tile.cols,
-      yOffset: 0,
-      scale: weight.parameter?.scale ?? 1,
-    },
+    params: { ...productOf(tile, h), scale: weight.parameter?.scale ?? 1 },
     flops: tileFlops(tile, h.width),
   });
 }
@@ -119,14 +117,7 @@ function backwardOp(
           consts: { ...inputGradient.consts, ACCUMULATE: tile.first > 0 },
           library: { weight: weight.type },
           buffers: { dy: block, weight: tile.weight, dx: bind(dh, tile) },
-          params: {
-            m: tile.rows,
-            n: tile.cols,
-            k: h.width,
-            yStride: tile.cols,
-            yOffset: 0,
-            scale: weight.parameter?.scale ?? 1,
-          },
+          params: { ...productOf(tile, h), scale: weight.parameter?.scale ?? 1 },
           flops: tileFlops(tile, h.width),
         });
         if (dweight === undefined) continue;
@@ -139,15 +130,7 @@ function backwardOp(
             x: bind(h, tile),
             partial: gradientRows(to, dweight, tile),
           },
-          params: {
-            m: tile.rows,
-            n: tile.cols,
-            k: h.width,
-            yStride: tile.cols,
-            yOffset: 0,
-            rowsPerSplit: TILE_ROWS,
-            splits: 1,
-          },
+          params: { ...productOf(tile, h), rowsPerSplit: TILE_ROWS, splits: 1 },
           flops: tileFlops(tile, h.width),
         });
       }

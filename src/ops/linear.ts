@@ -15,6 +15,11 @@ const flops =
   (environment: Environment): number =>
     2 * evaluate(chunk.rows, environment) * n * k;
 
+/** Returns the sizes of a product with one part of a weight, whose outputs begin at a column of y. */
+function productOf({ rows }: Chunk, { capacity, first }: Chunk, k: number, y: Tensor) {
+  return { m: rows, n: capacity, k, yStride: y.width, yOffset: first };
+}
+
 /** Returns the factor of a product: the caller's runtime scale times the weight's storage scale. */
 function scaleOf(weight: Tensor, scale: Value): Value {
   const stored = weight.parameter?.scale ?? 1;
@@ -41,14 +46,7 @@ function inputGradientOp(scale: Value): Op<Tensors<"dy" | "weight">, Tensors<"dx
             consts: { ...consts, ACCUMULATE: index > 0 },
             library: library(weight),
             buffers: { dy: at(dy, rows), weight: at(weight, part), dx: at(dx, rows) },
-            params: {
-              m: rows.rows,
-              n: part.capacity,
-              k,
-              yStride: dy.width,
-              yOffset: part.first,
-              scale: scaleOf(weight, scale),
-            },
+            params: { ...productOf(rows, part, k, dy), scale: scaleOf(weight, scale) },
             flops: flops(rows, part.capacity, k),
           });
         });
@@ -69,7 +67,7 @@ function weightGradientOp(
         for (const part of to.chunks(gradient)) {
           const n = part.capacity;
           const { kernel, consts } = chooseMatmul(to.profile, "tn", { m: rows.capacity, n, k });
-          const common = { m: rows.rows, n, k, yStride: dy.width, yOffset: part.first };
+          const common = productOf(rows, part, k, dy);
           const buffers = { dy: at(dy, rows), x: at(x, rows) };
           if (partial === undefined) {
             to.dispatch({
@@ -139,14 +137,7 @@ function linearOp(scale: Value): Op<LinearInputs, Tensors<"y">> {
               residual: at(residual ?? x, rows),
               y: at(y, rows),
             },
-            params: {
-              m: rows.rows,
-              n: part.capacity,
-              k,
-              yStride: y.width,
-              yOffset: part.first,
-              scale: scaleOf(weight, scale),
-            },
+            params: { ...productOf(rows, part, k, y), scale: scaleOf(weight, scale) },
             flops: flops(rows, part.capacity, k),
           });
         }

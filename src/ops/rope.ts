@@ -29,7 +29,8 @@ function ropeOp(headDim: number, sign: 1 | -1): Op<Tensors<"x" | "table">, Tenso
  * Rotary embedding (rotate-half) of every head of x [rows, heads * headDim] by the row's angles.
  *
  * table: [rows, headDim] f32, cosines of the headDim/2 angles, then sines; its gradient is the
- * rotation back. With `into` the result goes to a cache instead of a planned tensor. One op serves 1-D, M-RoPE and 2-D rotary: they differ in the table alone.
+ * rotation back. With `into` the result goes to a cache instead of a planned tensor. One op serves
+ * 1-D, M-RoPE and 2-D rotary: they differ in the table alone.
  */
 export function rope(
   graph: Graph,

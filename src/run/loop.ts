@@ -3,14 +3,13 @@ import { type Evaluations, report, reportSpan } from "../core/run-events.ts";
 import { type HeldOut, scoresOf } from "../eval/held-out.ts";
 import { joinPath } from "../io/path.ts";
 import type { Model } from "../model/model.ts";
-import { reportedLoading } from "../model/run-model.ts";
+import { writeExport } from "../model/save.ts";
 import type { Cursor, TrainingTask } from "../train/task.ts";
 import { saveCheckpoint, scoredBy } from "./checkpoint-folder.ts";
 import { restoreTrainingState, writeTrainingState } from "./checkpoint.ts";
-import { exportRun, loadExported } from "./export-run.ts";
 import { RUN_FILES } from "./folder.ts";
 import type { RunExport, Session, TrainResult } from "./options.ts";
-import type { Parts } from "./parts.ts";
+import { loadExported, type Parts } from "./parts.ts";
 import { STATE_VERSION, type TrainerState } from "./state.ts";
 
 /*
@@ -206,12 +205,12 @@ export class RunLoop {
     const folder = joinPath(runFolder, RUN_FILES.model);
     const { base, model: trained } = this.#parts;
     const compare = model.init === "weights";
-    const exported = await exportRun(folder, trained, base, { dtype, compare });
+    const how = { dtype, compare, occupied: "replace-all" } as const;
+    const exported = await writeExport(folder, trained, base, how);
     // Room for the model that is loaded: nothing trains any more.
     this.#task.destroy();
     this.#parts.freeModel();
-    const loading = reportedLoading(events, "loading the trained model");
-    this.#left = await loadExported(trained, base, folder, { storage: model.storage, loading });
+    this.#left = await loadExported(this.#parts, folder, model.storage, events);
     this.#heldOut = this.#heldOut.for(this.#left);
     return exported;
   }

@@ -100,3 +100,22 @@ export async function loadTrained(
     ...reportedLoading(events),
   });
 }
+
+/**
+ * Loads the model that a run left in a folder, on the base at hand where it is adapters.
+ *
+ * Whole weights are loaded as f32, which holds every export type exactly.
+ *
+ * @param storage of the base under adapters.
+ */
+export async function loadExported(
+  { model: trained, base }: Pick<Parts, "model" | "base">,
+  folder: string,
+  storage: RunConfig["model"]["storage"],
+  events: Events,
+): Promise<Model> {
+  const { device, weights } = trained;
+  const loading = reportedLoading(events, "loading the trained model");
+  if (weights.adapters.size === 0) return loadModel(device, folder, loading);
+  return loadModel(device, base.folder, { storage, adapter: folder, ...loading });
+}

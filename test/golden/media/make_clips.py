@@ -11,6 +11,7 @@ import json
 import os
 import struct
 import subprocess
+import tempfile
 import warnings
 
 import decord
@@ -22,6 +23,7 @@ from torchcodec.decoders import VideoDecoder
 
 warnings.filterwarnings("ignore")
 CLIPS = "test/golden/media/clips"
+SCRATCH = tempfile.TemporaryDirectory()
 FILMS = ("film", "turned", "wide-pixels", "uneven")
 
 
@@ -33,6 +35,11 @@ def ffmpeg(*args):
 
 def path(name):
     return f"{CLIPS}/{name}"
+
+
+def scratch(name):
+    """A file that is made on the way and goes with the script's end."""
+    return os.path.join(SCRATCH.name, name)
 
 
 def make_pictures():
@@ -57,8 +64,8 @@ def make_sound():
     t = np.arange(44100 + 7) / 44100
     wave = sum(0.03 * np.sin(2 * np.pi * rng.uniform(100, 3000) * t + rng.uniform(0, 6)) for _ in range(16))
     wave *= 1 + 0.5 * np.sin(2 * np.pi * 3.3 * t)
-    soundfile.write("/tmp/aubade-sound.wav", wave, 44100, subtype="PCM_16")
-    source = ["-i", "/tmp/aubade-sound.wav"]
+    soundfile.write(scratch("sound.wav"), wave, 44100, subtype="PCM_16")
+    source = ["-i", scratch("sound.wav")]
     mp3 = ["-c:a", "libmp3lame", "-b:a", "32k"]
     # Enough for CELT: the decoders of libopus and FFmpeg differ where SILK is mixed in.
     opus = ["-c:a", "libopus", "-b:a", "64k"]
@@ -92,8 +99,8 @@ def make_voice():
     for hz in rng.uniform(100, 4500, 90):
         voice += 0.02 * np.sin(2 * np.pi * hz * t + rng.uniform(0, 6))
     voice *= np.sin(np.pi / 2 * np.minimum(1, np.minimum(t, t[::-1]) / 0.02)) ** 2
-    soundfile.write("/tmp/aubade-voice.wav", 0.25 * voice / np.abs(voice).max(), rate, subtype="PCM_24")
-    ffmpeg("-i", "/tmp/aubade-voice.wav", "-c:a", "flac", "-compression_level", "12", path("voice.flac"))
+    soundfile.write(scratch("voice.wav"), 0.25 * voice / np.abs(voice).max(), rate, subtype="PCM_24")
+    ffmpeg("-i", scratch("voice.wav"), "-c:a", "flac", "-compression_level", "12", path("voice.flac"))
 
 
 def make_films():
@@ -102,11 +109,11 @@ def make_films():
     sides = [0.02 * np.sin(2 * np.pi * (f * t + 90 * t**2)) * (1 + np.sin(2 * np.pi * 2 * t)) for f in (300, 700)]
     # Noise, so that no band is so quiet that the rounding of a spectrum in float32 shows.
     sides = np.stack(sides, 1) + np.random.default_rng(5).normal(0, 2.5e-4, (len(t), 2))
-    soundfile.write("/tmp/aubade-film.wav", sides, 22050, subtype="PCM_16")
+    soundfile.write(scratch("film.wav"), sides, 22050, subtype="PCM_16")
     fractal = "mandelbrot=s=320x180:r=10:start_scale=0.5:end_scale=0.001:end_pts=30"
     ffmpeg("-f", "lavfi", "-i", fractal, "-frames:v", "24", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset",
-           "slow", "-crf", "36", "/tmp/aubade-film.mp4")
-    ffmpeg("-i", "/tmp/aubade-film.mp4", "-i", "/tmp/aubade-film.wav", "-c:v", "copy", "-c:a", "flac", "-strict", "-2",
+           "slow", "-crf", "36", scratch("film.mp4"))
+    ffmpeg("-i", scratch("film.mp4"), "-i", scratch("film.wav"), "-c:v", "copy", "-c:a", "flac", "-strict", "-2",
            path("film.mp4"))
     ffmpeg("-i", path("24.mp4"), "-c", "copy", "-metadata:s:v:0", "rotate=90", path("turned.mp4"))
     h264 = ["-c:v", "libx264", "-preset", "veryfast"]
@@ -170,9 +177,9 @@ def with_edits(mp4, edits):
 
 def make_edited():
     """Cuts that follow on each other with a gap between them; sound that begins later."""
-    ffmpeg("-i", path("24.mp4"), "-c", "copy", "/tmp/aubade-24.mp4")
+    ffmpeg("-i", path("24.mp4"), "-c", "copy", scratch("24.mp4"))
     for source, name, edits in (
-        ("/tmp/aubade-24.mp4", "24-edits.mp4", [(500, 12288), (500, -1), (700, 24576)]),
+        (scratch("24.mp4"), "24-edits.mp4", [(500, 12288), (500, -1), (700, 24576)]),
         (path("aac.m4a"), "late.m4a", [(700, -1), (900, 4096)]),
     ):
         with open(source, "rb") as whole, open(path(name), "wb") as out:
@@ -180,8 +187,8 @@ def make_edited():
 
 
 def make_he_aac():
-    ffmpeg("-i", "/tmp/aubade-sound.wav", "-ar", "22050", "-c:a", "aac", "-b:a", "32k", "/tmp/aubade-core.aac")
-    with open("/tmp/aubade-core.aac", "rb") as core, open(path("he.aac"), "wb") as out:
+    ffmpeg("-i", scratch("sound.wav"), "-ar", "22050", "-c:a", "aac", "-b:a", "32k", scratch("core.aac"))
+    with open(scratch("core.aac"), "rb") as core, open(path("he.aac"), "wb") as out:
         out.write(with_sbr(core.read()))
     ffmpeg("-i", path("he.aac"), "-c", "copy", path("he.m4a"))
     ffmpeg("-i", path("he.aac"), "-c", "copy", path("he.mka"))
