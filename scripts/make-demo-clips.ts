@@ -4,10 +4,10 @@
  *   npx tsx scripts/make-demo-clips.ts CACHE_FOLDER
  */
 import { Random } from "../src/core/random.ts";
-import { clipContents } from "../src/data/tiny/clip.ts";
-import { CLIP_SEEDS, clipFileName } from "../src/data/tiny/dataset.ts";
-import { prepareClips } from "../src/data/tiny/node.ts";
-import { ASKED_KINDS, makeQuestion } from "../src/data/tiny/questions.ts";
+import { clipContents } from "../src/datasets/tiny/clip.ts";
+import { CLIP_SEEDS, clipFileName } from "../src/datasets/tiny/dataset.ts";
+import { prepareClips } from "../src/datasets/tiny/node.ts";
+import { ASKED_KINDS, makeQuestion } from "../src/datasets/tiny/questions.ts";
 
 /** Held-out clips: the model has not been trained on them. */
 const SEED = CLIP_SEEDS["held-out"];

@@ -9,7 +9,7 @@
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { SPACED_WORDS, TAGS } from "../src/data/tiny/words.ts";
+import { SPACED_WORDS, TAGS } from "../src/datasets/tiny/words.ts";
 import { writeSafetensors } from "../src/checkpoint/safetensors-writer.ts";
 import { parseModelConfig } from "../src/families/registry.ts";
 import { initialWeights } from "../src/checkpoint/init.ts";

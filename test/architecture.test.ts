@@ -35,14 +35,17 @@ const BELOW: Record<string, readonly string[]> = {
   families: ["checkpoint", "prompt"],
   model: ["families"],
   reward: ["model"],
+  // Files of rows, before anything is known of their keys.
+  tables: ["io"],
   // A benchmark has a scorer, and rows are checked against what rewards can read.
-  data: ["reward"],
+  data: ["reward", "tables"],
+  datasets: ["data"],
   rollout: ["data"],
   // Tensors of a model, for comparison with other implementations.
-  inspect: ["data", "rollout"],
-  eval: ["rollout"],
+  inspect: ["datasets", "rollout"],
+  eval: ["rollout", "datasets"],
   policy: ["rollout"],
-  train: ["policy"],
+  train: ["policy", "datasets"],
   observe: ["core"],
   config: ["train", "eval", "observe"],
   // A run evaluates before, during and after its training.

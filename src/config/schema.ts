@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { dataSchema } from "../data/schema.ts";
-import { DATA_SETS } from "../data/registry.ts";
+import { dataSchema } from "../datasets/schema.ts";
+import { DATA_SETS } from "../datasets/registry.ts";
 import type { RegisteredData } from "../data/dataset.ts";
 import { benchmarksOf, evalSchema } from "../eval/schema.ts";
 import { deviceSchema } from "../gpu/schema.ts";

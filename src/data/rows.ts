@@ -1,6 +1,6 @@
 import { sha256 } from "../io/byte-source.ts";
 import type { DataRow, DataSet } from "./dataset.ts";
-import { rowsOf } from "./jsonl/dataset.ts";
+import { parseRows } from "./forms/parse-rows.ts";
 
 /**
  * Makes a data set of rows in memory, in a form of docs/data.md or as {@link DataRow}; media may be
@@ -16,7 +16,11 @@ export async function ofRows(
   folder = ".",
 ): Promise<DataSet> {
   const raw = rows.map((value, i) => ({ value, place: `${name}[${i}]` }));
-  const set = rowsOf(raw, { template: "default", folder }, { name, digest: await digestOf(rows) });
+  const set = parseRows(
+    raw,
+    { template: "default", folder },
+    { name, digest: await digestOf(rows) },
+  );
   const row = (index: number) => {
     const { kind } = rows[index] as Partial<DataRow>;
     const read = set.row(index);

@@ -2,7 +2,7 @@ import { ConfigError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { report, type Evaluations, type RunEvents } from "../core/run-events.ts";
 import type { DataRow, Scorer } from "../data/dataset.ts";
-import { openData } from "../data/open.ts";
+import { openData } from "../datasets/open.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import type { Model } from "../model/model.ts";
 import type { Processor } from "../model/processor.ts";

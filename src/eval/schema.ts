@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { DataRegistry } from "../data/registry.ts";
-import { namedDataSchema } from "../data/schema.ts";
+import type { DataRegistry } from "../datasets/registry.ts";
+import { namedDataSchema } from "../datasets/schema.ts";
 import { scorerSchema } from "./scorer.ts";
 
 const decodingSchema = z.strictObject({

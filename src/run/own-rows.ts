@@ -1,7 +1,7 @@
 import type { RunConfig } from "../config/schema.ts";
 import type { Events } from "../core/events.ts";
 import type { DataSet } from "../data/dataset.ts";
-import { openData } from "../data/open.ts";
+import { openData } from "../datasets/open.ts";
 import { ofRows } from "../data/rows.ts";
 import { type Benchmark, openBenchmarks } from "../eval/held-out.ts";
 import { benchmarkSchema } from "../eval/schema.ts";

@@ -2,7 +2,7 @@ import { exists, readText, writeFileAtomic } from "#io";
 import type { RunConfig } from "../config/schema.ts";
 import type { Evaluations } from "../core/run-events.ts";
 import type { RegisteredData } from "../data/dataset.ts";
-import { DATA_SETS } from "../data/registry.ts";
+import { DATA_SETS } from "../datasets/registry.ts";
 import { benchmarksOf } from "../eval/schema.ts";
 import { isHubName } from "../io/hub/name.ts";
 import { baseName, joinPath } from "../io/path.ts";

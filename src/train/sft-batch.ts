@@ -1,15 +1,15 @@
 import { ConfigError } from "../core/errors.ts";
 import { inBatches } from "../core/in-batches.ts";
 import { Random } from "../core/random.ts";
-import { clipContents } from "../data/tiny/clip.ts";
+import { clipContents } from "../datasets/tiny/clip.ts";
 import {
   alignmentLabels,
   clipTree,
   textTree,
   type Teacher,
   type TinyTree,
-} from "../data/tiny/sft.ts";
-import type { TinyIds } from "../data/tiny/words.ts";
+} from "../datasets/tiny/sft.ts";
+import type { TinyIds } from "../datasets/tiny/words.ts";
 import type { Branch, Tree } from "../network/decoder/packed.ts";
 import { IGNORE } from "../network/decoder/packed.ts";
 import type { Sample } from "../prompt/sample.ts";

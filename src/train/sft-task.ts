@@ -1,6 +1,6 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
-import { openDataset } from "../data/tiny/open.ts";
+import { openDataset } from "../datasets/tiny/open.ts";
 import type { Model } from "../model/model.ts";
 import type { Processor } from "../model/processor.ts";
 import type { AdamW } from "./optimizer.ts";

@@ -1,5 +1,5 @@
 import type { MaskRules } from "../core/degenerate.ts";
-import type { DataConfig } from "../data/schema.ts";
+import type { DataConfig } from "../datasets/schema.ts";
 import type { EntropyControl } from "../policy/loss/entropy-control.ts";
 import type { Reference } from "../policy/reference.ts";
 import type { RolloutConfig } from "../rollout/schema.ts";

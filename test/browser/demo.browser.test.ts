@@ -6,8 +6,8 @@ import type { Browser, Page } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "../../src/cli/package.ts";
-import { clipFileName } from "../../src/data/tiny/dataset.ts";
-import { prepareClips } from "../../src/data/tiny/node.ts";
+import { clipFileName } from "../../src/datasets/tiny/dataset.ts";
+import { prepareClips } from "../../src/datasets/tiny/node.ts";
 import { haveBrowser, openBrowser, serve } from "../helpers/browser.ts";
 
 describe.skipIf(!haveBrowser())("the demo page", () => {

@@ -7,8 +7,8 @@ import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { inlineShaders } from "../../scripts/build.ts";
 import { ROOT } from "../../src/cli/package.ts";
-import { clipFileName } from "../../src/data/tiny/dataset.ts";
-import { prepareClips } from "../../src/data/tiny/node.ts";
+import { clipFileName } from "../../src/datasets/tiny/dataset.ts";
+import { prepareClips } from "../../src/datasets/tiny/node.ts";
 import { haveBrowser, openBrowser, serve } from "../helpers/browser.ts";
 import * as subject from "./subject.ts";
 

@@ -2,7 +2,7 @@
 import { VideoSampleSink } from "mediabunny";
 import { Events } from "../../src/core/events.ts";
 import { SampleLoader } from "../../src/data/sample-loader.ts";
-import { TinyDataset } from "../../src/data/tiny/dataset.ts";
+import { TinyDataset } from "../../src/datasets/tiny/dataset.ts";
 import { runSchema, type RunInput } from "../../src/config/schema.ts";
 import { openDevice } from "../../src/gpu/device.ts";
 import { Extent } from "../../src/graph/extent.ts";

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parquetWriteBuffer } from "hyparquet-writer";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readCsv } from "../../src/data/files/csv.ts";
+import { readCsv } from "../../src/tables/csv.ts";
 import { otherColumns } from "../../src/data/forms/forms.ts";
 import { parseRow } from "../../src/data/forms/parse-row.ts";
-import { openJsonl } from "../../src/data/jsonl/dataset.ts";
+import { openJsonl } from "../../src/datasets/jsonl/dataset.ts";
 
 const read = (row: object, format?: Parameters<typeof openJsonl>[2]) =>
   parseRow(row, "rows.jsonl:1", { template: "default", format, folder: "/data" });

@@ -1,10 +1,10 @@
 import { expect, it } from "vitest";
-import { rowsOf } from "../../src/data/jsonl/dataset.ts";
+import { parseRows } from "../../src/data/forms/parse-rows.ts";
 import type { Benchmark } from "../../src/eval/held-out.ts";
 import { sharedRows } from "../../src/eval/overlap.ts";
 
 const set = (file: string, rows: object[]) =>
-  rowsOf(
+  parseRows(
     rows.map((value, i) => ({ value, place: `${file}:${i + 1}` })),
     { template: "default", folder: "clips" },
     { name: file, digest: file },

@@ -1,6 +1,6 @@
 import { prepareDecoders } from "#media";
-import { makeClip } from "../../src/data/tiny/clip.ts";
-import { writeClip } from "../../src/data/tiny/write-clip.ts";
+import { makeClip } from "../../src/datasets/tiny/clip.ts";
+import { writeClip } from "../../src/datasets/tiny/write-clip.ts";
 
 /** A clip of 2 s as mp4: H.264 and AAC, about 20 KB. */
 export async function smallMp4(): Promise<Uint8Array> {

@@ -1,5 +1,5 @@
-import { thoughtWords, type Question } from "../../src/data/tiny/questions.ts";
-import type { TinyIds } from "../../src/data/tiny/words.ts";
+import { thoughtWords, type Question } from "../../src/datasets/tiny/questions.ts";
+import type { TinyIds } from "../../src/datasets/tiny/words.ts";
 
 /**
  * The prompt up to and including the clip: 73 ids of which 66 are placeholders.

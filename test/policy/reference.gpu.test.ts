@@ -19,7 +19,7 @@ import { loadTrained } from "../../src/run/parts.ts";
 import { STATE_VERSION } from "../../src/run/state.ts";
 import { completionBranch } from "../../src/network/decoder/packed.ts";
 import { mergeFeeds, type Feed } from "../../src/network/feed.ts";
-import { openDataset } from "../../src/data/tiny/open.ts";
+import { openDataset } from "../../src/datasets/tiny/open.ts";
 import { useDevice } from "../helpers/device.ts";
 import { tinyData, TinyWorkplace } from "../helpers/tiny-run.ts";
 

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, i
 import type { RunConfig } from "../../src/config/schema.ts";
 import { Events } from "../../src/core/events.ts";
 import { fromBf16, toBf16 } from "../../src/core/dtype.ts";
-import { openDataset } from "../../src/data/tiny/open.ts";
+import { openDataset } from "../../src/datasets/tiny/open.ts";
 import type { Storage } from "../../src/graph/storage.ts";
 import type { DecodeBuffers } from "../../src/network/decoder/decode.ts";
 import type { Model } from "../../src/model/model.ts";

@@ -7,7 +7,7 @@ import { writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, inject, it, vi } from "vitest";
 import { Events } from "../../src/core/events.ts";
 import type { RolloutRecord } from "../../src/core/run-events.ts";
-import { openDataset } from "../../src/data/tiny/open.ts";
+import { openDataset } from "../../src/datasets/tiny/open.ts";
 import { Model } from "../../src/model/model.ts";
 import { defineReward } from "../../src/reward/reward.ts";
 import { train } from "../../src/run/train.ts";

@@ -18,8 +18,8 @@ import { main } from "../../../src/cli/commands/dump.ts";
 import { bytesSource } from "../../../src/io/byte-source.ts";
 import { openSafetensors, type TensorStore } from "../../../src/checkpoint/safetensors.ts";
 import { parseModelConfig } from "../../../src/families/registry.ts";
-import { clipFileName } from "../../../src/data/tiny/dataset.ts";
-import { prepareClips } from "../../../src/data/tiny/node.ts";
+import { clipFileName } from "../../../src/datasets/tiny/dataset.ts";
+import { prepareClips } from "../../../src/datasets/tiny/node.ts";
 import { GoldenCase, relativeL2 } from "../../helpers/golden.ts";
 import { goldenInputs, tensorBytes } from "../../helpers/prepared-inputs.ts";
 

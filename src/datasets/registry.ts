@@ -1,5 +1,5 @@
 /** The data sets that a configuration can name: one line each; docs/data.md says how to add one. */
-import type { RegisteredData } from "./dataset.ts";
+import type { RegisteredData } from "../data/dataset.ts";
 import { JSONL } from "./jsonl/entry.ts";
 import { MODULE } from "./module/entry.ts";
 import { TINY } from "./tiny/entry.ts";

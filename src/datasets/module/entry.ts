@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { ConfigError, DataError } from "../../core/errors.ts";
 import { loadModule } from "../../io/load-module.ts";
-import type { DataContext, DataRow, DataSet, OpenedData, Scorer } from "../dataset.ts";
-import { parseRow } from "../forms/parse-row.ts";
-import { folderOf } from "../media-paths.ts";
-import { ofRows } from "../rows.ts";
+import type { DataContext, DataRow, DataSet, OpenedData, Scorer } from "../../data/dataset.ts";
+import { parseRow } from "../../data/forms/parse-row.ts";
+import { folderOf } from "../../data/media-paths.ts";
+import { ofRows } from "../../data/rows.ts";
 
 const settings = {
   module: z

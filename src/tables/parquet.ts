@@ -1,5 +1,5 @@
 import { parquetReadObjects } from "hyparquet";
-import { DataError } from "../../core/errors.ts";
+import { DataError } from "../core/errors.ts";
 
 /**
  * Reads the rows of a Parquet file: uncompressed or Snappy, which is what `datasets` and pandas write.

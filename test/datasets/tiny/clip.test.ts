@@ -6,8 +6,8 @@ import {
   SAMPLE_COUNT,
   SAMPLE_RATE,
   type Clip,
-} from "../../../src/data/tiny/clip.ts";
-import { COLOURS, COLOUR_NAMES, SOUNDS } from "../../../src/data/tiny/words.ts";
+} from "../../../src/datasets/tiny/clip.ts";
+import { COLOURS, COLOUR_NAMES, SOUNDS } from "../../../src/datasets/tiny/words.ts";
 
 const CLIPS = Array.from({ length: 60 }, (_, index) => makeClip(11, index));
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import type { DataContext, OpenedData } from "../dataset.ts";
-import { type PromptName, PROMPTS } from "../prompts/prompts.ts";
-import { type FormName, FORMS } from "../forms/forms.ts";
+import type { DataContext, OpenedData } from "../../data/dataset.ts";
+import { type PromptName, PROMPTS } from "../../data/prompts/prompts.ts";
+import { type FormName, FORMS } from "../../data/forms/forms.ts";
 import { openJsonl } from "./dataset.ts";
 
 const settings = {

@@ -1,4 +1,4 @@
-import type { DataContext, OpenedData, RegisteredData } from "./dataset.ts";
+import type { DataContext, OpenedData, RegisteredData } from "../data/dataset.ts";
 import { type DataRegistry, DATA_SETS } from "./registry.ts";
 
 /**

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
 import { z } from "zod";
 import type { DataContext, RegisteredData } from "../../src/data/dataset.ts";
-import { openData } from "../../src/data/open.ts";
-import { DATA_SETS } from "../../src/data/registry.ts";
-import { namedDataSchema } from "../../src/data/schema.ts";
+import { openData } from "../../src/datasets/open.ts";
+import { DATA_SETS } from "../../src/datasets/registry.ts";
+import { namedDataSchema } from "../../src/datasets/schema.ts";
 import { benchmarkSchema } from "../../src/eval/schema.ts";
 import { SUMS } from "./sums/entry.ts";
 

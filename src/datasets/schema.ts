@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { RegisteredData } from "./dataset.ts";
+import type { RegisteredData } from "../data/dataset.ts";
 import { type DataRegistry, DATA_SETS } from "./registry.ts";
 
 /** Settings of training data, whichever set they come from. */

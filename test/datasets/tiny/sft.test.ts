@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { Random } from "../../../src/core/random.ts";
-import { clipContents } from "../../../src/data/tiny/clip.ts";
-import { KINDS, makeQuestion } from "../../../src/data/tiny/questions.ts";
+import { clipContents } from "../../../src/datasets/tiny/clip.ts";
+import { KINDS, makeQuestion } from "../../../src/datasets/tiny/questions.ts";
 import {
   alignmentLabels,
   clipTree,
@@ -10,9 +10,9 @@ import {
   questionIds,
   textTree,
   type Teacher,
-} from "../../../src/data/tiny/sft.ts";
+} from "../../../src/datasets/tiny/sft.ts";
 import { IGNORE } from "../../../src/network/decoder/packed.ts";
-import { tinyIds } from "../../../src/data/tiny/words.ts";
+import { tinyIds } from "../../../src/datasets/tiny/words.ts";
 import { Tokenizer } from "../../../src/text/tokenizer.ts";
 import { clipPlaceholders, clipPromptIds } from "../../helpers/tiny-prompt.ts";
 

@@ -1,39 +1,18 @@
 import { AubadeError, DataError } from "../../core/errors.ts";
 import { quoted } from "../../core/quoted.ts";
+import type { RawRow } from "../../tables/read-table.ts";
 import type { DataRow, DataSet } from "../dataset.ts";
-import { type RawRow, readTable } from "../files/read-table.ts";
-import type { FormName } from "../forms/forms.ts";
-import { parseRow, type RowOptions } from "../forms/parse-row.ts";
-import { folderOf } from "../media-paths.ts";
-import type { PromptName } from "../prompts/prompts.ts";
+import { parseRow, type RowOptions } from "./parse-row.ts";
 
 /** Rows of which one error tells. */
 const TOLD = 5;
-
-/**
- * Opens the rows of a file: JSON Lines, a JSON array, CSV or Parquet, in aubade's form or in that of
- * another trainer (docs/data.md). Paths of media are relative to the file's folder. All rows are read
- * at once, none of their media.
- *
- * @param template of rows without a prompt.
- * @param format form of the rows; undefined finds it by the keys of each.
- * @throws {DataError} that names file, row and key, or `bad-rows` for several.
- */
-export async function openJsonl(
-  path: string,
-  template: PromptName = "default",
-  format?: FormName,
-): Promise<DataSet> {
-  const { rows, digest } = await readTable(path);
-  return rowsOf(rows, { template, format, folder: folderOf(path) }, { name: path, digest });
-}
 
 /**
  * Makes a data set of rows that are read.
  *
  * @throws {DataError} `bad-row` where two have one id or there is none, `bad-rows` for several.
  */
-export function rowsOf(
+export function parseRows(
   raw: readonly RawRow[],
   options: RowOptions,
   { name, digest }: { name: string; digest: string },

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { prepareClips } from "#clips";
 import { joinPath } from "../../io/path.ts";
-import type { DataContext, DataSet, OpenedData, Overlap } from "../dataset.ts";
+import type { DataContext, DataSet, OpenedData, Overlap } from "../../data/dataset.ts";
 import { CLIP_VERSION } from "./clip.ts";
 import { clipFolderName, TinyDataset } from "./dataset.ts";
 import { ASKED_KINDS, KINDS } from "./questions.ts";

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openJsonl } from "../../src/data/jsonl/dataset.ts";
+import { openJsonl } from "../../src/datasets/jsonl/dataset.ts";
 
 describe("prompts of a JSON Lines file", () => {
   let folder: string;

@@ -1,9 +1,14 @@
 import { describe, expect, test } from "vitest";
 import { Random } from "../../../src/core/random.ts";
-import { clipContents } from "../../../src/data/tiny/clip.ts";
-import { CLIP_SEEDS, clipFileName, TinyDataset } from "../../../src/data/tiny/dataset.ts";
-import { KINDS, makeQuestion, questionText, type Kind } from "../../../src/data/tiny/questions.ts";
-import { LETTERS } from "../../../src/data/tiny/words.ts";
+import { clipContents } from "../../../src/datasets/tiny/clip.ts";
+import { CLIP_SEEDS, clipFileName, TinyDataset } from "../../../src/datasets/tiny/dataset.ts";
+import {
+  KINDS,
+  makeQuestion,
+  questionText,
+  type Kind,
+} from "../../../src/datasets/tiny/questions.ts";
+import { LETTERS } from "../../../src/datasets/tiny/words.ts";
 import { completionText } from "../../helpers/tiny-prompt.ts";
 
 const ASKED = { see: 3, hear: 3, both: 4, both2: 4 } as const;

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { DataContext } from "../../src/data/dataset.ts";
 import { ofRows } from "../../src/data/rows.ts";
-import { openData } from "../../src/data/open.ts";
-import { dataSchema } from "../../src/data/schema.ts";
+import { openData } from "../../src/datasets/open.ts";
+import { dataSchema } from "../../src/datasets/schema.ts";
 
 describe("data sets of modules", () => {
   let folder: string;

@@ -10,11 +10,11 @@ import {
   makeClip,
   SLOTS,
   type ClipContents,
-} from "../../../src/data/tiny/clip.ts";
-import { clipFileName, SAMPLED_FPS, TinyDataset } from "../../../src/data/tiny/dataset.ts";
-import { prepareClips } from "../../../src/data/tiny/node.ts";
-import { LETTERS } from "../../../src/data/tiny/words.ts";
-import { toI420, writeClip } from "../../../src/data/tiny/write-clip.ts";
+} from "../../../src/datasets/tiny/clip.ts";
+import { clipFileName, SAMPLED_FPS, TinyDataset } from "../../../src/datasets/tiny/dataset.ts";
+import { prepareClips } from "../../../src/datasets/tiny/node.ts";
+import { LETTERS } from "../../../src/datasets/tiny/words.ts";
+import { toI420, writeClip } from "../../../src/datasets/tiny/write-clip.ts";
 import { qwenFrames } from "../../../src/media/frames.ts";
 import { loadAudio, loadVideo } from "../../../src/media/load.ts";
 

@@ -5,18 +5,18 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { Random } from "../../../src/core/random.ts";
-import { clipContents } from "../../../src/data/tiny/clip.ts";
-import { TinyDataset } from "../../../src/data/tiny/dataset.ts";
-import { makeQuestion } from "../../../src/data/tiny/questions.ts";
-import { completionIds, questionIds } from "../../../src/data/tiny/sft.ts";
-import { tinyIds } from "../../../src/data/tiny/words.ts";
+import { clipContents } from "../../../src/datasets/tiny/clip.ts";
+import { TinyDataset } from "../../../src/datasets/tiny/dataset.ts";
+import { makeQuestion } from "../../../src/datasets/tiny/questions.ts";
+import { completionIds, questionIds } from "../../../src/datasets/tiny/sft.ts";
+import { tinyIds } from "../../../src/datasets/tiny/words.ts";
 import { parseModelConfig } from "../../../src/families/registry.ts";
 import { initialWeights } from "../../../src/checkpoint/init.ts";
 import { ChatTemplate, findChatTemplate } from "../../../src/text/chat-template.ts";
 import { Tokenizer } from "../../../src/text/tokenizer.ts";
 import { clipPlaceholders, clipPromptIds, completionText } from "../../helpers/tiny-prompt.ts";
 
-const root = fileURLToPath(new URL("../../../", import.meta.url));
+const root = fileURLToPath(new URL("../../..", import.meta.url));
 const read = (name: string): string => readFileSync(join(root, "assets/tiny", name), "utf8");
 const golden = JSON.parse(readFileSync(join(root, "test/golden/tiny/tiny.json"), "utf8")) as {
   tokens: { text: string; ids: number[] }[];

@@ -1,5 +1,5 @@
-import { DataError } from "../../core/errors.ts";
-import { quoted } from "../../core/quoted.ts";
+import { DataError } from "../core/errors.ts";
+import { quoted } from "../core/quoted.ts";
 
 /**
  * Reads comma-separated values: the first record names the columns, fields in quotes may hold commas,

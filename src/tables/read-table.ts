@@ -1,9 +1,9 @@
 import { absolutePath, readBytes } from "#io";
-import { AubadeError, DataError } from "../../core/errors.ts";
-import { baseName } from "../../io/path.ts";
-import { bytesSource } from "../../io/byte-source.ts";
-import { type JsonLine, readJsonl } from "../../io/jsonl.ts";
-import { sha256 } from "../../io/byte-source.ts";
+import { AubadeError, DataError } from "../core/errors.ts";
+import { baseName } from "../io/path.ts";
+import { bytesSource } from "../io/byte-source.ts";
+import { type JsonLine, readJsonl } from "../io/jsonl.ts";
+import { sha256 } from "../io/byte-source.ts";
 import { readCsv } from "./csv.ts";
 import { readParquet } from "./parquet.ts";
 
