@@ -64,18 +64,37 @@ export interface Scorer {
   categories?(row: DataRow): readonly string[];
 }
 
+/**
+ * The rule of a benchmark's own authors, with its defects, under its own name: what it gives stands
+ * beside our score, so that published numbers can be compared.
+ */
+export interface OfficialScorer {
+  /** Name of the rule in tables, such as `mmau-official`. */
+  readonly name: string;
+  /**
+   * Scores one answer between 0 and 1.
+   *
+   * @param text the whole completion; undefined where the question could not be asked.
+   * @returns null where the rule leaves the question out of its denominator.
+   */
+  score(text: string | undefined, row: DataRow): number | null;
+}
+
 /** The surroundings with which a data set is opened, besides its settings. */
 export interface DataContext {
   /** The use of its rows: trained on, or asked as held-out questions. */
   readonly split: "train" | "held-out";
   /** Questions that an evaluation asks; null for all, and in training. */
   readonly questions: number | null;
+  /** Told what takes long, such as downloads; none when left out. */
+  readonly events?: Events | undefined;
 }
 
 /** An opened data set, with its scorer where it is a benchmark of its own. */
 export interface OpenedData {
   readonly set: DataSet;
   readonly scorer?: Scorer | undefined;
+  readonly official?: OfficialScorer | undefined;
 }
 
 /** The fault of a benchmark that shares rows with training data, and what to do. */
