@@ -1,5 +1,6 @@
 import { stringify } from "yaml";
 import { absolutePath } from "#io";
+import { ConfigError } from "../core/errors.ts";
 import { explain } from "./explain.ts";
 import { resolvePaths } from "./paths.ts";
 import { type RunConfig, type RunInput, runSchema } from "./schema.ts";
@@ -37,12 +38,18 @@ export function checkSource(source: Source, file: string): RunConfig {
  * Loads the configuration of a run: the YAML file, what it `extends`, then the overrides; its paths
  * are absolute afterwards.
  *
- * @throws {ConfigError} when a file is missing or not YAML, a key is unknown or a value is wrong.
+ * @throws {ConfigError} when a file is missing or not YAML, a key is unknown or a value is wrong;
+ *   `staged` for a recipe of stages.
  * @example
  * const config = await loadConfig("configs/tiny.yaml", { readText, overrides: ["train.seed=7"] });
  */
 export async function loadConfig(file: string, options: LoadConfigOptions): Promise<RunConfig> {
   let source = await readSource(file, options.readText);
+  if (source.value["stages"] !== undefined) {
+    throw new ConfigError("staged", `${file} is a recipe of stages, not one run.`, {
+      hint: "Start it with train, which runs its stages in turn; evaluate the run folder of one.",
+    });
+  }
   for (const override of options.overrides ?? []) source = applyOverride(source, override);
   return await placed(checkSource(source, file));
 }
@@ -57,7 +64,8 @@ export async function checkInput(input: RunInput): Promise<RunConfig> {
   return await placed(checkSource({ value: { ...input }, places: new Map() }, "the configuration"));
 }
 
-async function placed(config: RunConfig): Promise<RunConfig> {
+/** Makes the paths of a checked run absolute. */
+export async function placed(config: RunConfig): Promise<RunConfig> {
   const copy = structuredClone(config);
   await resolvePaths(copy, absolutePath);
   return freeze(copy);

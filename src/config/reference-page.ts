@@ -139,6 +139,13 @@ export function editorSchema(): Record<string, unknown> {
         description: "Files that this one is laid over, relative to it.",
         anyOf: [{ type: "string" }, { type: "array", items: { type: "string" } }],
       },
+      stages: {
+        description:
+          "Stages of a recipe, run in turn: each has a name, the settings in which it differs from the " +
+          "rest of the file, and where it likes `extends`; it goes on with the model of the one before.",
+        type: "array",
+        items: { type: "object", required: ["name"], properties: { name: { type: "string" } } },
+      },
       ...properties,
     },
   };

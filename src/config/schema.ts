@@ -87,7 +87,7 @@ export const runSchema = z
     rollout: rolloutSchema.prefault({}).describe("How completions are sampled (GRPO)."),
     rewards: rewardsSchema,
     train: trainSchema.prefault({}).describe("How weights are trained."),
-    sft: sftSchema.prefault({}).describe("Stages of supervised training (`task: sft`)."),
+    sft: sftSchema.prefault({}).describe("Which answers are learned, and how (`task: sft`)."),
     eval: evalSchema.describe(
       "What is measured before, during and after: a benchmark, a list of them, or null for none.",
     ),
@@ -105,9 +105,6 @@ export const runSchema = z
     const report = (path: (string | number)[], message: string, remedy: string): void => {
       context.addIssue({ code: "custom", path, message, params: { remedy } });
     };
-    if (run.task === "sft" && run.sft.stages.length === 0) {
-      report(["sft", "stages"], "`task: sft` needs at least one stage", "Add a stage.");
-    }
     if (run.task === "grpo" && run.data.name === "tiny" && run.data.kinds.includes("both2")) {
       report(["data", "kinds"], "`both2` has no rewarded form", "Leave it to supervised training.");
     }
@@ -137,7 +134,8 @@ export const runSchema = z
       );
     }
     const { keep_best: best } = run.output;
-    if (best !== null && (metricInfo(best) === undefined || best.startsWith("eval"))) {
+    const known = best === "eval_loss" ? run.sft.eval_data !== null : !best?.startsWith("eval");
+    if (best !== null && (metricInfo(best) === undefined || !known)) {
       report(
         ["output", "keep_best"],
         `a step measures no ${best}`,

@@ -27,7 +27,8 @@ type Tree = Record<string, unknown>;
 
 const HIDDEN = new Set(["__proto__", "constructor", "prototype"]);
 
-function isTree(value: unknown): value is Tree {
+/** Tells whether a value of YAML is a mapping. */
+export function isTree(value: unknown): value is Tree {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
@@ -127,7 +128,7 @@ function keptOf(below: Tree, above: Tree, field: FieldSchema | undefined): Tree 
 }
 
 /** Lays settings over others: mappings merge key by key, everything else is replaced whole. */
-function mergeSources(base: Source, over: Source): Source {
+export function mergeSources(base: Source, over: Source): Source {
   const places = new Map(base.places);
   const merge = (below: Tree, above: Tree, prefix: string): Tree => {
     const merged: Tree = { ...below };

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { Events } from "../core/events.ts";
 import type { Completion } from "../reward/reward.ts";
 import type { Conversation } from "../text/chat-template.ts";
+import type { LessonMaker } from "./lessons.ts";
 
 /** One prompt of a data set, and what rewards and records need to know of it. */
 export interface DataRow {
@@ -86,6 +87,8 @@ export interface DataContext {
   readonly split: "train" | "held-out";
   /** Questions that an evaluation asks; null for all, and in training. */
   readonly questions: number | null;
+  /** True where rows may end with the assistant's answer, as supervised training takes them. */
+  readonly answered?: boolean | undefined;
   /** Told what takes long, such as downloads; none when left out. */
   readonly events?: Events | undefined;
 }
@@ -95,6 +98,8 @@ export interface OpenedData {
   readonly set: DataSet;
   readonly scorer?: Scorer | undefined;
   readonly official?: OfficialScorer | undefined;
+  /** Lessons of supervised training about its rows, where they are more than their answers. */
+  readonly lessons?: LessonMaker | undefined;
 }
 
 /** The fault of a benchmark that shares rows with training data, and what to do. */

@@ -8,17 +8,19 @@ import { parseRows } from "./forms/parse-rows.ts";
  *
  * @param name what places in messages begin with.
  * @param folder what paths of media are relative to.
+ * @param answered whether rows may end with the assistant's answer, for supervised training.
  * @throws {DataError} naming every row that is wrong, or that there is none.
  */
 export async function ofRows(
   rows: readonly object[],
   name = "rows",
   folder = ".",
+  answered = false,
 ): Promise<DataSet> {
   const raw = rows.map((value, i) => ({ value, place: `${name}[${i}]` }));
   const set = parseRows(
     raw,
-    { template: "default", folder },
+    { template: "default", folder, answered },
     { name, digest: await digestOf(rows) },
   );
   const row = (index: number) => {

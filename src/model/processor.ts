@@ -26,7 +26,8 @@ import {
   planMedium,
 } from "../prompt/media.ts";
 import { checkPlainText } from "../prompt/plain-text.ts";
-import type { MediaTokens } from "../prompt/layout.ts";
+import { answerSpans } from "../prompt/answer-spans.ts";
+import type { MediaTokens, PromptLayout } from "../prompt/layout.ts";
 import type { Preprocessing } from "../prompt/preprocessing.ts";
 import { checkLedger, makeLedger, type Sample, sealOf } from "../prompt/sample.ts";
 
@@ -39,11 +40,15 @@ export interface ProcessRequest {
 }
 
 /** How a row is processed. */
-export interface ProcessOptions extends RenderOptions, MediaOptions, Controls, BudgetOptions {}
+export interface ProcessOptions extends RenderOptions, MediaOptions, Controls, BudgetOptions {
+  /** True for a sample that says which of its tokens are the assistant's; default false. */
+  markAnswers?: boolean;
+}
 
 const PROCESS_OPTIONS = [
   ...(["addGenerationPrompt", "addVisionId", "addAudioId", "image", "video"] as const),
   ...(["secondsPerGrid", "muted", "blank", "maxPromptTokens", "raiseBudget"] as const),
+  "markAnswers",
 ] as const satisfies readonly (keyof ProcessOptions)[];
 
 /** The parts of a processor. */
@@ -188,6 +193,7 @@ export class Processor {
     const sample: Sample = {
       id: row,
       ...layout,
+      ...(options.markAnswers === true && { answers: this.#answers(request, options, layout) }),
       ...features,
       grids: planned.flatMap(({ shape }) => (shape.kind === "audio" ? [] : [shape.grid])),
       ledger: makeLedger(planned, media, layout.placeholders, this.config),
@@ -201,6 +207,20 @@ export class Processor {
     const sealed = { ...sample, seal: sealOf(sample) };
     checkLedger(sealed, this.config);
     return sealed;
+  }
+
+  #answers(request: ProcessRequest, options: ProcessOptions, { inputIds }: PromptLayout) {
+    const { id: row, conversation, media } = request;
+    const layer = (messages: number, addGenerationPrompt: boolean) => {
+      const begun = conversation.slice(0, messages);
+      const part = {
+        id: row,
+        conversation: begun,
+        media: media.slice(0, mediaParts(begun).length),
+      };
+      return this.#lay(part, { ...options, addGenerationPrompt }).layout.inputIds;
+    };
+    return answerSpans(conversation, inputIds, layer, this.eosIds, row);
   }
 
   #lay({ id: row, conversation, media }: ProcessRequest, options: ProcessOptions) {

@@ -200,6 +200,11 @@ export const METRICS: readonly MetricInfo[] = [
   { name: "time/*", doc: "Duration of a part of a step, in seconds.", merge: "mean", timing: true },
   { name: "sft/*", doc: "Cross-entropy of one part of supervised training.", merge: "mean" },
   {
+    name: "eval_loss",
+    doc: "Mean cross-entropy of the held-out rows of `sft.eval_data` after a step.",
+    merge: "last",
+  },
+  {
     name: "eval/reward",
     doc:
       "Mean reward of the answers to the held-out questions; of a list of benchmarks, each metric has " +

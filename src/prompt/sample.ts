@@ -3,6 +3,7 @@ import { hash32 } from "../core/random.ts";
 import type { ModelConfig } from "../network/config.ts";
 import type { MediaTensors, PatchGrid } from "../network/media.ts";
 import type { LoadedMedium, MediumWarning, PlannedMedium } from "./media.ts";
+import type { TokenSpan } from "./answer-spans.ts";
 import { type PromptLayout, visionTokens } from "./layout.ts";
 
 /** The fate of one medium; a video with sound has two entries, its pictures first. */
@@ -43,6 +44,8 @@ export interface Sample extends PromptLayout, MediaTensors {
   id: string;
   /** One entry per medium. */
   ledger: LedgerEntry[];
+  /** Tokens that the assistant says, where that was asked for. */
+  answers?: TokenSpan[] | undefined;
   /** Warnings, whose messages name the row. */
   warnings: MediumWarning[];
   /** Tells that nothing was changed since the row was processed; absent from a sample made by hand. */

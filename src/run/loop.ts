@@ -70,7 +70,6 @@ export class RunLoop {
     const state = session.resume?.state;
     this.#cursor = {
       step: state?.step ?? 0,
-      stage: state?.stage ?? 0,
       draw: state?.draw ?? 0,
       samplesConsumed: state?.samplesConsumed ?? 0,
       entropyControl: state?.entropyControl ?? null,

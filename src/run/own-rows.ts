@@ -1,6 +1,6 @@
 import type { RunConfig } from "../config/schema.ts";
 import type { Events } from "../core/events.ts";
-import type { DataSet } from "../data/dataset.ts";
+import type { DataSet, OpenedData } from "../data/dataset.ts";
 import { openData } from "../datasets/open.ts";
 import { ofRows } from "../data/rows.ts";
 import { type Benchmark, openBenchmarks } from "../eval/held-out.ts";
@@ -9,8 +9,8 @@ import { ANSWERS } from "../eval/scorer.ts";
 import type { Rows, RunParts, TrainOptions } from "./options.ts";
 
 /** The rows that a program hands in as a data set; `what` is the option's name. */
-async function setOf(rows: Rows, what: string): Promise<DataSet> {
-  return isList(rows) ? ofRows(rows, what) : rows;
+async function setOf(rows: Rows, what: string, answered = false): Promise<DataSet> {
+  return isList(rows) ? ofRows(rows, what, ".", answered) : rows;
 }
 
 function isList(rows: Rows): rows is readonly object[] {
@@ -19,11 +19,13 @@ function isList(rows: Rows): rows is readonly object[] {
 
 /** Opens the rows that a run trains on: the program's own, or those that `data` names. */
 export async function openTraining(
-  { data }: Pick<RunConfig, "data">,
+  { data, task }: Pick<RunConfig, "data" | "task">,
   { data: own }: Pick<TrainOptions, "data">,
-): Promise<DataSet> {
-  if (own !== undefined) return setOf(own, "data");
-  return (await openData(data, { split: "train", questions: null })).set;
+  events: Events,
+): Promise<OpenedData> {
+  const answered = task === "sft";
+  if (own !== undefined) return { set: await setOf(own, "data", answered) };
+  return openData(data, { split: "train", questions: null, answered, events });
 }
 
 /** Opens what is asked: the program's own questions, or the benchmarks that `eval` names. */

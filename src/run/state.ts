@@ -5,7 +5,7 @@ import type { Evaluations } from "../core/run-events.ts";
 import type { EntropyControl } from "../policy/loss/entropy-control.ts";
 
 /** The version of the state's layout; a checkpoint of another one is refused. */
-export const STATE_VERSION = 3;
+export const STATE_VERSION = 4;
 
 /** The file of a checkpoint that holds it. */
 export const STATE_FILE = "state.json";
@@ -15,10 +15,8 @@ export interface TrainerState {
   version: typeof STATE_VERSION;
   /** The task of the run: a checkpoint of one cannot resume the other. */
   task: "grpo" | "sft";
-  /** Optimizer steps done, over all stages. */
+  /** Optimizer steps done. */
   step: number;
-  /** Stage of supervised training that the next step belongs to; 0 in GRPO. */
-  stage: number;
   /** The draw counter of random keys: rollout batches drawn so far. */
   draw: number;
   /** The data cursor: samples consumed so far. */
@@ -48,7 +46,6 @@ const stateSchema = z.object(
     version: z.literal(STATE_VERSION),
     task: z.enum(TASKS, "neither grpo nor sft"),
     step: count,
-    stage: count,
     draw: count,
     samplesConsumed: count,
     entropyControl: z.object({ coef: number, lastEntropy: number }, OBJECT).nullable(),

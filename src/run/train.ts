@@ -3,13 +3,14 @@ import type { RunConfig, RunInput } from "../config/schema.ts";
 import { ConfigError } from "../core/errors.ts";
 import { refuseUnknown } from "../core/options.ts";
 import { report } from "../core/run-events.ts";
-import type { DataSet } from "../data/dataset.ts";
+import type { OpenedData } from "../data/dataset.ts";
+import { openData } from "../datasets/open.ts";
 import { HeldOut } from "../eval/held-out.ts";
 import { sharedRows } from "../eval/overlap.ts";
 import { configuredRewards } from "../reward/configured.ts";
 import { REWARD_DOCS, type RewardConfig } from "../reward/schema.ts";
 import { openGrpo } from "../train/open-grpo.ts";
-import { SftTask } from "../train/sft-task.ts";
+import { openSft } from "../train/open-sft.ts";
 import type { TrainingTask } from "../train/task.ts";
 import { checkTrainingRows } from "./check-rows.ts";
 import { RunLoop } from "./loop.ts";
@@ -59,12 +60,11 @@ function describedOwn({
   return { name: reward.name, weight, doc: "A reward of the program that ran this." };
 }
 
-async function settingsOf(input: RunInput, { rewards, data }: TrainOptions): Promise<RunConfig> {
+async function settingsOf(input: RunInput, { rewards }: TrainOptions): Promise<RunConfig> {
   const config = await checkInput(input);
-  if (config.task === "sft" && (data !== undefined || rewards !== undefined)) {
-    const [option, what] = data !== undefined ? ["data", "rows"] : ["rewards", "rewards"];
-    throw new ConfigError("sft-parts", `task is sft, which takes no ${what} of a program's own.`, {
-      hint: `Set task to grpo, or leave ${option} out.`,
+  if (config.task === "sft" && rewards !== undefined) {
+    throw new ConfigError("sft-parts", "task is sft, which takes no rewards.", {
+      hint: "Set task to grpo, or leave rewards out.",
     });
   }
   return config;
@@ -77,7 +77,8 @@ async function trainIn(
 ): Promise<TrainResult> {
   const { config, events, resume } = session;
   // Before weights are loaded: what is wrong with rows is known at once.
-  const dataset = await openTraining(config, options);
+  const opened = await openTraining(config, options, events);
+  const dataset = opened.set;
   const { length: rows, digest } = dataset;
   if (resume !== undefined) checkSameRows(resume.state, digest);
   report(events, "data", { rows, digest });
@@ -98,7 +99,7 @@ async function trainIn(
     const asking = { events, stop: session.stop, rewards };
     const heldOut = new HeldOut(model, processor, config, asking, benchmarks);
     made.push(heldOut);
-    const task = await makeTask(session, parts, { ...options, rewards, dataset });
+    const task = await makeTask(session, parts, { ...options, rewards, opened });
     made.push(task);
     const loop = new RunLoop(session, parts, task, { heldOut, digest });
     made.push(loop);
@@ -125,8 +126,14 @@ async function rewardsOf(
 async function makeTask(
   { config, events }: Session,
   { model, processor }: Parts,
-  { rewards = [], dataset, rollouts }: TrainOptions & { dataset: DataSet },
+  { rewards = [], opened, rollouts }: TrainOptions & { opened: OpenedData },
 ): Promise<TrainingTask> {
-  if (config.task === "sft") return SftTask.create(model, processor, config, events);
-  return openGrpo(model, processor, config, { events, rewards, dataset, rollouts });
+  if (config.task === "grpo") {
+    const { set: dataset } = opened;
+    return openGrpo(model, processor, config, { events, rewards, dataset, rollouts });
+  }
+  const { eval_data: asked } = config.sft;
+  const context = { split: "held-out", questions: null, answered: true, events } as const;
+  const heldOut = asked === null ? undefined : await openData(asked, context);
+  return openSft(model, processor, config, { opened, heldOut, events });
 }

@@ -159,7 +159,7 @@ export class GrpoTask implements TrainingTask {
       groups,
       tokens: updated.tokens,
       cursor: {
-        ...{ step, stage: cursor.stage, draw: cursor.draw + drawn.draws },
+        ...{ step, draw: cursor.draw + drawn.draws },
         ...{ samplesConsumed: drawn.end, entropyControl: updated.entropyControl },
       },
       metrics: {

@@ -58,7 +58,8 @@ async function openAround(
   const wanted = totalSteps * rollout.max_batches_per_step * perBatch;
   const order = new RowOrder(dataset.length, train.seed, train.shuffle_dataset);
   await dataset.prepare?.(order.used(wanted), events);
-  const measure = new RowBudget({ processor, settings });
+  const completion = rollout.max_completion_length;
+  const measure = new RowBudget({ processor, settings, completion });
   const leftOut = await checkRows({ measure, settings, dataset, order, events }, wanted);
   const optimizer = await AdamW.create(model.device, model.weights.trained, train, isDecayed);
   const measured = train.beta > 0 || train.measure_kl;

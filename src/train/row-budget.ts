@@ -5,7 +5,7 @@ import type { DataRow, DataSet } from "../data/dataset.ts";
 import { inRow } from "../data/row-error.ts";
 import type { RowOrder } from "../data/row-order.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
-import type { Processor } from "../model/processor.ts";
+import type { Processor, ProcessOptions } from "../model/processor.ts";
 import type { TaskSettings } from "./task.ts";
 
 /** Rows that are decoded at a time. */
@@ -22,9 +22,13 @@ export type Misfit = { kind: "over_budget" | "unreadable"; error: AubadeError };
 export interface RowMeasure {
   processor: Processor;
   settings: TaskSettings;
+  /** Tokens that each row must leave room for; 0 where it holds its completion. */
+  completion: number;
+  /** How rows are processed. */
+  processing?: ProcessOptions;
 }
 
-/** Settings and parts that the rows of a GRPO run are checked with. */
+/** Settings and parts that the rows of a run are checked with. */
 export interface RowCheck {
   measure: RowBudget;
   settings: TaskSettings;
@@ -42,20 +46,19 @@ export interface RowCheck {
 export class RowBudget {
   /** Loads rows that fit. */
   readonly loader: SampleLoader;
-  readonly #settings: TaskSettings;
+  readonly #room: number;
   readonly #context: number;
   /** The pass that would hold every row measured so far, and the completion that would fit all. */
   #pass = 0;
   #completion = Infinity;
 
   /** @throws {ConfigError} `completion-over-budget` where not even a completion fits a pass. */
-  constructor({ processor, settings }: RowMeasure) {
-    this.#settings = settings;
+  constructor({ processor, settings, completion, processing = {} }: RowMeasure) {
+    this.#room = completion;
     this.#context = processor.config.text.maxPositions;
-    const completion = settings.rollout.max_completion_length;
     const { max_tokens_per_pass: budget } = settings.train;
     // The last token of a completion is predicted by the one before it and is no row of the pass.
-    const others = completion - 1;
+    const others = Math.max(0, completion - 1);
     if (others >= budget) {
       throw new ConfigError(
         "completion-over-budget",
@@ -64,10 +67,12 @@ export class RowBudget {
       );
     }
     this.loader = new SampleLoader(processor, {
+      ...processing,
       maxPromptTokens: budget - others,
       raiseBudget: (tokens) => {
         this.#pass = Math.max(this.#pass, tokens + others);
-        return `Set train.max_tokens_per_pass to at least ${tokens + others} (prompt ${tokens} and ${others} of a completion)`;
+        const parts = others > 0 ? ` (prompt ${tokens} and ${others} of a completion)` : "";
+        return `Set train.max_tokens_per_pass to at least ${tokens + others}${parts}`;
       },
     });
   }
@@ -98,7 +103,7 @@ export class RowBudget {
   }
 
   #checkContext(row: DataRow, nextPos: number): void {
-    const { max_completion_length: completion } = this.#settings.rollout;
+    const completion = this.#room;
     const context = this.#context;
     if (nextPos + completion <= context) return;
     const room = context - nextPos;
@@ -108,7 +113,7 @@ export class RowBudget {
       `${row.id} ends at position ${nextPos}; with ${completion} new tokens it passes the model's ${context}.`,
       {
         hint:
-          room > 0
+          room > 0 && completion > 0
             ? `Set rollout.max_completion_length to at most ${room}.`
             : "Leave the row out, or give it fewer or smaller media.",
       },

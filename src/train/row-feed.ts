@@ -11,6 +11,8 @@ export type LeftOut = Readonly<Record<Misfit["kind"], number>>;
 /** Rows from a place of the run on. */
 export interface FedRows {
   rows: DataRow[];
+  /** Their places in the data set. */
+  indices: number[];
   /** The place behind them. */
   end: number;
   /** Rows between that were left out. */
@@ -71,7 +73,7 @@ export class RowFeed implements RowSource {
       if (this.#leftOut.size > before) continue;
       const leftOut = { over_budget: 0, unreadable: 0 };
       for (const kind of skipped) leftOut[kind]++;
-      return { rows, end, leftOut };
+      return { rows, indices, end, leftOut };
     }
   }
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { LORA_DEFAULTS } from "../checkpoint/lora.ts";
+import { namedDataSchema } from "../datasets/schema.ts";
 import { lossFields } from "../policy/loss/schema.ts";
 import { ADAMW_DEFAULTS as A } from "./optimizer.ts";
 
@@ -226,60 +227,36 @@ export const trainSchema = z.strictObject({
     .describe("Steps between two evaluations; 0 evaluates before and after only."),
 });
 
-/** One stage of supervised training: its own optimizer, schedule and mixture of losses. */
-const sftStageSchema = z.strictObject({
-  steps: z.int().positive().describe("Optimizer steps of the stage."),
-  learning_rate: learningRate,
-  lr_scheduler_type: scheduler.default("constant_with_warmup"),
-  warmup_steps: warmupSteps.default(0),
-  min_lr_ratio: minLrRatio.default(0),
-  lr_decay_steps: decaySteps.default(0),
-  clips_per_step: z.int().positive().default(32).describe("Clips per optimizer step."),
-  alignment: z
-    .strictObject({
-      weight: z.number().positive().default(0.5).describe("Weight of the alignment loss."),
-      steps: z.int().positive().describe("Steps of the stage, from its first, that use it."),
-    })
-    .nullable()
-    .default(null)
-    .describe("Dense alignment: media tokens are labelled with what they show; null for none."),
-  text_only: z
-    .strictObject({
-      sequences: z.int().positive().default(64).describe("Sequences without a clip per step."),
-      weight: z.number().positive().default(1).describe("Weight of their loss."),
-    })
-    .nullable()
-    .default(null)
-    .describe("Questions without a clip, which teach the letters; null for none."),
-  teacher: z
-    .strictObject({
-      late: z
-        .array(z.number().min(0).max(1))
-        .length(4, "the clip has 4 slots, so 4 probabilities are needed")
-        .default([0, 0, 0, 0])
-        .describe("Per slot asked for, the probability of answering for the slot before."),
-      forget: z
-        .number()
-        .min(0)
-        .max(1)
-        .default(0)
-        .describe("Probability that a sample lacks its answer tags."),
-    })
-    .nullable()
-    .default(null)
-    .describe("A careless teacher, which leaves errors for GRPO to remove; null for a true one."),
-});
-
-/** Supervised training: what `task: sft` runs. */
+/** Supervised fine-tuning: what `task: sft` adds. */
 export const sftSchema = z.strictObject({
-  stages: z.array(sftStageSchema).default([]).describe("The stages, run in order."),
+  assistant_only_loss: z
+    .boolean()
+    .default(true)
+    .describe(
+      "Whether the loss is over the tokens of the assistant alone; otherwise over all tokens but the " +
+        "placeholders of media.",
+    ),
+  completion: z
+    .string()
+    .min(1)
+    .default("{answer}")
+    .describe(
+      "The assistant's message of rows that have none: text with `{answer}` (the right answer as the " +
+        "row has it), `{letter}` (the letter of the right option) or another column in braces, such " +
+        "as `{solution}`.",
+    ),
+  eval_data: namedDataSchema("settings", {})
+    .nullable()
+    .default(null)
+    .describe(
+      "Held-out rows whose loss, `eval_loss`, is measured every `train.eval_steps` and after the last " +
+        "step: a data set with its settings; null for none.",
+    ),
 });
 
 /** How weights are trained, checked and with every default filled in. */
 export type TrainConfig = z.output<typeof trainSchema>;
-/** Supervised training, checked. */
+/** Supervised fine-tuning, checked. */
 export type SftConfig = z.output<typeof sftSchema>;
-/** One stage of supervised training, checked. */
-export type SftStage = z.output<typeof sftStageSchema>;
 /** Name of a learning rate schedule. */
 export type ScheduleName = (typeof SCHEDULES)[number];

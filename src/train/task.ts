@@ -8,10 +8,8 @@ import type { SftConfig, TrainConfig } from "./schema.ts";
 
 /** The place of a run, as far as its task decides it. */
 export interface Cursor {
-  /** Optimizer steps done, over all stages. */
+  /** Optimizer steps done. */
   readonly step: number;
-  /** Stage of supervised training that the next step belongs to; 0 in GRPO. */
-  readonly stage: number;
   /** Batches drawn so far: the draw counter of random keys. */
   readonly draw: number;
   /** Samples consumed so far. */

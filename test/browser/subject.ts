@@ -206,13 +206,14 @@ export async function grpoStep(
     feed: {
       from: (_place, count) => ({
         ...{ rows: [0, 1].slice(0, count).map((i) => data.row(i)), end: count },
+        indices: [0, 1].slice(0, count),
         leftOut: { over_budget: 0, unreadable: 0 },
       }),
       ahead: () => [],
     },
     learningRate: () => 1e-3,
   });
-  const start = { step: 0, stage: 0, draw: 0, samplesConsumed: 0, entropyControl: null };
+  const start = { step: 0, draw: 0, samplesConsumed: 0, entropyControl: null };
   const { metrics } = await task.step(start);
   device.close();
   return { rollout: used, metrics };

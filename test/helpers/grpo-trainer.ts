@@ -27,7 +27,8 @@ export const oddReward: Reward = {
 
 /** Rows as a feed gives them, none left out. */
 export function fed(rows: DataRow[], place: number): FedRows {
-  return { rows, end: place + rows.length, leftOut: { over_budget: 0, unreadable: 0 } };
+  const indices = rows.map((_, i) => place + i);
+  return { rows, indices, end: place + rows.length, leftOut: { over_budget: 0, unreadable: 0 } };
 }
 
 /** A GRPO task with its parts within a test's reach. */

@@ -8,7 +8,8 @@ import { logRows, runFiles } from "../helpers/run-files.ts";
 import { TinyWorkplace } from "../helpers/tiny-run.ts";
 
 /** A stage of supervised training on two clips. */
-const stage = { learning_rate: 1e-3, clips_per_step: 2 };
+
+const place = new TinyWorkplace();
 
 /** A moment of a run: the first event of a kind at a step. */
 type Moment = [kind: "step" | "evaluation", step: number];
@@ -51,24 +52,27 @@ const RUNS: Record<
       },
     },
   },
-  "supervised training, stopped at the border of two stages": {
+  "supervised training with a held-out loss": {
     steps: 4,
     stops: [["step", 2]],
     change: {
       task: "sft",
-      train: { tune_mm_vision: true, tune_mm_audio: true, tune_mm_mlp: true, save_steps: 3 },
-      sft: {
-        stages: [
-          { ...stage, steps: 2, alignment: { steps: 1 }, text_only: { sequences: 4 } },
-          { ...stage, steps: 2, lr_scheduler_type: "cosine", teacher: { forget: 0.5 } },
-        ],
+      train: {
+        ...{ tune_mm_vision: true, tune_mm_audio: true, tune_mm_mlp: true, save_steps: 3 },
+        ...{ max_steps: 4, eval_steps: 2, learning_rate: 1e-3, lr_scheduler_type: "cosine" },
       },
+      data: {
+        lessons: {
+          ...{ alignment: { steps: 1 }, text_only: { sequences: 4 } },
+          teacher: { forget: 0.5 },
+        },
+      },
+      sft: { eval_data: { name: "tiny", seed: 9, clips: 4, folder: place.path("clips") } },
     },
   },
 };
 
 describe("law 9: a run that was stopped and resumed equals one that was not", () => {
-  const place = new TinyWorkplace();
   beforeAll(() => place.make());
   afterAll(() => place.remove());
 

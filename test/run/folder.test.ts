@@ -42,7 +42,6 @@ const STATE: TrainerState = {
   version: STATE_VERSION,
   task: "grpo",
   step: 10,
-  stage: 0,
   draw: 10,
   samplesConsumed: 160,
   entropyControl: { coef: 0.01, lastEntropy: 0.3 },
@@ -261,7 +260,7 @@ describe("trainer state", () => {
   it.each([
     ["{", "is not JSON"],
     ["[]", "not an object"],
-    [JSON.stringify({ ...STATE, version: 1 }), "its version is 1, this program reads 3"],
+    [JSON.stringify({ ...STATE, version: 1 }), "its version is 1, this program reads 4"],
     [
       JSON.stringify({ ...STATE, entropyControl: {} }),
       "entropyControl.coef is undefined, not a number",

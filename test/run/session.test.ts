@@ -47,7 +47,6 @@ function steps(interruptAt = Infinity, breakAt = Infinity): SessionWork {
         version: STATE_VERSION,
         task: config.task,
         step,
-        stage: 0,
         draw: step,
         samplesConsumed: step,
         entropyControl: null,

@@ -1,15 +1,18 @@
 import { dirname } from "node:path";
 import { exists, readText } from "#io";
 import { loadConfig, resolvedYaml } from "../../config/load.ts";
+import { loadStages, type Stage } from "../../config/stages.ts";
 import type { RunConfig } from "../../config/schema.ts";
+import { CheckpointError } from "../../core/errors.ts";
 import type { Listener } from "../../core/events.ts";
 import type { Evaluations } from "../../core/run-events.ts";
 import { baseName, joinPath } from "../../io/path.ts";
+import { exportFolder } from "../../model/export-folder.ts";
 import { clockText, scoresText } from "../../observe/console-line.ts";
 import { TENSORBOARD_FOLDER } from "../../observe/run-logs.ts";
 import { trackerCommands } from "../../observe/trackers.ts";
 import { type FoundRun, lastRun, runAt } from "../../run/find-run.ts";
-import { nextRunFolder, RUN_FILES } from "../../run/folder.ts";
+import { nextRunFolder, RUN_FILES, runFolders } from "../../run/folder.ts";
 import type { TrainResult } from "../../run/options.ts";
 import { train } from "../../run/train.ts";
 import { listenForInterrupt } from "../interrupt.ts";
@@ -74,14 +77,12 @@ function counted(count: number, unit: string): string {
 }
 
 function plan(config: RunConfig, folder: string, from: number): string {
-  const { train, sft, model } = config;
+  const { train, model } = config;
   const { max_steps: steps, num_train_epochs: epochs } = train;
   const length = steps === null ? counted(epochs, "epoch") : counted(steps, "step");
   const grpo = `${length} x ${train.prompts_per_step} prompts x ${train.num_generations} completions`;
-  const stages = sft.stages.map(
-    ({ steps, clips_per_step: clips }) => `${steps} steps x ${clips} clips`,
-  );
-  const what = config.task === "grpo" ? `GRPO, ${grpo}` : `supervised, ${stages.join(", then ")}`;
+  const supervised = `${length} x ${train.prompts_per_step} rows`;
+  const what = config.task === "grpo" ? `GRPO, ${grpo}` : `supervised, ${supervised}`;
   const start = from > 0 ? `, from step ${from}` : "";
   return `${baseName(folder)}: ${what}${start}; ${model.path}, seed ${train.seed}
 folder ${folder}; watch it with tensorboard --logdir ${folder}; Ctrl-C saves and stops
@@ -150,20 +151,90 @@ export async function trainCommand(
   };
   const options = parseRunOptions(info, argv, (text) => process.stdout.write(text));
   if (options === undefined) return 0;
-  const config = await loadConfig(options.config, { readText, overrides: options.overrides });
+  const how = { readText, overrides: options.overrides };
+  const stages = await loadStages(options.config, how);
+  const config = stages === undefined ? await loadConfig(options.config, how) : undefined;
   if (options.printConfig) {
-    process.stdout.write(resolvedYaml(config));
+    const configs = config === undefined ? stages!.map((stage) => stage.config) : [config];
+    process.stdout.write(configs.map(resolvedYaml).join("---\n"));
     return 0;
   }
-  return await withAdapter(() => trainAndPrint(config, options, argv));
+  return await withAdapter(async () => {
+    const summary =
+      config === undefined
+        ? await trainStages(stages!, options, argv)
+        : await trainAndPrint(config, await chooseRun(config, options), options, argv);
+    if (options.json) process.stdout.write(`${JSON.stringify(summary)}\n`);
+    return 0;
+  });
+}
+
+/**
+ * Runs the stages of a recipe, each in a folder of its name inside of the recipe's; a stage that goes
+ * on with the model of the one before it gets that one's `model/`. When it is resumed, stages that are
+ * done stay as they are.
+ */
+async function trainStages(
+  stages: readonly Stage[],
+  options: RunCommandOptions,
+  argv: readonly string[],
+): Promise<Record<string, RunSummary>> {
+  const stream = options.json ? process.stderr : process.stdout;
+  const root = await recipeFolder(stages[0]!.config, options);
+  const summaries: Record<string, RunSummary> = {};
+  for (const [at, { name, config, continues }] of stages.entries()) {
+    const folder = joinPath(root, name);
+    if (options.resume && (await exists(joinPath(folder, RUN_FILES.card)))) {
+      stream.write(`${folder} is done\n`);
+      continue;
+    }
+    const resume = options.resume && (await exists(joinPath(folder, RUN_FILES.config)));
+    const run = { folder, passedOver: [] };
+    const before = continues ? stages[at - 1]! : undefined;
+    const path = before && (await modelLeft(joinPath(root, before.name), before.config));
+    const model = {
+      ...config.model,
+      ...(path !== undefined && { path, init: "weights" as const }),
+    };
+    const summary = await trainAndPrint({ ...config, model }, run, { ...options, resume }, argv);
+    summaries[name] = summary;
+    if (summary.stopped === true) break;
+  }
+  return summaries;
+}
+
+/** Returns the whole model that a stage left in its folder: adapters are merged into their base. */
+async function modelLeft(folder: string, { train, output }: RunConfig): Promise<string> {
+  const source = joinPath(folder, RUN_FILES.model);
+  if (train.lora === null) return source;
+  const out = joinPath(folder, "merged");
+  if (!(await exists(joinPath(out, "config.json")))) {
+    const dtype = output.export_dtype ?? "f32";
+    await exportFolder({ source, out, dtype, merge: true, overwrite: true });
+  }
+  return out;
+}
+
+/** Chooses the folder of a recipe, which holds a run folder for each of its stages. */
+async function recipeFolder(first: RunConfig, options: RunCommandOptions): Promise<string> {
+  const { resume, resumePath } = options;
+  const name = runName(options.config);
+  if (resumePath !== undefined) return resumePath;
+  if (first.output.run_dir !== null) return first.output.run_dir;
+  if (!resume) return nextRunFolder(RUNS, name);
+  const [newest] = await runFolders(RUNS, name);
+  if (newest !== undefined) return newest;
+  throw new CheckpointError("no-run", `There is no run ${name} in ${RUNS} to resume.`, {
+    hint: "Name its folder with --resume PATH, or start without --resume.",
+  });
 }
 
 async function trainAndPrint(
   config: RunConfig,
+  { folder, checkpoint, passedOver }: FoundRun,
   options: RunCommandOptions,
   argv: readonly string[],
-): Promise<number> {
-  const { folder, checkpoint, passedOver } = await chooseRun(config, options);
+): Promise<RunSummary> {
   const stream = options.json ? process.stderr : process.stdout;
   const line = terminalLine(stream);
   const onEvent: Listener = (event) => {
@@ -185,10 +256,7 @@ async function trainAndPrint(
     });
     stream.write(closing(result, folder));
     if (!result.stopped) stream.write(trackers(config, folder));
-    if (options.json) {
-      process.stdout.write(`${JSON.stringify(summaryOf(config, result, folder))}\n`);
-    }
-    return 0;
+    return summaryOf(config, result, folder);
   } finally {
     interrupt.release();
     line.end();

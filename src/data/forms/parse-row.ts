@@ -25,6 +25,8 @@ export interface RowOptions {
   readonly format?: FormName | undefined;
   /** Folder that paths of media are relative to. */
   readonly folder: string;
+  /** True where a prompt may end with the assistant's answer; default false. */
+  readonly answered?: boolean | undefined;
 }
 
 type Keys = Readonly<Record<string, unknown>>;
@@ -65,7 +67,7 @@ export function parseRow(value: unknown, place: string, options: RowOptions): Da
       : placeMedia(messagesOf(prompt, place), media, place);
   const checked = prompt === undefined ? placeMedia(written, [], place) : written;
   const conversation = withMediaIn(checked, options.folder);
-  checkAsks(conversation, place);
+  checkAsks(conversation, place, options.answered === true);
   const mediaNames = mediaParts(conversation).map(mediaName).join(", ");
   return { ...known, conversation, kind: type ?? "all", mediaNames, columns: row, place };
 }
@@ -168,12 +170,12 @@ function messagesOf(prompt: unknown, place: string): Conversation {
   return parseConversation(prompt, place);
 }
 
-function checkAsks(conversation: Conversation, place: string): void {
-  if (conversation.at(-1)?.role === "assistant") {
+function checkAsks(conversation: Conversation, place: string, answered: boolean): void {
+  if (conversation.at(-1)?.role === "assistant" && !answered) {
     throw bad(
       place,
       "the prompt ends with an answer",
-      "Let it end with the message to be answered.",
+      "Let it end with the message to be answered, or train on the answer with task: sft.",
     );
   }
   const says = conversation.some(({ role, content }) => {

@@ -12,13 +12,19 @@ import { readTable } from "../../tables/read-table.ts";
  *
  * @param template of rows without a prompt.
  * @param format form of the rows; undefined finds it by the keys of each.
+ * @param answered whether a prompt may end with the assistant's answer.
  * @throws {DataError} that names file, row and key, or `bad-rows` for several.
  */
 export async function openJsonl(
   path: string,
   template: PromptName = "default",
   format?: FormName,
+  answered = false,
 ): Promise<DataSet> {
   const { rows, digest } = await readTable(path);
-  return parseRows(rows, { template, format, folder: folderOf(path) }, { name: path, digest });
+  return parseRows(
+    rows,
+    { template, format, folder: folderOf(path), answered },
+    { name: path, digest },
+  );
 }

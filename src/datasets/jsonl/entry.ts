@@ -41,7 +41,11 @@ export const JSONL = {
   doc: "rows of a file of your own: JSON Lines, a JSON array, CSV or Parquet",
   settings,
   asked: settings,
-  async open({ path, prompt, format }: JsonlSettings, _context: DataContext): Promise<OpenedData> {
-    return { set: await openJsonl(path, prompt, format === "auto" ? undefined : format) };
+  async open(
+    { path, prompt, format }: JsonlSettings,
+    { answered }: DataContext,
+  ): Promise<OpenedData> {
+    const form = format === "auto" ? undefined : format;
+    return { set: await openJsonl(path, prompt, form, answered) };
   },
 };

@@ -60,8 +60,8 @@ export const MODULE = {
     }
     const folder = folderOf(module);
     const set = Array.isArray(opened)
-      ? await ofRows(opened as object[], module, folder)
-      : checkedSet(opened as DataSet, what);
+      ? await ofRows(opened as object[], module, folder, context.answered)
+      : checkedSet(opened as DataSet, what, context.answered);
     return { set, scorer: own.scorer };
   },
 };
@@ -86,7 +86,7 @@ function checkedModule(found: unknown, what: string): DataModule {
 }
 
 /** Returns a data set of a module, whose rows are checked when they are asked for. */
-function checkedSet(set: DataSet, what: string): DataSet {
+function checkedSet(set: DataSet, what: string, answered = false): DataSet {
   const { length, digest } = (set ?? {}) as Partial<DataSet>;
   const whole = Number.isSafeInteger(length) && length! > 0;
   if (!whole || typeof digest !== "string" || typeof set.row !== "function") {
@@ -100,12 +100,12 @@ function checkedSet(set: DataSet, what: string): DataSet {
     length: length!,
     digest,
     alike: set.alike ?? false,
-    row: (index) => checkedRow(set.row(index), `${what} row ${index}`),
+    row: (index) => checkedRow(set.row(index), `${what} row ${index}`, answered),
     ...(set.prepare && { prepare: (indices, events) => set.prepare!(indices, events) }),
   };
 }
 
-function checkedRow(row: DataRow, place: string): DataRow {
+function checkedRow(row: DataRow, place: string, answered: boolean): DataRow {
   const { id, answer, conversation } = (row ?? {}) as Partial<DataRow>;
   if (typeof id !== "string" || id === "" || typeof answer !== "string") {
     throw new DataError("bad-row", `${place} has no id or no answer.`, {
@@ -117,6 +117,7 @@ function checkedRow(row: DataRow, place: string): DataRow {
     template: "default",
     format: "aubade",
     folder: ".",
+    answered,
   });
   return { ...row, kind, mediaNames: mediaNames || read.mediaNames };
 }

@@ -565,6 +565,20 @@ def case_sft(a, b):
     print("   losses", store["losses"].tolist(), "norms", store["grad_norms"].tolist())
 
 
+def case_sft_av(a, b):
+    """Three AdamW steps on the clip with sound: of the decoder alone, and of everything."""
+    sys.path.insert(0, os.path.dirname(HERE))
+    import common
+    for name, trained in (("sft-av", ("model.", "lm_head.")), ("sft-av-all", ("",))):
+        model = load("tiny-a")
+        case = built(model, "av")
+        named = {n: p for n, p in sorted(model.named_parameters()) if n.startswith(trained)}
+        forward = lambda: model(**case.kwargs(), labels=case.labels, use_cache=False).loss
+        store = common.adamw(named, forward, 3, ["model.layers.1.self_attn.q_proj.weight"], eps=1e-6)
+        positions = case.reference_positions(model)[:, 0].to(torch.int32).contiguous()
+        write(name, dict(store, position_ids=positions, **case.inputs()), checkpoint="tiny-a")
+
+
 def greedy(model, case, steps, banned):
     """Greedy ids from generate(), checked against full recomputation with the positions that generation takes."""
     model.generation_config.eos_token_id = None
@@ -798,7 +812,7 @@ def noise(model, case):
 
 
 CASES = {name: single(name) for name in SINGLE}
-CASES.update({"two-texts": case_two_texts, "batch": case_batch, "sft": case_sft,
+CASES.update({"two-texts": case_two_texts, "batch": case_batch, "sft": case_sft, "sft-av": case_sft_av,
               "greedy": case_greedy, "b-av": case_b_av, "b-text": case_b_text, "b-tied": case_b_tied,
               "positions": case_positions, "windows": case_windows})
 

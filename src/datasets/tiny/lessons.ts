@@ -1,28 +1,10 @@
-import { ConfigError } from "../core/errors.ts";
-import { inBatches } from "../core/in-batches.ts";
-import { Random } from "../core/random.ts";
-import { clipContents } from "../datasets/tiny/clip.ts";
-import {
-  alignmentLabels,
-  clipTree,
-  textTree,
-  type Teacher,
-  type TinyTree,
-} from "../datasets/tiny/sft.ts";
-import type { TinyIds } from "../datasets/tiny/words.ts";
-import type { Branch, Tree } from "../network/decoder/packed.ts";
-import { IGNORE } from "../network/decoder/packed.ts";
-import type { Sample } from "../prompt/sample.ts";
-import type { SftStage } from "./schema.ts";
-
-/** A tree and the weight of each of its predicted tokens, in the order of the packed loss rows. */
-export interface WeightedTree {
-  tree: Tree;
-  sample?: Sample;
-  weights: number[];
-  /** The kind of each of these tokens, for the metrics: `alignment`, `letter`, `text_letter` ... */
-  parts: string[];
-}
+import { Random } from "../../core/random.ts";
+import type { LessonMaker, LessonPlace, LessonRow, WeightedTree } from "../../data/lessons.ts";
+import { type Branch, IGNORE, type Tree } from "../../network/decoder/packed.ts";
+import type { Sample } from "../../prompt/sample.ts";
+import { clipContents } from "./clip.ts";
+import { alignmentLabels, clipTree, textTree, type Teacher, type TinyTree } from "./sft.ts";
+import { tinyIds, type TinyIds } from "./words.ts";
 
 /**
  * Returns the part of a sample's prompt before its question: what all questions about a clip share.
@@ -58,15 +40,36 @@ const rolesOf = (branches: TinyTree["branches"], prefix = ""): string[] =>
 const branchLabels = (branches: readonly Branch[]): number =>
   branches.reduce((sum, { labels }) => sum + labelled(labels), 0);
 
-/** Settings of the draw of a batch. */
-export interface SftDraw {
-  stage: SftStage;
-  /** Step within the stage, from 0. */
-  step: number;
-  seed: number;
-  /** Optimizer steps done before this one, over all stages: the key of the random draws. */
-  draw: number;
+/** Settings of the lessons of the tiny task. */
+export interface TinyLessonSettings {
+  /** Dense alignment: media tokens are labelled with what they show, for the first steps. */
+  alignment: { weight: number; steps: number } | null;
+  /** Questions without a clip, which teach the letters. */
+  text_only: { sequences: number; weight: number } | null;
+  /** A careless teacher, which leaves errors for GRPO to remove; null for a true one. */
+  teacher: Teacher | null;
+}
+
+/**
+ * Makes the lessons of the tiny task: every clip's four questions with the answers of a teacher, and
+ * where the settings ask for them dense alignment labels and questions without a clip.
+ *
+ * @param clipSeed seed of the clips.
+ */
+export function tinyLessons(clipSeed: number, settings: TinyLessonSettings): LessonMaker {
+  return ({ tokenizer }) => {
+    const ids = tinyIds((text) => tokenizer.encode(text));
+    return {
+      processing: {},
+      trees: (rows, place) => lessonTrees(ids, rows, { ...place, clipSeed, settings }),
+    };
+  };
+}
+
+/** The place of a step, and what its lessons are made of. */
+interface TinyLessonPlace extends LessonPlace {
   clipSeed: number;
+  settings: TinyLessonSettings;
 }
 
 /**
@@ -75,21 +78,21 @@ export interface SftDraw {
  *
  * Each of the three losses is a mean over its own tokens of the whole step.
  */
-export function sftTrees(
+function lessonTrees(
   ids: TinyIds,
-  samples: readonly { sample: Sample; clip: number }[],
-  { stage, step, seed, draw, clipSeed }: SftDraw,
+  rows: readonly LessonRow[],
+  { step, seed, clipSeed, settings }: TinyLessonPlace,
 ): WeightedTree[] {
-  const random = new Random(seed, "question", draw, 1000);
-  const teacher: Teacher | undefined = stage.teacher ?? undefined;
-  const alignment = stage.alignment !== null && step < stage.alignment.steps;
-  const clips = samples.map(({ sample, clip }) => {
-    const contents = clipContents(clipSeed, clip);
+  const random = new Random(seed, "question", step, 1000);
+  const { alignment, text_only: textOnly } = settings;
+  const aligns = alignment !== null && step < alignment.steps;
+  const clips = rows.map(({ sample, index }) => {
+    const contents = clipContents(clipSeed, index);
     const shared = sample.inputIds.findIndex((id) => id === ids.tags.visionEos) + 1;
     const prompt = sharedPrompt(sample, shared);
     const promptIds = [...prompt.inputIds];
-    const { branches } = clipTree(contents, ids, promptIds, random, teacher);
-    const promptLabels = alignment ? alignmentLabels(contents, ids, promptIds) : [];
+    const { branches } = clipTree(contents, ids, promptIds, random, settings.teacher ?? undefined);
+    const promptLabels = aligns ? alignmentLabels(contents, ids, promptIds) : [];
     return { sample, tree: { prompt, promptLabels, branches } };
   });
   const answers = clips.reduce((sum, { tree }) => sum + branchLabels(tree.branches), 0);
@@ -98,7 +101,7 @@ export function sftTrees(
     sample,
     tree,
     weights: [
-      ...Array<number>(labelled(tree.promptLabels)).fill((stage.alignment?.weight ?? 0) / aligned),
+      ...Array<number>(labelled(tree.promptLabels)).fill((alignment?.weight ?? 0) / aligned),
       ...Array<number>(branchLabels(tree.branches)).fill(1 / answers),
     ],
     parts: [
@@ -106,8 +109,8 @@ export function sftTrees(
       ...rolesOf(tree.branches),
     ],
   }));
-  if (stage.text_only === null) return trees;
-  const { sequences, weight } = stage.text_only;
+  if (textOnly === null) return trees;
+  const { sequences, weight } = textOnly;
   const texts = Array.from({ length: sequences }, () => textTree(ids, random));
   const letters = texts.reduce((sum, { branches }) => sum + branchLabels(branches), 0);
   for (const { promptIds, branches } of texts) {
@@ -118,27 +121,4 @@ export function sftTrees(
     });
   }
   return trees;
-}
-
-/**
- * Cuts trees into passes of at most `budget` tokens, in order; nothing is cut off or left out.
- *
- * @throws {ConfigError} `group-over-budget` that names the row of a tree larger than a pass.
- */
-export function cutPasses<T extends { tree: Tree; sample?: Sample }>(
-  trees: readonly T[],
-  budget: number,
-  tokensOf: (tree: Tree) => number,
-): T[][] {
-  for (const { tree, sample } of trees) {
-    const tokens = tokensOf(tree);
-    if (tokens <= budget) continue;
-    const row = sample?.id ?? "a sequence without a clip";
-    throw new ConfigError(
-      "group-over-budget",
-      `${row} takes ${tokens} tokens with its answers; train.max_tokens_per_pass is ${budget}.`,
-      { hint: `Set train.max_tokens_per_pass to at least ${tokens}.` },
-    );
-  }
-  return inBatches(trees, ({ tree }) => tokensOf(tree), budget);
 }
