@@ -33,7 +33,7 @@ export default defineConfig({
       gpu(
         "t1",
         [
-          "test/{kernels,graph,laws}/**/*.gpu.test.ts",
+          "test/{kernels,graph,laws,ops}/**/*.gpu.test.ts",
           "test/families/goldens.gpu.test.ts",
           "test/rollout/greedy.gpu.test.ts",
           "test/gpu/device.gpu.test.ts",

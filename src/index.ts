@@ -40,6 +40,7 @@ export { saveModel, type SaveOptions } from "./model/save.ts";
 export { Processor, type ProcessOptions, type ProcessRequest } from "./model/processor.ts";
 export type { Sample } from "./prompt/sample.ts";
 export {
+  defineGroupReward,
   defineReward,
   type AsyncReward,
   type Completion,

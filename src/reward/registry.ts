@@ -235,3 +235,6 @@ export const REGISTERED_REWARDS = {
 
 /** Name of a reward that aubade has. */
 export type RegisteredName = keyof typeof REGISTERED_REWARDS;
+
+/** Rewards of a registry by name. */
+export type RewardRegistry<Name extends string = string> = Readonly<Record<Name, RegisteredReward>>;

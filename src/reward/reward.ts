@@ -48,6 +48,11 @@ export interface AsyncReward<Row extends RewardRow = RewardRow> {
   readonly needsAnswer?: boolean;
   /** As `Reward.score`, or a promise of it. */
   score(completion: Completion, row: Row): number | null | Promise<number | null>;
+  /** Scores all completions of a group at once, in their order; in its place `score` is not asked. */
+  scoreGroup?(
+    completions: readonly Completion[],
+    row: Row,
+  ): readonly (number | null)[] | Promise<readonly (number | null)[]>;
 }
 
 /** A reward and its factor in the sum; `Kind` is `AsyncReward` where rewards may take time. */
@@ -103,22 +108,63 @@ export function defineReward<Row extends RewardRow>(
       hint: 'Use lower-case words joined by hyphens, such as "letter-order".',
     });
   }
-  const check = (value: unknown, { index }: Completion, row: Row): number | null => {
-    if (value === null || (typeof value === "number" && Number.isFinite(value))) return value;
-    throw new DataError(
-      "reward-value",
-      `Reward "${name}" gave ${show(value)} for completion ${index} of row ${row.id}.`,
-      { hint: "Return a finite number, or null where the reward does not apply." },
-    );
-  };
   return {
     name,
     score(completion, row) {
       const value = score(completion, row);
-      if (!(value instanceof Promise)) return check(value, completion, row);
-      return value.then((settled) => check(settled, completion, row));
+      if (!(value instanceof Promise)) return checkValue(name, value, completion, row);
+      return value.then((settled) => checkValue(name, settled, completion, row));
     },
   };
+}
+
+/**
+ * Makes a reward that sees all completions of a row at once, such as one that compares them.
+ *
+ * @param scoreGroup returns a number for each completion, in their order, or null where the reward
+ *   does not apply; or a promise of the list.
+ * @throws {ConfigError} when the name is not kebab-case.
+ * @example
+ * const shortest = defineGroupReward("shortest", (completions) => {
+ *   const least = Math.min(...completions.map(({ ids }) => ids.length));
+ *   return completions.map(({ ids }) => (ids.length === least ? 1 : 0));
+ * });
+ */
+export function defineGroupReward<Row extends RewardRow = RewardRow>(
+  name: string,
+  scoreGroup: NonNullable<AsyncReward<Row>["scoreGroup"]>,
+): AsyncReward<Row> {
+  const checked = async (completions: readonly Completion[], row: Row) => {
+    const values: unknown = await scoreGroup(completions, row);
+    if (!Array.isArray(values) || values.length !== completions.length) {
+      const given = Array.isArray(values) ? `a list of ${values.length}` : show(values);
+      throw new DataError(
+        "reward-value",
+        `Reward "${name}" gave ${given} for the ${completions.length} completions of row ${row.id}.`,
+        { hint: "Return a list with a number, or null, for each completion." },
+      );
+    }
+    return values.map((value, at) => checkValue(name, value, completions[at]!, row));
+  };
+  const single = defineReward<Row>(
+    name,
+    async (completion, row) => (await checked([completion], row))[0]!,
+  );
+  return { ...single, scoreGroup: checked };
+}
+
+function checkValue(
+  name: string,
+  value: unknown,
+  { index }: Completion,
+  row: RewardRow,
+): number | null {
+  if (value === null || (typeof value === "number" && Number.isFinite(value))) return value;
+  throw new DataError(
+    "reward-value",
+    `Reward "${name}" gave ${show(value)} for completion ${index} of row ${row.id}.`,
+    { hint: "Return a finite number, or null where the reward does not apply." },
+  );
 }
 
 function show(value: unknown): string {
@@ -139,6 +185,9 @@ export function renameReward<Row extends RewardRow>(
   reward: AsyncReward<Row>,
   name: string,
 ): AsyncReward<Row> {
+  if (reward.scoreGroup !== undefined) {
+    return defineGroupReward<Row>(name, (all, row) => reward.scoreGroup!(all, row));
+  }
   return defineReward<Row>(name, (completion, row) => reward.score(completion, row));
 }
 
@@ -147,32 +196,16 @@ export function onlyFor<Row extends RewardRow>(
   reward: AsyncReward<Row>,
   problemTypes: readonly string[],
 ): AsyncReward<Row> {
-  return defineReward<Row>(reward.name, (completion, row) =>
-    problemTypes.includes(row.problem_type ?? "") ? reward.score(completion, row) : null,
-  );
-}
-
-/**
- * Adds rewards up, and keeps every part: correctness and format stay separate numbers. A reward that
- * throws is a failure of that part with its message, never a 0.
- *
- * @throws {ConfigError} when there is no reward, two have one name, or the weights make no sense.
- */
-export function combineRewards<Row extends RewardRow>(
-  parts: readonly WeightedReward<Row>[],
-): (completion: Completion, row: Row) => Score {
-  checkParts(parts);
-  return (completion, row) =>
-    addUp(
-      parts,
-      parts.map(({ reward }): Outcome => {
-        try {
-          return { value: reward.score(completion, row) };
-        } catch (error) {
-          return failed(error);
-        }
-      }),
+  const { name } = reward;
+  const applies = (row: Row) => problemTypes.includes(row.problem_type ?? "");
+  if (reward.scoreGroup !== undefined) {
+    return defineGroupReward<Row>(name, (completions, row) =>
+      applies(row) ? reward.scoreGroup!(completions, row) : completions.map(() => null),
     );
+  }
+  return defineReward<Row>(name, (completion, row) =>
+    applies(row) ? reward.score(completion, row) : null,
+  );
 }
 
 /** Turns an error into the outcome of a reward. */

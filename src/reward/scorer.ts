@@ -52,11 +52,7 @@ export class RewardScorer<Row extends RewardRow = RewardRow> {
    *   in a row.
    */
   async scoreGroups(groups: readonly RewardGroup<Row>[]): Promise<Score[][]> {
-    const scores = await Promise.all(
-      groups.map(({ row, completions }) =>
-        Promise.all(completions.map((completion) => this.score(completion, row))),
-      ),
-    );
+    const scores = await Promise.all(groups.map((group) => this.#scoreGroup(group)));
     this.#reportFailures(groups, scores);
     this.#refuseLastingFailure(scores.flat());
     return scores;
@@ -64,16 +60,19 @@ export class RewardScorer<Row extends RewardRow = RewardRow> {
 
   /** The score of one completion; failures are in it and are not reported. */
   async score(completion: Completion, row: Row): Promise<Score> {
+    return (await this.#scoreGroup({ row, completions: [completion] }))[0]!;
+  }
+
+  async #scoreGroup({ row, completions }: RewardGroup<Row>): Promise<Score[]> {
     const outcomes = await Promise.all(
-      this.#parts.map(async ({ reward }): Promise<Outcome> => {
-        try {
-          return { value: await reward.score(completion, row) };
-        } catch (error) {
-          return failed(error);
-        }
-      }),
+      this.#parts.map(({ reward }) => outcomesOf(reward, completions, row)),
     );
-    return addUp(this.#parts, outcomes);
+    return completions.map((_, at) =>
+      addUp(
+        this.#parts,
+        outcomes.map((ofReward) => ofReward[at]!),
+      ),
+    );
   }
 
   #refuseLastingFailure(scores: readonly Score[]): void {
@@ -107,4 +106,29 @@ export class RewardScorer<Row extends RewardRow = RewardRow> {
       });
     }
   }
+}
+
+/** Asks one reward for all completions of a group: at once where it takes them so. */
+async function outcomesOf<Row extends RewardRow>(
+  reward: AsyncReward<Row>,
+  completions: readonly Completion[],
+  row: Row,
+): Promise<Outcome[]> {
+  if (reward.scoreGroup !== undefined) {
+    try {
+      const values = await reward.scoreGroup(completions, row);
+      return values.map((value) => ({ value }));
+    } catch (error) {
+      return completions.map(() => failed(error));
+    }
+  }
+  return Promise.all(
+    completions.map(async (completion): Promise<Outcome> => {
+      try {
+        return { value: await reward.score(completion, row) };
+      } catch (error) {
+        return failed(error);
+      }
+    }),
+  );
 }

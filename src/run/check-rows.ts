@@ -105,9 +105,39 @@ async function bestOf(
 }
 
 /**
+ * Asks rewards of the user's own about a right completion of the first row that they apply to: what a
+ * module does wrong with any row shows before weights are loaded.
+ *
+ * @throws {ConfigError} `reward-trial` with the module's path, its error and the row.
+ */
+async function tryModules(
+  prompt: PromptName | undefined,
+  configs: readonly RewardConfig[],
+  rewards: readonly WeightedReward<DataRow, AsyncReward<DataRow>>[],
+  rows: readonly DataRow[],
+): Promise<void> {
+  for (const [at, { module, problem_types: types }] of configs.entries()) {
+    const row = rows.find((one) => types?.includes(one.problem_type ?? "") !== false);
+    if (module === undefined || row === undefined) continue;
+    const text = obeying(prompt ?? "new", row);
+    const completion: Completion = { text, ids: [1], finished: true, index: 0, draw: 0 };
+    try {
+      await rewards[at]!.reward.score(completion, row);
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new ConfigError(
+        "reward-trial",
+        `A trial on ${row.place ?? row.id} with the completion ${quoted(text, 80)} failed: ${reason}`,
+        { hint: "Correct the module before weights are loaded and rollouts are made.", cause },
+      );
+    }
+  }
+}
+
+/**
  * Checks answers and prompts of the rows that are trained on against the rewards.
  *
- * @throws {DataError} of `checkGold`; {ConfigError} of `checkPromptFits`.
+ * @throws {DataError} of `checkGold`; {ConfigError} of `checkPromptFits`, `reward-trial`.
  */
 export async function checkTrainingRows(
   dataset: DataSet,
@@ -120,6 +150,7 @@ export async function checkTrainingRows(
     rewards.some(({ reward }) => reward.needsAnswer === true),
   );
   const prompt = "prompt" in data ? (data.prompt as PromptName) : undefined;
+  await tryModules(prompt, configs, rewards, rows);
   if (prompt === undefined) return;
   await checkPromptFits(
     prompt,

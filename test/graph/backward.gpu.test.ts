@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { differentiate } from "../../src/ops/differentiate.ts";
 import { Extent, scalar } from "../../src/graph/extent.ts";
-import { Graph, type Tensor } from "../../src/graph/graph.ts";
+import { Graph } from "../../src/graph/graph.ts";
 import { gelu, swiglu } from "../../src/ops/activation.ts";
 import { add } from "../../src/ops/add.ts";
 import { attention } from "../../src/ops/attention.ts";
@@ -11,86 +11,16 @@ import { linear } from "../../src/ops/linear.ts";
 import { layerNorm, rmsNorm } from "../../src/ops/norm.ts";
 import { rope } from "../../src/ops/rope.ts";
 import { addRows, gatherRows, NO_ROW, permuteRows } from "../../src/ops/rows.ts";
-import { Plan } from "../../src/graph/plan/plan.ts";
-import { Storage, type Parameter } from "../../src/graph/storage.ts";
+import { Storage } from "../../src/graph/storage.ts";
 import { treeSegments } from "../../src/network/segments.ts";
 import { attention as attentionReference } from "../../src/reference/attention.ts";
 import { gelu as geluReference } from "../../src/reference/gelu.ts";
-import { compare, differences } from "../helpers/check-kernel.ts";
+import { checkOp, type OpCase, type Values } from "../helpers/check-op.ts";
 import { useDevice } from "../helpers/device.ts";
 import { randomF32 } from "../helpers/random-data.ts";
 
-type Values = Record<string, Float64Array>;
-type Tensors = Record<string, Tensor>;
-
-/** A small graph with its definition in float64. */
-interface Case {
-  /** Trained parameters and inputs with gradients: [rows, width]. */
-  parameters?: Record<string, readonly [number, number]>;
-  inputs?: Record<string, readonly [number, number]>;
-  /** Inputs without gradients; u32 tables and f32 tables, with their width. */
-  tables?: Record<string, readonly [Uint32Array | Float32Array, number]>;
-  scalars?: Record<string, number>;
-  trace(graph: Graph, tensors: Tensors): Tensor;
-  value(values: Values): Float64Array;
-}
-
 const device = useDevice();
-
-/** Every gradient of sum(y * u), for a fixed u, against central differences of the definition. */
-async function check({ parameters = {}, inputs = {}, tables = {}, ...run }: Case): Promise<void> {
-  const graph = new Graph();
-  const tensors: Tensors = {};
-  const values: Values = {};
-  const stored: Parameter[] = [];
-  const given: Record<string, Float32Array | Uint32Array> = {};
-  let seed = 1;
-  for (const [name, [rows, width]] of Object.entries(parameters)) {
-    const data = randomF32(rows * width, seed++);
-    const value = new Storage(device(), name, rows, width);
-    const gradient = new Storage(device(), `d${name}`, rows, width);
-    value.upload(data);
-    const parameter = { name, shape: [rows, width], value, scale: 1, gradient };
-    stored.push(parameter);
-    tensors[name] = graph.parameter(parameter);
-    values[name] = Float64Array.from(data);
-  }
-  for (const [name, [rows, width]] of Object.entries(inputs)) {
-    given[name] = randomF32(rows * width, seed++);
-    tensors[name] = graph.input(name, rows, width);
-    values[name] = Float64Array.from(given[name]);
-  }
-  for (const [name, [data, width]] of Object.entries(tables)) {
-    given[name] = data;
-    const type = data instanceof Uint32Array ? "u32" : "f32";
-    tensors[name] = graph.input(name, data.length / width, width, type);
-  }
-  const y = graph.keep("y", run.trace(graph, tensors));
-  const u = graph.input("u", y.rows, y.width);
-  const wanted = Object.keys(inputs).map((name) => tensors[name]!);
-  const gradients = differentiate(graph, [[y, u]], wanted);
-  for (const tensor of wanted) graph.keep(`d${tensor.name}`, gradients.get(tensor)!);
-  const plan = await Plan.compile(device(), graph, { label: "case", capacity: {} });
-  const want = run.value(values);
-  given["u"] = randomF32(want.length, seed);
-  plan.writeAll(given);
-  await plan.run({}, run.scalars);
-  compare("y", await plan.read("y"), want, 1e-11);
-  const upstream = Float64Array.from(given["u"]);
-  const loss = (name: string) => (at: Float64Array) =>
-    run.value({ ...values, [name]: at }).reduce((sum, value, i) => sum + value * upstream[i]!, 0);
-  for (const name of Object.keys(inputs)) {
-    const numeric = differences(loss(name), values[name]!, 1e-4);
-    compare(`d${name}`, await plan.read(`d${name}`), numeric, 1e-10);
-  }
-  for (const { name, value, gradient } of stored) {
-    const numeric = differences(loss(name), values[name]!, 1e-4);
-    compare(`d${name}`, await gradient!.download(), numeric, 1e-10);
-    value.destroy();
-    gradient!.destroy();
-  }
-  plan.destroy();
-}
+const check = (run: OpCase) => checkOp(device(), run);
 
 /** x W^T of x [rows, k], w [n, k]. */
 function product(x: Float64Array, w: Float64Array, k: number): Float64Array {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { exactAlnumReward } from "../../src/reward/rewards/exact-alnum.ts";
 import { goldLetter, goldWords } from "../../src/reward/answer/gold.ts";
-import { accuracyReward } from "../../src/reward/answer/accuracy.ts";
+import { checkAnswer } from "../../src/reward/answer/accuracy.ts";
 import { letterReward } from "../../src/reward/rewards/correct.ts";
 import { optionLetterReward } from "../../src/reward/rewards/option-letter.ts";
 import { optionTextReward } from "../../src/reward/rewards/option-text.ts";
@@ -10,6 +10,12 @@ import { setF1Reward } from "../../src/reward/rewards/set-f1.ts";
 
 function completion(text: string): Completion {
   return { text, ids: [], finished: true, index: 0, draw: 0 };
+}
+
+/** 1 for a right answer, 0 for a wrong one, null where there is none to compare with. */
+function scored(text: string, of: RewardRow): number | null {
+  const { correct } = checkAnswer(text, of);
+  return correct === null ? null : Number(correct);
 }
 
 const row = (answer: string, options?: string[]): RewardRow => ({
@@ -81,12 +87,12 @@ describe("accuracy", () => {
     ["", "yes", undefined, 0],
     ["x", "?", undefined, 0],
   ])("of %j for %j", (text, answer, options, score) => {
-    expect(accuracyReward.score(completion(text), row(answer, options))).toBe(score);
+    expect(scored(text, row(answer, options))).toBe(score);
   });
 
   test("of a choice of several is of the whole set, also where one option is right", () => {
     const one = { ...row("C", THREE), problem_type: "emer_ov_mc" };
-    const score = (text: string, of: RewardRow) => accuracyReward.score(completion(text), of);
+    const score = scored;
     expect(score("<answer>C</answer>", one)).toBe(1);
     expect(score("<answer>B,C</answer>", one)).toBe(0);
     expect(score("<answer>C, C</answer>", one)).toBe(1);
@@ -98,7 +104,7 @@ describe("accuracy", () => {
     const text = unit.repeat((1 << 20) / unit.length);
     for (const answer of ["42", "B,C", "the words"]) {
       const started = performance.now();
-      expect(accuracyReward.score(completion(text), row(answer))).toBe(0);
+      expect(scored(text, row(answer))).toBe(0);
       expect(performance.now() - started).toBeLessThan(1000);
     }
   });

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { configuredRewards } from "../../src/reward/configured.ts";
 import { loadRewardModule } from "../../src/reward/load-module.ts";
-import type { Completion } from "../../src/reward/reward.ts";
+import { type Completion, defineGroupReward } from "../../src/reward/reward.ts";
 import { REWARDS, rewardSchema, type RewardConfig } from "../../src/reward/schema.ts";
 import { RewardScorer } from "../../src/reward/scorer.ts";
 
@@ -36,7 +36,7 @@ describe("a module of the user's own", () => {
     ],
     [
       "test/reward/modules/wrong-shape.ts",
-      /exports a function without a name and a function score\. Export defineReward/,
+      /exports a number without a name and a function score or scoreGroup\. Export defineReward/,
     ],
     [
       "test/reward/modules/throws.ts",
@@ -66,7 +66,7 @@ describe("a module of the user's own", () => {
     expect(scores!.map(({ failures }) => Object.values(failures)[0])).toEqual([
       undefined,
       expect.stringContaining(
-        "The reward module test/reward/modules/good.ts threw for completion 1 of row r: it was asked to throw.",
+        `The reward module ${resolve("test/reward/modules/good.ts")} threw for completion 1 of row r: it was asked to throw.`,
       ),
       expect.stringContaining('Reward "short-and-right" gave NaN for completion 2 of row r'),
     ]);
@@ -83,11 +83,49 @@ describe("a module of the user's own", () => {
     ]);
     expect(scores!.map(({ total }) => total)).toEqual([null, null, null, null, 1]);
     for (const [at, { failures }] of scores!.slice(0, 4).entries()) {
-      expect(failures["meddles"]).toContain("The reward module test/reward/modules/meddles.ts");
+      expect(failures["meddles"]).toContain(
+        `The reward module ${resolve("test/reward/modules/meddles.ts")}`,
+      );
       expect(failures["meddles"]).toContain(`for completion ${at} of row r`);
     }
     expect(row).toEqual(before);
     expect(said.map(({ ids }) => ids)).toEqual(texts.map(() => [1, 2]));
+  });
+
+  test("may be a function of options, and score a group at once with every column of the row", async () => {
+    const module = "test/reward/modules/factory.ts";
+    const config = rewardSchema.parse({ module, options: { column: "gold" }, as: "brief" });
+    const parts = await configuredRewards([config], { seed: 0 });
+    const row = { ...ROW, columns: { gold: "yes" } };
+    const said = ["yes", "yes", "no", "nothing"].map((text, at) => ({
+      ...completion(text, at),
+      ids: Array<number>(at + 1).fill(5),
+    }));
+    const [scores] = await new RewardScorer(parts).scoreGroups([{ row, completions: said }]);
+    expect(scores!.map(({ total }) => total)).toEqual([1, 0, 0, null]);
+    expect(Object.keys(scores![0]!.components)).toEqual(["brief"]);
+    const path = resolve(module);
+    await expect(loadRewardModule(module, {})).rejects.toThrow(
+      `The reward module ${path} makes no reward: column is missing.`,
+    );
+    await expect(loadRewardModule("test/reward/modules/good.ts", { a: 1 })).rejects.toThrow(
+      "is a reward that takes no options. Export a function of the options",
+    );
+    const typed = rewardSchema.parse({ module, options: { column: "gold" }, problem_types: ["x"] });
+    const [other] = await configuredRewards([typed], { seed: 0 });
+    const [none] = await new RewardScorer([other!]).scoreGroups([{ row, completions: said }]);
+    expect(none!.map(({ total }) => total)).toEqual([null, null, null, null]);
+  });
+
+  test("whose group scores are no list of the group's length is a failure of all", async () => {
+    const short = defineGroupReward("short", () => [1]);
+    const [scores] = await new RewardScorer([{ reward: short, weight: 1 }]).scoreGroups([
+      { row: ROW, completions: [completion("a"), completion("b", 1)] },
+    ]);
+    expect(scores!.map(({ failures }) => failures["short"])).toEqual([
+      expect.stringContaining('Reward "short" gave a list of 1 for the 2 completions of row r'),
+      expect.stringContaining("a list of 1"),
+    ]);
   });
 
   test("of a program is relative to the current folder", async () => {
@@ -136,7 +174,6 @@ describe("configured rewards", () => {
     [{ name: "judge" }, "judge needs it"],
     [{ weight: 1 }, "neither a name nor a module"],
     [{ name: "format", module: "./x.ts" }, "name is format already"],
-    [{ module: "./x.ts", options: {} }, "takes no options"],
     [{ name: "format", as: "My name" }, "lower-case words"],
     [{ name: "format", problem_types: [] }, "it must name a problem type"],
   ])("%j is refused", (config, message) => {

@@ -1,16 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { formatReward } from "../../src/reward/rewards/format.ts";
-import { accuracyReward } from "../../src/reward/answer/accuracy.ts";
+import { checkAnswer } from "../../src/reward/answer/accuracy.ts";
+import { RewardScorer } from "../../src/reward/scorer.ts";
 import { parseAnswer } from "../../src/reward/answer/parse.ts";
 import { letterReward } from "../../src/reward/rewards/correct.ts";
 import { randomReward } from "../../src/reward/rewards/random.ts";
 import { softOverlongReward } from "../../src/reward/rewards/soft-overlong.ts";
-import {
-  combineRewards,
-  defineReward,
-  type Completion,
-  type RewardRow,
-} from "../../src/reward/reward.ts";
+import { defineReward, type Completion, type RewardRow } from "../../src/reward/reward.ts";
 
 /** The right answer is C, white. */
 const ROW: RewardRow = { id: "row", answer: "C", options: ["red", "blue", "white", "green"] };
@@ -240,7 +236,7 @@ describe.each(Object.entries(TABLE))("completions %s", (_, cases) => {
     expect(formatReward.score(completion(text), ROW)).toBe(format);
     expect(letterReward.score(completion(text), ROW)).toBe(correct);
     expect(letterRead(text, ROW)).toBe(letter);
-    expect(accuracyReward.score(completion(text), ROW)).toBe(letter === "C" ? 1 : 0);
+    expect(checkAnswer(text, ROW).correct).toBe(letter === "C");
     // Cut off at the limit it has neither format nor reward; accuracy does not depend on it.
     expect(formatReward.score(completion(text, false), ROW)).toBe(0);
     expect(letterReward.score(completion(text, false), ROW)).toBe(0);
@@ -275,27 +271,27 @@ describe("rows with other options", () => {
   });
 });
 
-describe("combineRewards", () => {
+describe("a weighted sum", () => {
   const parts = [
     { reward: formatReward, weight: 0.2 },
     { reward: letterReward, weight: 0.8 },
   ];
 
-  test("adds weighted parts and keeps each of them", () => {
-    const score = combineRewards(parts);
-    expect(score(completion(`${T}<answer>C</answer>`), ROW)).toEqual({
+  test("adds weighted parts and keeps each of them", async () => {
+    const scorer = new RewardScorer(parts);
+    expect(await scorer.score(completion(`${T}<answer>C</answer>`), ROW)).toEqual({
       total: 1,
       components: { format: 1, correct: 1 },
       weighted: { format: 0.2, correct: 0.8 },
       failures: {},
     });
-    expect(score(completion(`${T}<answer>A</answer>`), ROW)).toEqual({
+    expect(await scorer.score(completion(`${T}<answer>A</answer>`), ROW)).toEqual({
       total: 0.2,
       components: { format: 1, correct: 0 },
       weighted: { format: 0.2, correct: 0 },
       failures: {},
     });
-    expect(score(completion("C"), ROW)).toEqual({
+    expect(await scorer.score(completion("C"), ROW)).toEqual({
       total: 0,
       components: { format: 0, correct: 0 },
       weighted: { format: 0, correct: 0 },
@@ -303,22 +299,23 @@ describe("combineRewards", () => {
     });
   });
 
-  test("leaves a reward that does not apply out of the sum, and a row that none applies to", () => {
+  test("leaves a reward that does not apply out of the sum, and a row that none applies to", async () => {
     const never = defineReward("never", () => null);
-    const score = combineRewards([...parts, { reward: never, weight: 5 }]);
-    const { total, components } = score(completion(`${T}<answer>C</answer>`), ROW);
+    const scorer = new RewardScorer([...parts, { reward: never, weight: 5 }]);
+    const { total, components } = await scorer.score(completion(`${T}<answer>C</answer>`), ROW);
     expect(total).toBe(1);
     expect(components).toEqual({ format: 1, correct: 1, never: null });
-    expect(combineRewards([{ reward: never, weight: 1 }])(completion("C"), ROW).total).toBe(null);
+    const alone = new RewardScorer([{ reward: never, weight: 1 }]);
+    expect((await alone.score(completion("C"), ROW)).total).toBe(null);
   });
 
-  test("has no sum where numbers overflow", () => {
+  test("has no sum where numbers overflow", async () => {
     const huge = defineReward("huge", () => 1e308);
-    const score = combineRewards([
+    const scorer = new RewardScorer([
       { reward: formatReward, weight: 1 },
       { reward: huge, weight: 2 },
     ]);
-    expect(score(completion(""), ROW)).toMatchObject({
+    expect(await scorer.score(completion(""), ROW)).toMatchObject({
       total: null,
       components: { format: 0, huge: 1e308 },
       failures: { huge: "1e+308 with weight 2 makes the sum Infinity." },
@@ -326,10 +323,10 @@ describe("combineRewards", () => {
   });
 
   test("refuses weights and names that make no sense", () => {
-    expect(() => combineRewards([])).toThrow("There is no reward");
-    expect(() => combineRewards([{ reward: formatReward, weight: 0 }])).toThrow("weight 0");
-    expect(() => combineRewards([{ reward: formatReward, weight: NaN }])).toThrow("weight NaN");
-    expect(() => combineRewards([...parts, parts[0]!])).toThrow('"format" is listed twice');
+    expect(() => new RewardScorer([])).toThrow("There is no reward");
+    expect(() => new RewardScorer([{ reward: formatReward, weight: 0 }])).toThrow("weight 0");
+    expect(() => new RewardScorer([{ reward: formatReward, weight: NaN }])).toThrow("weight NaN");
+    expect(() => new RewardScorer([...parts, parts[0]!])).toThrow('"format" is listed twice');
     expect(() => defineReward("My reward", () => 1)).toThrow('"My reward"');
   });
 

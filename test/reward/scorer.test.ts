@@ -4,7 +4,6 @@ import { byTypeReward, TYPE_REWARDS } from "../../src/reward/rewards/by-type.ts"
 import { exactAlnumReward } from "../../src/reward/rewards/exact-alnum.ts";
 import { formatTagsReward } from "../../src/reward/rewards/format-tags.ts";
 import {
-  combineRewards,
   defineReward,
   onlyFor,
   renameReward,
@@ -24,14 +23,14 @@ const format = { reward: formatTagsReward(), weight: 0.2 };
 const exact = { reward: exactAlnumReward(), weight: 0.8 };
 
 describe("the sum", () => {
-  test("is of the stored weighted parts, bit for bit, in their order", () => {
+  test("is of the stored weighted parts, bit for bit, in their order", async () => {
     const parts = [0.1, 0.2, 0.3, 0.7, 1e-9].map((weight, at) => ({
       weight,
       reward: defineReward(`part-${at}`, () => 1 / 3 + at),
     }));
-    const { total, weighted, components } = combineRewards(parts)(completion(""), {
-      ...{ id: "r", answer: "" },
-    });
+    const scorer = new RewardScorer(parts);
+    const row = { id: "r", answer: "" };
+    const { total, weighted, components } = await scorer.score(completion(""), row);
     let sum = 0;
     parts.forEach(({ weight, reward }) => {
       expect(weighted[reward.name]).toBe(weight * components[reward.name]!);
@@ -45,30 +44,31 @@ describe("the sum", () => {
     expect(Object.values(stored.weighted).reduce((a, b) => a + b, 0)).toBe(stored.total);
   });
 
-  test("reaches source A's totals and no others", () => {
+  test("reaches source A's totals and no others", async () => {
     // Format 0.2 and correctness 0.8, as the reference lists them.
-    const score = combineRewards([format, exact]);
+    const scorer = new RewardScorer([format, exact]);
     const row = { id: "r", answer: "C" };
     const texts = ["", "<think>x</think>", "<answer>A</answer>", said("A"), "<answer>C</answer>"];
-    const totals = [...texts, said("C")].map((text) => score(completion(text), row).total!);
+    const scores = [...texts, said("C")].map((text) => scorer.score(completion(text), row));
+    const totals = (await Promise.all(scores)).map(({ total }) => total!);
     [0, 0.05, 0.15, 0.2, 0.95, 1].forEach((total, at) => expect(totals[at]).toBeCloseTo(total, 15));
   });
 
-  test("is null when a part with a weight fails, and the others stay", () => {
+  test("is null when a part with a weight fails, and the others stay", async () => {
     const broken = defineReward("broken", () => {
       throw new Error("no network");
     });
     const run = (weight: number) =>
-      combineRewards([format, { reward: broken, weight }])(completion(said("C")), {
+      new RewardScorer([format, { reward: broken, weight }]).score(completion(said("C")), {
         ...{ id: "r", answer: "C" },
       });
-    expect(run(0.8)).toEqual({
+    expect(await run(0.8)).toEqual({
       total: null,
       components: { "format-tags": 1, broken: null },
       weighted: { "format-tags": 0.2 },
       failures: { broken: "no network" },
     });
-    expect(run(0).total).toBe(0.2);
+    expect((await run(0)).total).toBe(0.2);
   });
 });
 

@@ -51,6 +51,13 @@ describe("prompt and rewards", () => {
     );
   });
 
+  it("try a module of one's own on the first row before anything is loaded", async () => {
+    const module = "test/reward/modules/factory.ts";
+    await expect(check("intent", [{ module, options: { column: "gold" } }])).rejects.toThrow(
+      /A trial on r0 with the completion "<think>.*<answer>B<\/answer>" failed: The reward module .*factory\.ts threw for the completions of row r0: Cannot read properties of undefined/,
+    );
+  });
+
   it("are not compared where a reward has no weight or depends on more than the text", async () => {
     await check("default", [
       { name: "format", weight: 0 },

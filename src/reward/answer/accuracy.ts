@@ -2,7 +2,7 @@
  * Accuracy: is the answer that a completion gives the right one, in whatever form? It is measured
  * with the reader of answers, so that a run cannot look better at the task for having learnt a format.
  */
-import { defineReward, type RewardRow } from "../reward.ts";
+import type { RewardRow } from "../reward.ts";
 import { readWide } from "../rewards/numeric.ts";
 import { goldAnswer } from "./gold.ts";
 import { endsWithAnswer, lastNumber } from "./open-answer.ts";
@@ -45,9 +45,3 @@ export function checkAnswer(text: string, row: RewardRow): CheckedAnswer {
   const list = gold.kind === "several" || undefined;
   return { correct: endsWithAnswer(said, gold.text, list), unparsed: undefined };
 }
-
-/** 1 when the answer that a completion gives is the right one, in whatever form; 0 if not. */
-export const accuracyReward = defineReward("accuracy", ({ text }, row) => {
-  const { correct } = checkAnswer(text, row);
-  return correct === null ? null : Number(correct);
-});

@@ -8,7 +8,7 @@ import { defineReward } from "../reward.ts";
 /**
  * 1 for the right letter in the whole pattern of `formatReward`, 0 otherwise.
  *
- * A reward to train on. To measure, use `accuracyReward`, which does not depend on the format.
+ * A reward to train on. To measure, use `checkAnswer`, which does not depend on the format.
  *
  * @throws {DataError} `gold-not-an-option` when the row's answer is none of its options, which no
  * completion could name.

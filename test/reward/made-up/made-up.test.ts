@@ -4,7 +4,8 @@ import { Events } from "../../../src/core/events.ts";
 import type { RunEvent } from "../../../src/core/run-events.ts";
 import { configuredRewards } from "../../../src/reward/configured.ts";
 import { defineReward, type Completion } from "../../../src/reward/reward.ts";
-import { rewardsSchema } from "../../../src/reward/schema.ts";
+import { REGISTERED_REWARDS } from "../../../src/reward/registry.ts";
+import { rewardSchemaOf, rewardsSchema } from "../../../src/reward/schema.ts";
 import { RewardScorer } from "../../../src/reward/scorer.ts";
 import { NEAR } from "./reward.ts";
 
@@ -41,6 +42,18 @@ describe("a reward in a folder of its own", () => {
     const [scores] = await scorer.scoreGroups([{ row: ROW, completions }]);
     expect(scores!.map(({ total }) => total)).toEqual([1, 0.8 * 0.5 + 0.2, 0.4]);
     expect(told).toEqual([]);
+  });
+
+  it("is one line of a registry away from a configuration", async () => {
+    const registry = { ...REGISTERED_REWARDS, near: NEAR };
+    const schema = rewardSchemaOf(registry);
+    const config = schema.parse({ name: "near", options: { reach: 4 }, weight: 0.5 });
+    const [made] = await configuredRewards([config], { seed: 0 }, registry);
+    expect(await made!.reward.score(said("14"), ROW as never)).toBe(0.5);
+    expect(made!.reward.needsAnswer).toBe(true);
+    const wrong = schema.safeParse({ name: "near", options: { rich: 4 } });
+    expect(wrong.error?.issues[0]).toMatchObject({ message: "near has no such option" });
+    expect(rewardSchemaOf(REGISTERED_REWARDS).safeParse({ name: "near" }).success).toBe(false);
   });
 
   it("loads as a module that a configuration names", async () => {

@@ -1,1 +1,1 @@
-export const reward = (): number => 1;
+export const reward = 1;
