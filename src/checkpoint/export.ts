@@ -5,8 +5,8 @@
 import { makeFolder, readBytes, readText, writeFileAtomic } from "#io";
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "../core/convert16.ts";
 import { CheckpointError } from "../core/errors.ts";
-import { unpackF16s } from "../core/f16s.ts";
-import type { Parameter } from "../graph/storage.ts";
+import { STORAGE_TYPES } from "../core/storage-types.ts";
+import { type Parameter, storageName } from "../graph/storage.ts";
 import { joinPath } from "../io/path.ts";
 import { openCheckpoint, type TensorStore } from "./safetensors.ts";
 import { writeShards } from "./safetensors-shards.ts";
@@ -131,8 +131,8 @@ async function readRows(
   count: number,
 ): Promise<Float32Array> {
   const words = await value.download(count, first);
-  if (value.type === "f32") return words;
-  return unpackF16s(new Uint32Array(words.buffer), value.width, scale);
+  const type = STORAGE_TYPES[storageName(value.type)];
+  return type.unpack(new Uint32Array(words.buffer), value.width, scale);
 }
 
 /** Rows of any source as f32, exactly. */

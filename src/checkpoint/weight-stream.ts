@@ -1,13 +1,8 @@
-import {
-  bf16ToF32,
-  type DType16,
-  f16ToF32,
-  largestMagnitude,
-  packRows16,
-} from "../core/convert16.ts";
-import { largestF32, packF16s, scaleFor } from "../core/f16s.ts";
+import { largestMagnitude } from "../core/convert16.ts";
+import { largestF32 } from "../core/f16s.ts";
+import { STORAGE_TYPES, type StorageType } from "../core/storage-types.ts";
 import type { Device } from "../gpu/device.ts";
-import type { HostArray, Storage } from "../graph/storage.ts";
+import { type Storage, storageName } from "../graph/storage.ts";
 import {
   elementBytes,
   matrixShape,
@@ -20,13 +15,13 @@ import {
 export interface StreamOptions {
   /** Bytes that are read, converted and uploaded at a time; a wider row is a slice of its own. */
   sliceBytes?: number;
-  /** Maximum of the bytes of a tensor that are kept between the two looks that f16s takes. */
+  /** Maximum of the bytes of a tensor that are kept between the two looks that a scale takes. */
   keepBytes?: number;
 }
 
 /** Counts of the values that a storage could not hold exactly. */
 export interface Streamed {
-  /** Power of two of f16s, 1 for f32. */
+  /** Scale of the storage type; 1 for a type without. */
   scale: number;
   /** Elements that the storage does not hold exactly. */
   inexact: number;
@@ -46,9 +41,9 @@ const QUEUE_BYTES = 32 * MIB;
 /**
  * Brings weights onto the GPU slice by slice, through two buffers that all of them share.
  *
- * While a slice is converted the next one is read. A slice is whole rows. f16s needs the largest
- * magnitude before the first value is stored: a tensor that is too large to keep is read twice.
- * Values of 16 bits go to f16s by a table, with no float32 in between.
+ * While a slice is converted the next one is read. A slice is whole rows. A type with a scale needs
+ * the largest magnitude before the first value is stored: a tensor that is too large to keep is read
+ * twice.
  *
  * Host memory: two slices or one kept tensor, a slice as it is stored, and what the queue holds,
  * about 128 MiB, unless single rows are larger.
@@ -77,34 +72,28 @@ export class WeightStream {
    */
   async send(source: WeightSource, value: Storage): Promise<Streamed> {
     if (sourceBytes(source) === 0) return { scale: 1, inexact: 0 };
-    if (value.type === "f32") {
-      for await (const slice of this.#slices(source, false)) {
-        await this.#upload(source, value, slice.first, this.#widened(source, slice.values));
-      }
-      return { scale: 1, inexact: 0 };
-    }
-    const keep = sourceBytes(source) <= this.#keepBytes;
+    const type: StorageType = STORAGE_TYPES[storageName(value.type)];
+    const keep = type.scaleFor !== null && sourceBytes(source) <= this.#keepBytes;
     const kept: Slice[] = [];
-    let largest = 0;
-    for await (const slice of this.#slices(source, keep)) {
-      largest = Math.max(largest, magnitude(source, slice.values));
-      if (keep) kept.push(slice);
+    let scale = 1;
+    if (type.scaleFor !== null) {
+      let largest = 0;
+      for await (const slice of this.#slices(source, keep)) {
+        largest = Math.max(largest, magnitude(source, slice.values));
+        if (keep) kept.push(slice);
+      }
+      scale = type.scaleFor(largest);
     }
-    const scale = scaleFor(largest);
     let inexact = 0;
     for await (const { first, values } of keep ? kept : this.#slices(source, false)) {
-      const rows = values.length / value.width;
-      const out = new Uint32Array(
-        this.#room(rows * value.rowBytes),
-        0,
-        (rows * value.rowBytes) / 4,
-      );
+      const bytes = (values.length / value.width) * value.rowBytes;
+      const out = new Uint32Array(this.#room(bytes), 0, bytes / 4);
       const packed =
         source.dtype === "F32"
-          ? packF16s(values as Float32Array, value.width, scale, out)
-          : packRows16(values as Uint16Array, source.dtype, value.width, scale, out);
+          ? type.pack(values as Float32Array, value.width, scale, out)
+          : type.pack16(values as Uint16Array, source.dtype, value.width, scale, out);
       inexact += packed.inexact;
-      await this.#upload(source, value, first, out);
+      await this.#upload(source, value, first, packed.words);
     }
     return { scale, inexact };
   }
@@ -146,13 +135,6 @@ export class WeightStream {
     }
   }
 
-  #widened({ dtype }: WeightSource, values: WeightValues): Float32Array {
-    if (dtype === "F32") return values as Float32Array;
-    const out = new Float32Array(this.#room(values.length * 4), 0, values.length);
-    widen(values as Uint16Array, dtype, out);
-    return out;
-  }
-
   /** The buffer of converted slices; `writeBuffer` copies it, so that the next slice may use it. */
   #room(bytes: number): ArrayBuffer {
     if (this.#converted.byteLength < bytes) this.#converted = new ArrayBuffer(bytes);
@@ -163,7 +145,7 @@ export class WeightStream {
     { dtype }: WeightSource,
     value: Storage,
     first: number,
-    data: HostArray,
+    data: Uint32Array,
   ): Promise<void> {
     value.upload(data, first);
     this.#inFlight += data.byteLength;
@@ -175,9 +157,4 @@ export class WeightStream {
 function magnitude({ dtype }: WeightSource, values: WeightValues): number {
   if (dtype === "F32") return largestF32(values as Float32Array);
   return largestMagnitude(values as Uint16Array, dtype);
-}
-
-function widen(bits: Uint16Array, dtype: DType16, out: Float32Array): void {
-  if (dtype === "BF16") bf16ToF32(bits, out);
-  else f16ToF32(bits, out);
 }

@@ -1,8 +1,8 @@
 import { ConfigError, DeviceError } from "../core/errors.ts";
-import { packF16s, unpackF16s } from "../core/f16s.ts";
+import { STORAGE_TYPES, type StorageName } from "../core/storage-types.ts";
 import { Random } from "../core/random.ts";
 import type { Device } from "../gpu/device.ts";
-import { Storage, type Parameter } from "../graph/storage.ts";
+import { Storage, storageName, type Parameter } from "../graph/storage.ts";
 import type { Adapter, Weights } from "../network/scope.ts";
 import { staysF32, takesAdapter, type TensorSpec, type TensorSpecs } from "./tensor-specs.ts";
 import { matrixShape, sourceBytes, type WeightSource } from "./weight-source.ts";
@@ -40,7 +40,7 @@ export interface Training {
   /** Adapters that train; none when left out. */
   adapters?: AdapterSettings;
   /** Storage of frozen matrices; trained weights and those of `staysF32` are f32. Default f32. */
-  storage?: "f32" | "f16s";
+  storage?: StorageName;
 }
 
 /** Stream of the random numbers of adapters, apart from those of new weights. */
@@ -60,7 +60,7 @@ const GIB = 2 ** 30;
 export class ModelWeights implements Weights {
   readonly parameters = new Map<string, Parameter>();
   readonly adapters = new Map<string, Adapter>();
-  /** Elements of frozen weights that their storage f16s does not hold exactly. */
+  /** Elements of frozen weights that their storage type does not hold exactly. */
   inexact = 0;
   readonly #device: Device;
 
@@ -133,17 +133,18 @@ export class ModelWeights implements Weights {
   /** The values of a parameter as float32, whatever its storage. */
   static async read({ value, scale }: Parameter): Promise<Float32Array> {
     const stored = await value.download();
-    if (value.type === "f32") return stored;
-    return unpackF16s(new Uint32Array(stored.buffer), value.width, scale);
+    const type = STORAGE_TYPES[storageName(value.type)];
+    return type.unpack(new Uint32Array(stored.buffer), value.width, scale);
   }
 
   /**
    * Gives a parameter the values that {@link ModelWeights.read} returned, bit for bit.
    *
-   * The scale of f16s stays what it was: the values are multiples of it.
+   * A scale stays what it was: the values are multiples of it.
    */
   static write({ value, scale }: Parameter, values: Float32Array): void {
-    value.upload(value.type === "f32" ? values : packF16s(values, value.width, scale).words);
+    const type = STORAGE_TYPES[storageName(value.type)];
+    value.upload(type.pack(values, value.width, scale).words);
   }
 
   /**
@@ -196,8 +197,8 @@ export class ModelWeights implements Weights {
         try {
           const spec = tensors.get(name)!;
           const trains = training.trains(name, spec);
-          const packed = !trains && training.storage === "f16s" && !staysF32(spec);
-          parameter = this.#make(name, source.shape, trains, packed ? "f16s" : "f32");
+          const asked = !trains && !staysF32(spec);
+          parameter = this.#make(name, source.shape, trains, asked ? training.storage : "f32");
         } finally {
           // A device that was lost answers nothing; the first upload says so.
           refusals.push(raw.popErrorScope().catch(() => null));
@@ -233,7 +234,7 @@ export class ModelWeights implements Weights {
     name: string,
     shape: readonly number[],
     trains: boolean,
-    type: "f32" | "f16s" = "f32",
+    type: StorageName = "f32",
   ): Parameter {
     const { rows, width } = matrixShape(shape);
     const value = new Storage(this.#device, name, rows, width, { type });

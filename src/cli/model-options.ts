@@ -1,11 +1,12 @@
 import { Option } from "commander";
 import { ConfigError } from "../core/errors.ts";
+import { STORAGE_NAMES } from "../core/storage-types.ts";
 import { deviceSchema } from "../gpu/schema.ts";
 
 /** Returns the `--storage` option of commands that load a model. */
 export function storageOption(): Option {
   return new Option("--storage <type>", "storage of frozen matrices")
-    .choices(["f32", "f16s"])
+    .choices(STORAGE_NAMES)
     .default("f32");
 }
 

@@ -1,3 +1,5 @@
+import type { StorageName } from "./storage-types.ts";
+
 /** Scores of one benchmark: means between 0 and 1 with fixed denominators. */
 export interface Scores {
   /** All questions together. */
@@ -135,7 +137,7 @@ export interface RunEvents {
     /** Weights and factors of adapters; a tied head is its embedding. */
     tensors: number;
     trained: number;
-    storage: "f32" | "f16s";
+    storage: StorageName;
     /** Weights that the storage does not hold exactly. */
     inexact: number;
   };

@@ -11,15 +11,8 @@ export interface DeviceProfile {
   tier: Tier;
   /** True when the adapter runs on the CPU (lavapipe, SwiftShader, WARP). */
   software: boolean;
-  /** Minimum and maximum size of a subgroup, in lanes; 1 where subgroups are not used. */
-  subgroupMin: number;
-  subgroupMax: number;
   /** Maximum of the bytes that one storage binding, and so one chunk of a tensor, may have. */
   chunkBytes: number;
-  /** Bytes of workgroup memory that a kernel may declare. */
-  workgroupBytes: number;
-  /** Invocations that one workgroup may have. */
-  invocations: number;
 }
 
 /** The abilities of an opened device, as plain data that can be printed and stored. */

@@ -122,10 +122,7 @@ export class Device {
   ) {
     this.raw = raw;
     this.#provider = provider;
-    const info = adapter.info as GPUAdapterInfo & {
-      subgroupMinSize?: number;
-      subgroupMaxSize?: number;
-    };
+    const { info } = adapter;
     const limit = Math.min(raw.limits.maxStorageBufferBindingSize, raw.limits.maxBufferSize);
     this.capabilities = {
       tier,
@@ -138,11 +135,7 @@ export class Device {
       architecture: info.architecture,
       software: isSoftware(info),
       timestamps: raw.features.has("timestamp-query"),
-      subgroupMin: tier === "t0" ? 1 : (info.subgroupMinSize ?? 4),
-      subgroupMax: tier === "t0" ? 1 : (info.subgroupMaxSize ?? 128),
       chunkBytes: Math.min(limit, chunkBytes ?? limit),
-      workgroupBytes: raw.limits.maxComputeWorkgroupStorageSize,
-      invocations: raw.limits.maxComputeInvocationsPerWorkgroup,
       ...profile,
     };
     this.pipelines = new PipelineCache(raw, tier, this.counters);

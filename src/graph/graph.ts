@@ -2,6 +2,7 @@ import { assert } from "../core/errors.ts";
 import type { DeviceProfile } from "../gpu/capabilities.ts";
 import type { BuffersOf, ConstsOf, Kernel, LibrariesOf, ParamsOf } from "../gpu/kernel.ts";
 import { Extent, type Dim, type Environment, type Value } from "./extent.ts";
+import { STORAGE_TYPES } from "../core/storage-types.ts";
 import type { ElementType, Parameter, Storage } from "./storage.ts";
 
 /** The place of a tensor's bytes: given by the host, kept outside the plan, or planned. */
@@ -204,7 +205,8 @@ export class Graph {
   /** The same bytes with rows `factor` times as long (and so as many times fewer). */
   reshape(tensor: Tensor, width: number): Tensor {
     if (width === tensor.width) return tensor;
-    assert(tensor.type !== "f16s", `${tensor.name} has padded rows, which cannot be cut elsewhere`);
+    const plain = tensor.type === "u32" || STORAGE_TYPES[tensor.type].plain;
+    assert(plain, `${tensor.name} has padded rows, which cannot be cut elsewhere`);
     const root = tensor.viewOf ?? tensor;
     const { name, kind, type } = tensor;
     const rows =

@@ -1,8 +1,15 @@
-import { ShapeError } from "../core/errors.ts";
+import { assert, ShapeError } from "../core/errors.ts";
+import { STORAGE_TYPES, type StorageName } from "../core/storage-types.ts";
 import type { Device } from "../gpu/device.ts";
 
-/** Element types of GPU tensors; `f16s` is f16 pairs in u32 times a power of two. */
-export type ElementType = "f32" | "u32" | "f16s";
+/** Element types of GPU tensors: those of weights, and whole numbers. */
+export type ElementType = StorageName | "u32";
+
+/** Returns the storage type of a tensor of weights. */
+export function storageName(type: ElementType): StorageName {
+  assert(type !== "u32", "whole numbers are no weights");
+  return type;
+}
 
 /** Host data for a storage. */
 export type HostArray = Float32Array | Uint32Array | Int32Array;
@@ -46,9 +53,9 @@ export class Storage {
     this.chunks = chunks;
   }
 
-  /** Bytes of one row; rows of `f16s` are padded to four elements. */
+  /** Bytes of one row. */
   get rowBytes(): number {
-    return this.type === "f16s" ? Math.ceil(this.width / 4) * 8 : this.width * 4;
+    return this.type === "u32" ? this.width * 4 : STORAGE_TYPES[this.type].rowBytes(this.width);
   }
 
   /** Bytes of all chunks. */
@@ -112,7 +119,7 @@ export interface Parameter {
   /** Shape as stored in the checkpoint; the storage is [shape[0], product of the rest]. */
   shape: readonly number[];
   value: Storage;
-  /** Power of two that stored f16s values are multiplied by; 1 for f32. */
+  /** Scale of its storage type, that stored values are multiplied by; 1 for a type without. */
   scale: number;
   /** Gradient sum of the current optimizer step; absent while the parameter is frozen. */
   gradient?: Storage;

@@ -1,3 +1,4 @@
+import type { StorageName } from "../core/storage-types.ts";
 import { modelFolder } from "#hub";
 import { exists, fileSource, readText } from "#io";
 import type { Events } from "../core/events.ts";
@@ -35,7 +36,7 @@ export interface DumpOptions {
   grads: boolean;
   /** Tokens to generate greedily; none when left out. */
   generate?: number | undefined;
-  storage: "f32" | "f16s";
+  storage: StorageName;
   /** Facts for the file's metadata. */
   metadata: Readonly<Record<string, string>>;
 }

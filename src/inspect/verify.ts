@@ -1,3 +1,4 @@
+import type { StorageName } from "../core/storage-types.ts";
 import { modelFolder } from "#hub";
 import type { Events } from "../core/events.ts";
 import { report } from "../core/run-events.ts";
@@ -16,7 +17,7 @@ const TOP = 5;
 export interface VerifyOptions {
   /** Checkpoint folder, or a name on the Hub. */
   model: string;
-  storage: "f32" | "f16s";
+  storage: StorageName;
   /** Version of this program, for the report. */
   version: string;
 }

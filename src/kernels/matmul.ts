@@ -1,3 +1,4 @@
+import { STORAGE_NAMES } from "../core/storage-types.ts";
 import { defineKernel, grid1d } from "../gpu/kernel.ts";
 
 /**
@@ -14,7 +15,7 @@ export const matmulNtKernel = defineKernel({
   buffers: { x: "read", weight: "read", bias: "read", residual: "read", y: "update" },
   params: { m: "u32", n: "u32", k: "u32", yStride: "u32", yOffset: "u32", scale: "f32" },
   tunables: { WG: [8], ROWS: [16, 8, 4], COLS: [4, 2, 1] },
-  libraries: { weight: ["f32", "f16s"] },
+  libraries: { weight: STORAGE_NAMES },
   constants: { BIAS: false, RESIDUAL: false, ACCUMULATE: false },
   grid: ({ m, n }, { WG, ROWS, COLS }) =>
     grid1d(Math.ceil(m / Number(ROWS)) * Math.ceil(n / (Number(WG) * Number(COLS)))),
@@ -31,7 +32,7 @@ export const matmulNtTiledKernel = defineKernel({
   buffers: { x: "read", weight: "read", bias: "read", residual: "read", y: "update" },
   params: { m: "u32", n: "u32", k: "u32", yStride: "u32", yOffset: "u32", scale: "f32" },
   tunables: { TILE: [64, 32], PER: [4, 8] },
-  libraries: { weight: ["f32", "f16s"] },
+  libraries: { weight: STORAGE_NAMES },
   constants: { BIAS: false, RESIDUAL: false, ACCUMULATE: false },
   grid: ({ m, n }, { TILE }) => grid1d(Math.ceil(m / Number(TILE)) * Math.ceil(n / Number(TILE))),
 });
@@ -48,7 +49,7 @@ export const matmulSkinnyKernel = defineKernel({
   buffers: { x: "read", weight: "read", bias: "read", residual: "read", y: "update" },
   params: { m: "u32", n: "u32", k: "u32", yStride: "u32", yOffset: "u32", scale: "f32" },
   tunables: { WG: [64, 128], LANES: [16, 32], ROWS: [16, 8, 4, 2, 1] },
-  libraries: { weight: ["f32", "f16s"] },
+  libraries: { weight: STORAGE_NAMES },
   constants: { BIAS: false, RESIDUAL: false, ACCUMULATE: false },
   grid: ({ m, n }, { WG, LANES, ROWS }) =>
     grid1d(Math.ceil(m / Number(ROWS)) * Math.ceil((n * Number(LANES)) / Number(WG))),
@@ -66,7 +67,7 @@ export const matmulNnKernel = defineKernel({
   buffers: { dy: "read", weight: "read", dx: "update" },
   params: { m: "u32", n: "u32", k: "u32", yStride: "u32", yOffset: "u32", scale: "f32" },
   tunables: { WG: [8], ROWS: [16, 8, 4], COLS: [4, 2, 1] },
-  libraries: { weight: ["f32", "f16s"] },
+  libraries: { weight: STORAGE_NAMES },
   constants: { ACCUMULATE: false },
   grid: ({ m, k }, { WG, ROWS, COLS }) =>
     grid1d(Math.ceil(m / Number(ROWS)) * Math.ceil(k / (Number(WG) * Number(COLS)))),
@@ -83,7 +84,7 @@ export const matmulNnTiledKernel = defineKernel({
   buffers: { dy: "read", weight: "read", dx: "update" },
   params: { m: "u32", n: "u32", k: "u32", yStride: "u32", yOffset: "u32", scale: "f32" },
   tunables: { TILE: [64, 32], PER: [4, 8] },
-  libraries: { weight: ["f32", "f16s"] },
+  libraries: { weight: STORAGE_NAMES },
   constants: { ACCUMULATE: false },
   grid: ({ m, k }, { TILE }) => grid1d(Math.ceil(m / Number(TILE)) * Math.ceil(k / Number(TILE))),
 });

@@ -1,3 +1,4 @@
+import { STORAGE_NAMES } from "../core/storage-types.ts";
 import { defineKernel, grid1d } from "../gpu/kernel.ts";
 
 /**
@@ -15,7 +16,7 @@ export const gatherRowsKernel = defineKernel({
   buffers: { weight: "read", index: "read", y: "update" },
   params: { rows: "u32", cols: "u32", first: "u32", srcRows: "u32", scale: "f32" },
   tunables: { WG: [64, 8], ROWS: [4, 1] },
-  libraries: { weight: ["f32", "f16s"] },
+  libraries: { weight: STORAGE_NAMES },
   constants: { KEEP: false, ACCUMULATE: false },
   grid: ({ rows }, { ROWS }) => grid1d(Math.ceil(rows / Number(ROWS))),
 });

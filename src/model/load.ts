@@ -1,3 +1,4 @@
+import type { StorageName } from "../core/storage-types.ts";
 import { modelFolder, type HubOptions } from "#hub";
 import type { Device } from "../gpu/device.ts";
 import { Model } from "./model.ts";
@@ -21,7 +22,7 @@ export interface LoadOptions {
    * Storage of frozen matrices: f32, or f16s, which takes half of the memory and holds a bf16
    * checkpoint exactly but for the values that `model.weights.inexact` counts. Default f32.
    */
-  storage?: "f32" | "f16s";
+  storage?: StorageName;
   /** Adapters of PEFT's form (a folder or a name on the Hub) to put on the model. */
   adapter?: string;
   /** Options of a name on the Hub: its revision, the cache, the listener of a download. */

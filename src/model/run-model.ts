@@ -1,3 +1,4 @@
+import type { StorageName } from "../core/storage-types.ts";
 import { modelFolder, type HubOptions } from "#hub";
 import type { Events } from "../core/events.ts";
 import { report } from "../core/run-events.ts";
@@ -51,7 +52,7 @@ export function reportedLoading(events: Events, what = "loading"): ModelLoading 
 }
 
 /** Reports what was loaded. */
-export function reportModel({ weights }: Model, storage: "f32" | "f16s", events: Events): void {
+export function reportModel({ weights }: Model, storage: StorageName, events: Events): void {
   const all = [...weights.distinct, ...weights.adapterParameters];
   report(events, "model", {
     parameters: ModelWeights.count(all),

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { STORAGE_NAMES, STORAGE_TYPES } from "../core/storage-types.ts";
 
 /** Which weights a run starts from and how they are held. */
 export const modelSchema = z.strictObject({
@@ -18,11 +19,12 @@ export const modelSchema = z.strictObject({
     .default("weights")
     .describe("`weights` loads the safetensors; `random` draws new weights from train.seed."),
   storage: z
-    .enum(["f32", "f16s"])
+    .enum(STORAGE_NAMES)
     .default("f32")
     .describe(
-      "Storage of frozen weights: `f32`, or `f16s` for 16-bit floats times a power of two; " +
-        "trained weights are always f32.",
+      `Storage of frozen weights. ${Object.entries(STORAGE_TYPES)
+        .map(([name, { doc }]) => `\`${name}\`: ${doc}`)
+        .join("; ")}. Trained weights are always f32.`,
     ),
 });
 

@@ -13,13 +13,14 @@ export interface Adapter {
   rslora: boolean;
 }
 
+/** A weight where it lies: on the GPU, or on the host, from where each pass fetches it anew. */
+export type PlacedWeight = Parameter | HostMatrix;
+
 /** The weights of a model by canonical checkpoint name. */
 export interface Weights {
-  parameters: ReadonlyMap<string, Parameter>;
+  parameters: ReadonlyMap<string, PlacedWeight>;
   /** Adapters by the name of the linear layer, without `.weight`. */
   adapters: ReadonlyMap<string, Adapter>;
-  /** Weights that the host keeps and brings to the GPU where a pass needs them; they cannot train. */
-  onHost?: ReadonlyMap<string, HostMatrix>;
 }
 
 /** A graph under construction and the weights that its layers name. */
@@ -34,18 +35,15 @@ export class Scope {
 
   /** The tensor of a weight that must exist. */
   weight(name: string): Tensor {
-    const kept = this.weights.onHost?.get(name);
-    if (kept !== undefined) return fetched(this.graph, kept);
-    const parameter = this.weights.parameters.get(name);
-    if (parameter === undefined) {
+    const placed = this.weights.parameters.get(name);
+    if (placed === undefined) {
       throw new CheckpointError("missing-tensor", `the model has no weight ${name}.`);
     }
-    return this.graph.parameter(parameter);
+    return "value" in placed ? this.graph.parameter(placed) : fetched(this.graph, placed);
   }
 
   /** The tensor of a weight that a model may lack, such as a bias. */
   optional(name: string): Tensor | undefined {
-    const { parameters, onHost } = this.weights;
-    return parameters.has(name) || onHost?.has(name) ? this.weight(name) : undefined;
+    return this.weights.parameters.has(name) ? this.weight(name) : undefined;
   }
 }

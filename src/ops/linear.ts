@@ -4,6 +4,7 @@ import { chooseMatmul } from "../kernels/choose.ts";
 import { splitRows } from "../kernels/matmul.ts";
 import { evaluate, type Environment, type Value } from "../graph/extent.ts";
 import type { Chunk, Graph, Op, Tensor, Tensors } from "../graph/graph.ts";
+import { storageName } from "../graph/storage.ts";
 import { accumulateColumns, PARTS } from "./reduce.ts";
 import { at } from "./rowwise.ts";
 
@@ -28,7 +29,7 @@ function scaleOf(weight: Tensor, scale: Value): Value {
 }
 
 function library(weight: Tensor): { weight: string } {
-  return { weight: weight.type === "f16s" ? "f16s" : "f32" };
+  return { weight: storageName(weight.type) };
 }
 
 /** dX = scale * dY W, summed over the chunks of W in order. */

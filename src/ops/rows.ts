@@ -2,6 +2,7 @@ import { assert } from "../core/errors.ts";
 import { addRowsKernel, gatherRowsKernel, gatherSumKernel } from "../kernels/rows.ts";
 import type { Dim } from "../graph/extent.ts";
 import type { Graph, Lowering, Op, Tensor, Tensors } from "../graph/graph.ts";
+import { storageName } from "../graph/storage.ts";
 import { at, whole } from "./rowwise.ts";
 
 /** Index value of a row that comes from nowhere. */
@@ -22,7 +23,7 @@ export function lowerGather(
       to.dispatch({
         kernel: gatherRowsKernel,
         consts: { KEEP: keep || position > 0 },
-        library: { weight: source.type === "f16s" ? "f16s" : "f32" },
+        library: { weight: storageName(source.type) },
         buffers: { weight: at(source, part), index: at(index, rows), y: at(y, rows) },
         params: { rows: rows.rows, cols: y.width, first: part.first, srcRows: part.rows, scale },
       });

@@ -3,7 +3,7 @@ import { Storage, type Parameter } from "../graph/storage.ts";
 import type { TensorStore } from "../checkpoint/safetensors.ts";
 import type { TensorToWrite } from "../checkpoint/safetensors-writer.ts";
 import type { Model } from "../model/model.ts";
-import type { Weights } from "../network/scope.ts";
+import type { PlacedWeight, Weights } from "../network/scope.ts";
 import { allFinite, allFiniteAgain } from "../checkpoint/finite.ts";
 import { fillStorage, slicesOf } from "../checkpoint/fill-storage.ts";
 
@@ -38,14 +38,13 @@ export class Reference {
     const copies = new Map<Parameter, Copy>();
     for (const parameter of weights.trained)
       copies.set(parameter, await copyOf(model, parameter, offload));
-    const parameters = new Map<string, Parameter>();
-    const onHost = new Map<string, HostMatrix>();
+    const parameters = new Map<string, PlacedWeight>();
     for (const [name, parameter] of weights.parameters) {
       const copy = copies.get(parameter);
-      if (copy?.matrix !== undefined) onHost.set(name, copy.matrix);
-      else parameters.set(name, copy === undefined ? parameter : frozen(parameter, copy.storage!));
+      const own = copy?.matrix ?? (copy?.storage && frozen(parameter, copy.storage));
+      parameters.set(name, own ?? parameter);
     }
-    return new Reference({ parameters, adapters: new Map(), onHost }, [...copies.values()]);
+    return new Reference({ parameters, adapters: new Map() }, [...copies.values()]);
   }
 
   private constructor(weights: Weights, copies: readonly Copy[]) {

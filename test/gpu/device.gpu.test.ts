@@ -36,14 +36,7 @@ describe("opening a device", () => {
     // Dawn always grants what is in core; nothing with a name of a tier may be there.
     const optional = ["shader-f16", "subgroups", "timestamp-query", "float32-filterable"];
     for (const feature of optional) expect(raw.features.has(feature), feature).toBe(false);
-    expect(capabilities).toMatchObject({
-      chunkBytes: 134_217_728,
-      workgroupBytes: 16_384,
-      invocations: 256,
-      timestamps: false,
-      subgroupMin: 1,
-      subgroupMax: 1,
-    });
+    expect(capabilities).toMatchObject({ chunkBytes: 134_217_728, timestamps: false });
   });
 
   it("describes the adapter as plain data", () => {

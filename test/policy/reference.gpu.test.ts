@@ -41,8 +41,8 @@ describe("the reference policy of a full training", () => {
 
   /** Reads the values of a reference by name, wherever it keeps them. */
   async function valuesOf({ weights }: Reference, name: string): Promise<Float32Array> {
-    const kept = weights.onHost?.get(name);
-    return kept?.values.slice() ?? weights.parameters.get(name)!.value.download();
+    const placed = weights.parameters.get(name)!;
+    return "value" in placed ? placed.value.download() : placed.values.slice();
   }
 
   /** Makes the inputs of a pass over a clip with a completion. */

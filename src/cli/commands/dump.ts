@@ -1,3 +1,4 @@
+import type { StorageName } from "../../core/storage-types.ts";
 import { Command } from "commander";
 import { exists, realPath } from "#io";
 import { openSafetensorsFile } from "../../checkpoint/safetensors.ts";
@@ -29,7 +30,7 @@ interface DumpFlags {
   out: string;
   grads: boolean;
   generate?: number;
-  storage: "f32" | "f16s";
+  storage: StorageName;
   tier: string;
   debug: boolean;
   overwrite: boolean;

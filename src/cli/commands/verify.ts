@@ -1,3 +1,4 @@
+import type { StorageName } from "../../core/storage-types.ts";
 import { Command } from "commander";
 import { readText, writeFileAtomic } from "#io";
 import { Events } from "../../core/events.ts";
@@ -24,7 +25,7 @@ scripts/verify.py MODEL --out FILE.json writes the same report with transformers
 interface VerifyFlags {
   out?: string;
   against?: string;
-  storage: "f32" | "f16s";
+  storage: StorageName;
   tier: string;
   debug: boolean;
 }
