@@ -114,6 +114,22 @@ describe("the package as npm packs it", () => {
     expect(stdout).toMatch(/^logits +\[1, \d+, 384\]/m);
   });
 
+  it("trains by the command of README's first page, and evaluates what it left", async () => {
+    const npx = (...words: string[]) =>
+      run("npx", ["--no-install", "aubade", ...words], { cwd: project });
+    const short = ["max_steps=2", "train.prompts_per_step=2", "eval.questions=4"];
+    const { stdout } = await npx("train", "configs/tiny.yaml", ...short);
+    expect(stdout).toMatch(/^done after 2 steps/m);
+    expect(readdirSync(join(project, "runs/tiny-001"))).toEqual(
+      expect.arrayContaining(["README.md", "config.yaml", "curve.svg", "metrics.jsonl", "model"]),
+    );
+    const evaluated = await npx(
+      ...["eval", "runs/tiny-001/config.yaml", "model.path=runs/tiny-001/model", "--json"],
+    );
+    const [line] = evaluated.stdout.trim().split("\n").slice(-1);
+    expect(JSON.parse(line!)).toMatchObject({ benchmarks: { tiny: { questions: 4 } } });
+  });
+
   it.each(["nodenext", "bundler"])("has types for %s", async (resolution) => {
     writeFileSync(join(project, "index.ts"), TYPED_SCRIPT);
     const module = resolution === "bundler" ? "esnext" : resolution;
