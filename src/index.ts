@@ -29,6 +29,7 @@ export type { DataModule } from "./datasets/module/entry.ts";
 export { ofRows } from "./data/rows.ts";
 export { SampleLoader } from "./data/sample-loader.ts";
 export type { TinyRow } from "./datasets/tiny/dataset.ts";
+export { adapterReport, type AdapterReport } from "./gpu/adapter-report.ts";
 export { openDevice, type Device, type DeviceOptions } from "./gpu/device.ts";
 export type { Capabilities, Tier } from "./gpu/capabilities.ts";
 export { loadAudio, loadVideo } from "./media/load.ts";

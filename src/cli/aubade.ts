@@ -21,6 +21,14 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "evaluate a model on held-out questions",
     load: () => import("./commands/eval.ts"),
   },
+  generate: {
+    summary: "ask a model about pictures, clips and sounds",
+    load: () => import("./commands/generate.ts"),
+  },
+  doctor: {
+    summary: "say what this machine has for aubade, and what would make it faster",
+    load: () => import("./commands/doctor.ts"),
+  },
   export: {
     summary: "write a trained model as a folder that transformers and peft load",
     load: () => import("./commands/export.ts"),

@@ -34,6 +34,10 @@ export interface RunCommandInfo {
 }
 
 const HELP = `
+Examples:
+  node train.js configs/tiny.yaml train.max_steps=20
+  node eval.js configs/tiny.yaml model.path=runs/tiny-001/model
+
 Overrides win over the file and are read as YAML:
   train.max_steps=20  rewards.0.weight=0.1  data.kinds='[see, hear]'
 A setting of train may go without its section: max_steps=20.

@@ -1,7 +1,7 @@
 /**
  * The types that weights are stored in on the GPU: what a row takes, how values come in and out, and
- * whether a tensor has a scale. A further type is an entry here, the file that reads it in
- * `shaders/lib/weight.NAME.wgsl` (src/gpu/shader-library.ts), and nothing else.
+ * whether a tensor has a scale. A further type is an entry here, and the functions
+ * that read it on the GPU in src/gpu/shader-library.ts, and nothing else.
  */
 import { bf16ToF32, type DType16, f16ToF32, packRows16 } from "./convert16.ts";
 import { packF16s, scaleFor, unpackF16s } from "./f16s.ts";

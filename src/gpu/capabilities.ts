@@ -33,7 +33,7 @@ export const TIER_FEATURES: Record<Tier, readonly string[]> = {
 };
 
 /** Returns the highest tier whose features the adapter has. */
-function bestTier(features: ReadonlySet<string>): Tier {
+export function bestTier(features: ReadonlySet<string>): Tier {
   return [...TIERS].reverse().find((tier) => TIER_FEATURES[tier].every((f) => features.has(f)))!;
 }
 

@@ -189,7 +189,7 @@ export function hiddenGpu(used: Probe, nvidia: boolean, reason: string): string 
 }
 
 /** Returns the environment without what an outer aubade laid over it. */
-function systemEnvironment(): NodeJS.ProcessEnv {
+export function systemEnvironment(): NodeJS.ProcessEnv {
   const env = { ...process.env };
   if (env[DRIVER_VARIABLE] !== undefined) delete env["VK_DRIVER_FILES"];
   delete env[DRIVER_VARIABLE];
