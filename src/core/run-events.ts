@@ -22,6 +22,15 @@ export interface HealthFinding {
   example?: string;
 }
 
+/**
+ * Evaluations in which something is taken away, to show what answers come from: the sound, the
+ * picture (a flat grey one), or all media.
+ */
+export const CONTROLS = ["muted", "blank", "text_only"] as const;
+
+/** The name of one of them. */
+export type Control = (typeof CONTROLS)[number];
+
 /** The record of a completion, with its row and its rewards. */
 export interface CompletionRecord {
   /** The media of the row, as the data set names them. */
@@ -77,7 +86,7 @@ export interface Answered extends CompletionRecord {
   benchmark: string;
   step: number;
   when: "before" | "during" | "after";
-  control: "muted" | "blank" | null;
+  control: Control | null;
   /** Id of the row. */
   sample: string;
   /** True when it has the full score. */
@@ -111,7 +120,7 @@ export interface RunEvents {
     prefix: string;
     step: number;
     when: "before" | "during" | "after";
-    control: "muted" | "blank" | null;
+    control: Control | null;
     questions: number;
     /** Questions that could not be asked; each counts as wrong. */
     failed: number;

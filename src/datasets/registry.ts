@@ -1,6 +1,11 @@
 /** The data sets that a configuration can name: one line each; docs/data.md says how to add one. */
 import type { RegisteredData } from "../data/dataset.ts";
+import { AVQA } from "./avqa/entry.ts";
+import { DAILY_OMNI } from "./daily-omni/entry.ts";
+import { INTENT_BENCH, INTENT_TRAIN } from "./intent/entry.ts";
 import { JSONL } from "./jsonl/entry.ts";
+import { MMAU } from "./mmau/entry.ts";
+import { MMSU } from "./mmsu/entry.ts";
 import { MODULE } from "./module/entry.ts";
 import { TINY } from "./tiny/entry.ts";
 
@@ -9,6 +14,12 @@ export const DATA_SETS = {
   tiny: TINY,
   jsonl: JSONL,
   module: MODULE,
+  avqa: AVQA,
+  "daily-omni": DAILY_OMNI,
+  "intent-bench": INTENT_BENCH,
+  "intent-train": INTENT_TRAIN,
+  mmau: MMAU,
+  mmsu: MMSU,
 } as const satisfies Record<string, RegisteredData>;
 
 /** The data sets of a registry by name. */

@@ -1,7 +1,7 @@
 import type { Events } from "../core/events.ts";
 import { report, type RunEvents, type Scores } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
-import type { DataRow, Scorer, AnswerScore } from "../data/dataset.ts";
+import type { AnswerScore, DataRow, OfficialScorer, Scorer } from "../data/dataset.ts";
 import type { Processor } from "../model/processor.ts";
 import type { Sample } from "../prompt/sample.ts";
 import type { Completion, Score } from "../reward/reward.ts";
@@ -24,6 +24,8 @@ export interface Evaluation {
   /** Settings by which answers are decoded; a temperature of 0 is greedy. */
   sampling: SamplingOptions;
   scorer: Scorer;
+  /** The rule of the benchmark's authors, told beside the scores; none when left out. */
+  official?: OfficialScorer | undefined;
   /** The rewards of a run, measured beside the scores; none when left out. */
   rewards?: RewardScorer<DataRow> | undefined;
   /** The evaluation, as the records of its answers name it. */
@@ -51,8 +53,8 @@ export interface EvaluationResult {
  * @returns undefined when stopped.
  */
 export async function evaluateBenchmark(run: Evaluation): Promise<EvaluationResult | undefined> {
-  const { rows, events, scorer } = run;
-  const tally = new Tally(scorer);
+  const { rows, events, scorer, official } = run;
+  const tally = new Tally(scorer, official);
   const scored: Score[] = [];
   let failed = 0;
   for (let start = 0; start < rows.length; start += BATCH) {
@@ -61,14 +63,17 @@ export async function evaluateBenchmark(run: Evaluation): Promise<EvaluationResu
     for (const { row } of loaded) tally.ask(row);
     const usable = loaded.flatMap(({ row, sample }) => (sample ? [{ row, sample }] : []));
     failed += loaded.length - usable.length;
+    for (const { row, sample } of loaded) if (sample === undefined) tally.rule(undefined, row);
     for (const { row, completion, score } of await answersOf(run, usable)) {
       const said = await scorer.score(completion, row);
       tally.add(row, said);
+      const ruled = tally.rule(completion.text, row);
       if (score !== undefined) scored.push(score);
       const { overall, ...measures } = said;
       report(events, "answer", {
         ...{ ...run.place, sample: row.id, ...completionRecord(row, completion, score) },
         ...{ correct: overall === 1, score: overall, ...flags(measures) },
+        ...(official && { [official.name]: ruled }),
       });
     }
     const done = Math.min(rows.length, start + BATCH);
@@ -90,13 +95,31 @@ function flags(measures: Readonly<Record<string, number>>): Record<string, numbe
 /** Sums over the questions of a benchmark. */
 class Tally {
   readonly #scorer: Scorer;
+  readonly #official: OfficialScorer | undefined;
+  /** Sum and number of the answers that the authors' rule scores. */
+  readonly #ruled = { sum: 0, count: 0 };
   readonly #asked = new Map<string, number>();
   readonly #right = new Map<string, number>();
   readonly #measures = new Map<string, number>();
   #overall = 0;
 
-  constructor(scorer: Scorer) {
+  constructor(scorer: Scorer, official?: OfficialScorer) {
     this.#scorer = scorer;
+    this.#official = official;
+  }
+
+  /**
+   * Scores an answer by the authors' rule, which has a denominator of its own.
+   *
+   * @param text undefined where the question could not be asked.
+   * @returns null where the rule leaves the question out, or there is no rule.
+   */
+  rule(text: string | undefined, row: DataRow): number | null {
+    const score = this.#official?.score(text, row) ?? null;
+    if (score === null) return null;
+    this.#ruled.sum += score;
+    this.#ruled.count++;
+    return score;
   }
 
   #categories(row: DataRow): readonly string[] {
@@ -121,13 +144,21 @@ class Tally {
     }
   }
 
-  /** Means with fixed denominators: all questions, and all of a category. */
+  /**
+   * Means with fixed denominators: all questions, and all of a category. Under the name of the authors'
+   * rule stands its mean over the answers that it scores, and how many of all those are.
+   */
   scores(questions: number): Scores {
     const kinds = [...this.#asked].map(([kind, count]) => [
       kind,
       (this.#right.get(kind) ?? 0) / count,
     ]);
     const measures = [...this.#measures].map(([name, sum]) => [name, sum / questions]);
+    const { sum, count } = this.#ruled;
+    if (this.#official !== undefined) {
+      measures.push([this.#official.name, count === 0 ? 0 : sum / count]);
+      measures.push([`${this.#official.name}_counted`, count / questions]);
+    }
     return {
       overall: this.#overall / questions,
       ...(Object.fromEntries([...kinds, ...measures]) as Record<string, number>),

@@ -1,7 +1,13 @@
 import { ConfigError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
-import { report, type Evaluations, type RunEvents } from "../core/run-events.ts";
-import type { DataRow, Scorer } from "../data/dataset.ts";
+import {
+  type Control,
+  CONTROLS,
+  report,
+  type Evaluations,
+  type RunEvents,
+} from "../core/run-events.ts";
+import type { DataRow, OfficialScorer, Scorer } from "../data/dataset.ts";
 import { openData } from "../datasets/open.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import type { Model } from "../model/model.ts";
@@ -18,7 +24,6 @@ import { type BenchmarkConfig, benchmarksOf, type EvalConfig } from "./schema.ts
 import { ANSWERS, namedScorer } from "./scorer.ts";
 
 type When = RunEvents["evaluation"]["when"];
-type Control = RunEvents["evaluation"]["control"];
 
 /** The sections of a configuration that an evaluation reads. */
 export interface HeldOutSettings {
@@ -34,6 +39,8 @@ export interface Benchmark {
   readonly listed: boolean;
   readonly rows: readonly DataRow[];
   readonly scorer: Scorer;
+  /** The rule of its authors, told beside the scores. */
+  readonly official?: OfficialScorer | undefined;
 }
 
 /**
@@ -46,7 +53,8 @@ export async function openBenchmarks(config: EvalConfig, events: Events): Promis
   const benchmarks: Benchmark[] = [];
   for (const { name, settings, listed } of benchmarksOf(config)) {
     const { questions } = settings;
-    const { set, scorer: own } = await openData(settings, { split: "held-out", questions });
+    const opened = await openData(settings, { split: "held-out", questions, events });
+    const { set, scorer: own, official } = opened;
     if (questions !== null && set.length < questions) {
       throw new ConfigError(
         "too-few-questions",
@@ -60,7 +68,7 @@ export async function openBenchmarks(config: EvalConfig, events: Events): Promis
     const rows = asked.map((index) => set.row(index));
     // An answer that no completion can give would be a question that nobody can get right.
     if (scorer === ANSWERS && set.alike !== true) checkGold(rows, true);
-    benchmarks.push({ name, settings, listed, rows, scorer });
+    benchmarks.push({ name, settings, listed, rows, scorer, official });
   }
   return benchmarks;
 }
@@ -118,9 +126,9 @@ export class HeldOut {
   }
 
   /** Controls that a benchmark asks for, in a fixed order. */
-  get controls(): NonNullable<Control>[] {
+  get controls(): Control[] {
     const asked = this.#benchmarks.flatMap(({ settings }) => settings.controls);
-    return (["muted", "blank"] as const).filter((control) => asked.includes(control));
+    return CONTROLS.filter((control) => asked.includes(control));
   }
 
   /**
@@ -132,7 +140,7 @@ export class HeldOut {
   async ask(
     step: number,
     when: When,
-    control: Control,
+    control: Control | null,
   ): Promise<Record<string, EvaluationResult> | undefined> {
     const results: Record<string, EvaluationResult> = {};
     for (const benchmark of this.#benchmarks) {
@@ -145,17 +153,20 @@ export class HeldOut {
   }
 
   async #askOne(
-    { name, settings, listed, rows, scorer }: Benchmark,
+    { name, settings, listed, rows, scorer, official }: Benchmark,
     step: number,
     when: When,
-    control: Control,
+    control: Control | null,
   ): Promise<EvaluationResult | undefined> {
-    const loader = control === null ? this.#loader : this.#loader.with({ [control]: true });
+    const textOnly = control === "text_only";
+    const intact = control === null || textOnly;
+    const loader = intact ? this.#loader : this.#loader.with({ [control]: true });
+    const asked = textOnly ? rows.map(withoutMedia) : rows;
     const { events, stop } = this.#options;
     const place = { benchmark: name, step, when, control };
     const doing = control === null ? "evaluating" : `evaluating ${control}`;
     const result = await evaluateBenchmark({
-      ...{ loader, events, stop, place, rows, scorer },
+      ...{ loader, events, stop, place, rows: asked, scorer, official },
       rewards: this.#rewards,
       generator: this.#generator,
       processor: this.#processor,
@@ -182,4 +193,13 @@ export function scoresOf(
 ): Evaluations | null {
   if (results === undefined) return null;
   return Object.fromEntries(Object.entries(results).map(([name, { scores }]) => [name, scores]));
+}
+
+/** Returns a question as text alone: its conversation without the parts that are media. */
+function withoutMedia(row: DataRow): DataRow {
+  const conversation = row.conversation.map(({ role, content }) => ({
+    role,
+    content: typeof content === "string" ? content : content.filter((part) => part.type === "text"),
+  }));
+  return { ...row, conversation };
 }

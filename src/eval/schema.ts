@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { CONTROLS } from "../core/run-events.ts";
 import type { DataRegistry } from "../datasets/registry.ts";
 import { namedDataSchema } from "../datasets/schema.ts";
 import { scorerSchema } from "./scorer.ts";
@@ -43,9 +44,12 @@ const COMMON = {
   decoding: decodingSchema.prefault({}).describe("How answers are decoded."),
   scorer: scorerSchema,
   controls: z
-    .array(z.enum(["muted", "blank"]))
+    .array(z.enum(CONTROLS))
     .default([])
-    .describe("Evaluations repeated after training without sound or with a flat grey picture."),
+    .describe(
+      "Evaluations repeated after training: `muted` without sound, `blank` with a flat grey picture, " +
+        "`text_only` without any media, which is the floor of a benchmark.",
+    ),
 };
 
 /** Makes the schema of one benchmark: a data set with its settings, and how it is asked. */

@@ -231,6 +231,11 @@ export const METRICS: readonly MetricInfo[] = [
     merge: "last",
   },
   {
+    name: "eval_text_only/*",
+    doc: "The same for the held-out questions without any media.",
+    merge: "last",
+  },
+  {
     name: "eval_blank/*",
     doc: "The same for the held-out questions with a flat picture.",
     merge: "last",

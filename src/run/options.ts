@@ -1,7 +1,7 @@
 import type { RunConfig } from "../config/schema.ts";
 import type { ExportReport } from "../checkpoint/export.ts";
 import type { Events, Listener } from "../core/events.ts";
-import type { Evaluations, Scores } from "../core/run-events.ts";
+import type { Control, Evaluations, Scores } from "../core/run-events.ts";
 import type { DataRow, DataSet } from "../data/dataset.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Model } from "../model/model.ts";
@@ -122,7 +122,7 @@ export interface TrainResult {
   /** Null when the run was stopped before its last step. */
   after: Evaluations | null;
   /** Scores after training under each control that the configuration asks for. */
-  controls: Partial<Record<"muted" | "blank", Evaluations>>;
+  controls: Partial<Record<Control, Evaluations>>;
   /** The denominators of the overall scores, by benchmark. */
   questions: Record<string, number>;
   /** True when the user stopped the run before its last step. */
@@ -146,7 +146,7 @@ export interface BenchmarkResult {
   failed: number;
   scores: Scores;
   /** Scores under each control that the benchmark asks for. */
-  controls: Partial<Record<"muted" | "blank", Scores>>;
+  controls: Partial<Record<Control, Scores>>;
 }
 
 /** The result of an evaluation. */

@@ -52,6 +52,7 @@ function cardBenchmarks(
     add("after training", after);
     add("after, without sound", controls.muted);
     add("after, without picture", controls.blank);
+    add("after, text alone", controls.text_only);
     const decoding =
       temperature === 0 ? "greedy decoding" : `sampled at temperature ${temperature}`;
     return { name, questions: count, decoding, evaluations };

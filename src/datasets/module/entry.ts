@@ -1,7 +1,14 @@
 import { z } from "zod";
 import { ConfigError, DataError } from "../../core/errors.ts";
 import { loadModule } from "../../io/load-module.ts";
-import type { DataContext, DataRow, DataSet, OpenedData, Scorer } from "../../data/dataset.ts";
+import type {
+  DataContext,
+  DataRow,
+  DataSet,
+  OfficialScorer,
+  OpenedData,
+  Scorer,
+} from "../../data/dataset.ts";
 import { parseRow } from "../../data/forms/parse-row.ts";
 import { folderOf } from "../../data/media-paths.ts";
 import { ofRows } from "../../data/rows.ts";
@@ -37,6 +44,8 @@ export interface DataModule {
   ): readonly object[] | DataSet | Promise<readonly object[] | DataSet>;
   /** Scores answers, where the data set is a benchmark of its own. */
   scorer?: Scorer;
+  /** The rule of its authors, told beside the scores under its own name. */
+  official?: OfficialScorer;
 }
 
 /** Data sets of modules of the user's own. */
@@ -62,12 +71,13 @@ export const MODULE = {
     const set = Array.isArray(opened)
       ? await ofRows(opened as object[], module, folder, context.answered)
       : checkedSet(opened as DataSet, what, context.answered);
-    return { set, scorer: own.scorer };
+    return { set, scorer: own.scorer, official: own.official };
   },
 };
 
 function checkedModule(found: unknown, what: string): DataModule {
-  const { open, scorer } = (typeof found === "object" ? (found ?? {}) : {}) as Partial<DataModule>;
+  const given = (typeof found === "object" ? (found ?? {}) : {}) as Partial<DataModule>;
+  const { open, scorer, official } = given;
   if (typeof open !== "function") {
     throw new ConfigError("data-module-shape", `${what} exports nothing with a function open.`, {
       hint: "Export { open(options, context) { return rows; } }.",
@@ -78,10 +88,24 @@ function checkedModule(found: unknown, what: string): DataModule {
       hint: "Give it score(completion, row), which returns { overall }.",
     });
   }
+  const named = official as Partial<OfficialScorer> | undefined;
+  if (
+    named !== undefined &&
+    (typeof named.name !== "string" || typeof named.score !== "function")
+  ) {
+    throw new ConfigError(
+      "data-module-shape",
+      `${what} has an official rule without name or score.`,
+      {
+        hint: "Give it a name, and score(text, row), which returns a number or null.",
+      },
+    );
+  }
   const own = found as DataModule;
   return {
     open: (options, context) => own.open(options, context),
     ...(scorer && { scorer }),
+    ...(official && { official }),
   };
 }
 
