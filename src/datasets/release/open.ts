@@ -15,7 +15,9 @@ export type Raw = Readonly<Record<string, unknown>>;
 /** A row in aubade's keys; its other columns are those of its makers. */
 export interface ReleaseRow {
   id: string;
-  question: string;
+  /** The question, of which the template makes a prompt; or messages in its place. */
+  question?: string;
+  prompt?: readonly object[];
   options?: readonly string[];
   answer?: string;
   answer_index?: number;
@@ -32,6 +34,7 @@ export type Translate = (raw: Raw, place: string) => ReleaseRow;
  * Opens rows of files in a folder, as their makers publish them.
  *
  * @param files names in the folder, one after the other.
+ * @param answered whether conversations may end with the assistant's answer.
  * @throws {DataError} of the files; `bad-row` and others for rows, which name file and row;
  *   `unknown-exclusion` for an id to leave out that no row has.
  */
@@ -39,6 +42,7 @@ export async function openRelease(
   { path, prompt, exclude }: ReleaseSettings,
   files: readonly string[],
   translate: Translate,
+  answered = false,
 ): Promise<DataSet> {
   const tables = await Promise.all(files.map((file) => readTable(joinPath(path, file))));
   const lists = await Promise.all(exclude.map(readIds));
@@ -49,7 +53,7 @@ export async function openRelease(
     exclude,
     lists,
   );
-  const options = { template: prompt, format: "aubade", folder: path } as const;
+  const options = { template: prompt, format: "aubade", folder: path, answered } as const;
   const set = parseRows(
     kept.map(({ row, place }) => ({ value: asRow(row), place })),
     options,

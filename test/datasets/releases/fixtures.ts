@@ -160,4 +160,80 @@ export const RELEASES: Record<string, Record<string, string | object[]>> = {
       },
     ],
   },
+  "social-iq": {
+    "qa/qa_train.json": [
+      ...[0, 1].map((at) => ({
+        qid: "abc_q1",
+        q: "Why does she turn round?",
+        vid_name: "abc",
+        ts: "0.00-60.019000",
+        a0: "a call",
+        a1: "a fall",
+        a2: "a song",
+        a3: "a door",
+        ans_corr: "a song",
+        answer_idx: 2 - at,
+      })),
+    ],
+  },
+  "avqa-r1-6k": {
+    "train/omni_rl_format_train.json": [
+      {
+        problem_id: 0,
+        problem: "Which of the things makes the sound?",
+        data_type: "image_audio",
+        problem_type: "multiple choice",
+        options: ["A. the car", "B. the dog"],
+        solution: "<answer>B</answer>",
+        path: { image: "AVQA_R1/train/images/0.jpg", audio: "./train/audios/0.wav" },
+        data_source: "AVQA",
+      },
+    ],
+    "valid/omni_rl_format_valid.json": [
+      {
+        problem_id: 0,
+        problem: "How many dogs bark?",
+        data_type: "image_audio",
+        problem_type: "multiple choice",
+        options: ["A. one", "B. two"],
+        solution: "<answer>A</answer>",
+        path: { image: "0.jpg", audio: "0.wav" },
+        data_source: "AVQA",
+      },
+    ],
+  },
+  "audio-mcq": {
+    "data.jsonl": Array.from({ length: 400 }, (_, at) => ({
+      id: `q-${at}`,
+      question: "What is heard?",
+      choices: ["rain", "wind", "fire", "glass"],
+      answer: "fire",
+      // Two questions a sound.
+      audio_path: `audio/clip-${Math.floor(at / 2)}.wav`,
+      source_dataset: "made-up",
+      question_type: "sound",
+      gemini_cot: "It crackles.",
+    })),
+  },
+  conversations: {
+    "train.json": [
+      {
+        id: "c-1",
+        conversations: [
+          { from: "human", value: "<video>\nWhich actions are seen? (1) run (2) jump (3) sit" },
+          { from: "gpt", value: "<answer>(1) run (3) sit</answer>" },
+        ],
+        video: "clips/one.mp4",
+        meta: { frame_cnts: 90, min_frames: 4, max_frames: 8, dynamic_sample: true },
+      },
+      {
+        id: "c-2",
+        conversations: [
+          { from: "human", value: "<image>\nWhich? (A) a cat (B) a dog" },
+          { from: "gpt", value: "(B)" },
+        ],
+        image: "pictures/two.png",
+      },
+    ],
+  },
 };

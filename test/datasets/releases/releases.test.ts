@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { DataRow, OpenedData } from "../../../src/data/dataset.ts";
+import type { DataContext, DataRow, OpenedData } from "../../../src/data/dataset.ts";
 import { openData } from "../../../src/datasets/open.ts";
 import { dataSchema } from "../../../src/datasets/schema.ts";
 import { mediaParts } from "../../../src/text/chat-template.ts";
@@ -18,7 +18,7 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 function writeRows(path: string, rows: string | object[]): void {
   mkdirSync(dirname(path), { recursive: true });
-  const lines = path.endsWith("line.json") || path.endsWith(".jsonl");
+  const lines = /line\.json$|\.jsonl$|\/qa\//.test(path);
   const text =
     typeof rows === "string"
       ? rows
@@ -28,9 +28,13 @@ function writeRows(path: string, rows: string | object[]): void {
   writeFileSync(path, text);
 }
 
-function open(name: string, settings: object = {}): Promise<OpenedData> {
+function open(
+  name: string,
+  settings: object = {},
+  context: Partial<DataContext> = {},
+): Promise<OpenedData> {
   const section = dataSchema.parse({ name, path: join(root, name), ...settings });
-  return openData(section, { split: "train", questions: null });
+  return openData(section, { split: "train", questions: null, ...context });
 }
 
 const rowsOf = ({ set }: OpenedData): DataRow[] =>
@@ -207,6 +211,75 @@ describe("AVQA", () => {
   });
 });
 
+describe("Social-IQ 2.0", () => {
+  it("knows rows by their place, since questions share a qid, and answers by their place", async () => {
+    const rows = rowsOf(await open("social-iq"));
+    expect(rows.map(({ id, answer_index: index }) => [id, index])).toEqual([
+      ["qa_train.json:1", 2],
+      ["qa_train.json:2", 1],
+    ]);
+    expect(rows[0]!.options).toEqual(["a call", "a fall", "a song", "a door"]);
+    const [part] = mediaParts(rows[0]!.conversation);
+    expect(part).toMatchObject({ video: join(root, "social-iq/video/abc.mp4") });
+  });
+});
+
+describe("AVQA-R1-6K", () => {
+  it("has a file for each split, a picture and a sound a row", async () => {
+    const [row] = rowsOf(await open("avqa-r1-6k"));
+    expect(row).toMatchObject({ answer: "B", id: "omni_rl_format_train.json row 1" });
+    expect(mediaParts(row!.conversation)).toEqual([
+      { type: "image", image: join(root, "avqa-r1-6k/train/images/0.jpg") },
+      { type: "audio", audio: join(root, "avqa-r1-6k/train/audios/0.wav") },
+    ]);
+    const held = await open("avqa-r1-6k", {}, { split: "held-out" });
+    const [asked] = rowsOf(held);
+    expect(asked!.answer).toBe("A");
+    const score = (text?: string) => held.official!.score(text, asked!);
+    expect([score("<answer> A </answer>"), score("A"), score("A. one"), score(undefined)]).toEqual([
+      1, 1, 0, 0,
+    ]);
+  });
+});
+
+describe("AudioMCQ", () => {
+  it("splits by sound: none is on both sides, and every row on one", async () => {
+    const train = rowsOf(await open("audio-mcq", { held_out: 0.2 }));
+    const held = rowsOf(await open("audio-mcq", { held_out: 0.2 }, { split: "held-out" }));
+    expect(train.length + held.length).toBe(400);
+    const soundsOf = (rows: DataRow[]) => new Set(rows.map(({ mediaNames }) => mediaNames));
+    const heard = soundsOf(train);
+    expect([...soundsOf(held)].filter((sound) => heard.has(sound))).toEqual([]);
+    // 200 sounds, a fifth of them held out: within four deviations of 40.
+    expect(Math.abs(soundsOf(held).size - 40)).toBeLessThan(4 * Math.sqrt(200 * 0.2 * 0.8));
+    expect(rowsOf(await open("audio-mcq", { held_out: 0 }))).toHaveLength(400);
+  });
+});
+
+describe("conversations in LLaVA's form", () => {
+  it("become prompts whose last turn is the answer, with frames as meta says", async () => {
+    const [first, second] = rowsOf(await open("conversations"));
+    expect(first).toMatchObject({ id: "c-1", answer: "(1) run (3) sit" });
+    expect(first!.conversation.map(({ role }) => role)).toEqual(["user"]);
+    expect(mediaParts(first!.conversation)).toEqual([
+      {
+        type: "video",
+        video: join(root, "conversations/clips/one.mp4"),
+        min_frames: 4,
+        max_frames: 8,
+      },
+    ]);
+    expect(textOf(first!)).toContain("Which actions are seen? (1) run");
+    expect(second!.answer).toBe("(B)");
+  });
+
+  it("keep their answer for supervised training", async () => {
+    const [row] = rowsOf(await open("conversations", {}, { answered: true }));
+    expect(row!.conversation.at(-1)).toMatchObject({ role: "assistant" });
+    expect(textOf(row!)).toBe("<answer>(1) run (3) sit</answer>");
+  });
+});
+
 describe("rows that are not as published", () => {
   it.each([
     [
@@ -228,6 +301,31 @@ describe("rows that are not as published", () => {
       /line\.json:1: answer is 4; it must be the place of one of 1 choices, from 0/,
     ],
     ["mmau", "mmau-test-mini.json", [3], /row 1: it is no object/],
+    [
+      "conversations",
+      "train.json",
+      [
+        {
+          conversations: [
+            { from: "human", value: "x" },
+            { from: "human", value: "y" },
+          ],
+        },
+      ],
+      /row 1: its last turn is by user, not by gpt/,
+    ],
+    [
+      "social-iq",
+      "qa/qa_train.json",
+      [{ qid: "q", q: "Q", vid_name: "v", a0: "1", a1: "2", a2: "3", a3: "4" }],
+      /answer_idx is undefined; it must be 0 to 3/,
+    ],
+    [
+      "avqa-r1-6k",
+      "train/omni_rl_format_train.json",
+      [{ problem: "x", options: ["A. a"], path: { image: "a.jpg" } }],
+      /row 1: path names no image and audio/,
+    ],
   ])("of %s are refused with file, row and key", async (name, file, rows, message) => {
     const path = join(root, `wrong-${name}`);
     writeRows(join(path, file), rows as object[]);
