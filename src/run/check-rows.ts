@@ -27,6 +27,7 @@ const OBEYS: Readonly<
   think: { choice: "words", wrap: thought },
   "think-briefly": { choice: "words", wrap: thought },
   new: { choice: "words", wrap: (answer) => answer },
+  direct: { choice: "letter", wrap: (answer) => answer },
   intent: { choice: "letter", wrap: thought },
   "daily-omni": { choice: "letter", wrap: thought },
   "context-think-answer": {

@@ -6,6 +6,7 @@ import {
   thinkPrompt,
 } from "./audio-choice.ts";
 import { contextPrompt } from "./context.ts";
+import { directPrompt } from "./direct.ts";
 import { dailyOmniPrompt, intentPrompt } from "./intent.ts";
 import type { Prompt } from "./prompt.ts";
 
@@ -18,6 +19,7 @@ export const PROMPTS = {
   new: newPrompt,
   intent: intentPrompt,
   "daily-omni": dailyOmniPrompt,
+  direct: directPrompt,
   "context-think-answer": (row) => contextPrompt(row),
 } as const satisfies Record<string, Prompt>;
 

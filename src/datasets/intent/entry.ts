@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { OpenedData } from "../../data/dataset.ts";
+import { DataError } from "../../core/errors.ts";
+import type { DataSet, OpenedData } from "../../data/dataset.ts";
 import { openRelease } from "../release/open.ts";
 import { answerScorer, columnOf } from "../release/score.ts";
 import {
@@ -11,7 +12,14 @@ import {
 import { INTENT_BENCH_OFFICIAL } from "./official.ts";
 import { intentTranslator } from "./rows.ts";
 
-type Settings = ReleaseSettings & ClipSettings;
+type Settings = ReleaseSettings & ClipSettings & { problem_types: readonly string[] };
+
+const problemTypes = {
+  problem_types: z
+    .array(z.string().min(1))
+    .default([])
+    .describe("Problem types whose rows are taken, such as `multiple choice`; empty takes all."),
+};
 
 const TRAIN_FILES = [
   "emer_rewrite.json",
@@ -19,10 +27,15 @@ const TRAIN_FILES = [
   "Video-R1_rewrite.json",
 ] as const;
 
-const bench = { ...releaseSettings("qa.json and its videos", "intent"), ...CLIP_SETTINGS };
+const bench = {
+  ...releaseSettings("qa.json and its videos", "intent"),
+  ...CLIP_SETTINGS,
+  ...problemTypes,
+};
 const train = {
   ...releaseSettings("the JSON files of the release and their media", "intent"),
   ...CLIP_SETTINGS,
+  ...problemTypes,
   files: z
     .array(z.enum(TRAIN_FILES))
     .min(1, "at least one file of rows is needed")
@@ -30,14 +43,38 @@ const train = {
     .describe("Files of rows, one after the other."),
 };
 
-/** IntentTrain: what HumanOmniV2 was trained on. */
+/**
+ * Returns the rows of some problem types.
+ *
+ * @throws {DataError} `no-such-type` for a type that no row has.
+ */
+function ofTypes(set: DataSet, types: readonly string[]): DataSet {
+  if (types.length === 0) return set;
+  const all = Array.from({ length: set.length }, (_, index) => index);
+  const typeOf = (index: number) => set.row(index).problem_type ?? "";
+  const known = new Set(all.map(typeOf));
+  for (const type of types) {
+    if (known.has(type)) continue;
+    throw new DataError("no-such-type", `No row is of the problem type "${type}".`, {
+      hint: `There are ${[...known].join(", ")}.`,
+    });
+  }
+  const kept = all.filter((index) => types.includes(typeOf(index)));
+  return {
+    length: kept.length,
+    digest: `${set.digest} ${types.join(", ")}`,
+    row: (index) => set.row(kept[index]!),
+  };
+}
+
+/** IntentTrain: the rows that HumanOmniV2 was trained on. */
 export const INTENT_TRAIN = {
   doc: "IntentTrain, questions on what people in clips mean and feel, to train on",
   settings: train,
   asked: train,
   async open(given: Settings & { files: readonly string[] }): Promise<OpenedData> {
-    const set = await openRelease(given, given.files, await intentTranslator(given.path, given));
-    return { set };
+    const whole = await openRelease(given, given.files, await intentTranslator(given.path, given));
+    return { set: ofTypes(whole, given.problem_types) };
   },
 };
 
@@ -51,7 +88,8 @@ export const INTENT_BENCH = {
     "Four of its deception clips do not load; published numbers leave them out.",
   ],
   async open(given: Settings): Promise<OpenedData> {
-    const set = await openRelease(given, ["qa.json"], await intentTranslator(given.path, given));
+    const whole = await openRelease(given, ["qa.json"], await intentTranslator(given.path, given));
+    const set = ofTypes(whole, given.problem_types);
     const scorer = answerScorer((row) => [columnOf(row, "Type")]);
     return { set, scorer, official: INTENT_BENCH_OFFICIAL };
   },

@@ -22,7 +22,10 @@ export async function intentTranslator(folder: string, settings: ClipSettings): 
       ...(isChoice && { options: textsAt(raw, "options", place) }),
       answer: textAt(raw, "answer", place),
       problem_type: type,
-      media: clipParts(`${videos}${clip}`, `${videos}${clip}`, settings),
+      media:
+        raw["data_type"] === "image"
+          ? [{ type: "image", image: `${videos}${clip}` }]
+          : clipParts(`${videos}${clip}`, `${videos}${clip}`, settings),
       names: [clip, ...(typeof qid === "string" ? [qid] : [])],
     };
   };

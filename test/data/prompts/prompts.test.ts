@@ -53,6 +53,10 @@ const EXPECTED: [PromptName, string][] = [
     "What barks?\nA. A dog\nB. The owner's cat First reason briefly between <think> </think> tags, then output only the single option letter (e.g., A, B, C, D, ...) between <answer> </answer> tags. Format example: <think>your reasoning</think><answer>A</answer>",
   ],
   [
+    "direct",
+    "What barks?\nA. A dog\nB. The owner's cat\nAnswer with the letter of the right option only.",
+  ],
+  [
     "context-think-answer",
     "Here is a video, with the audio from the video.\nWhat barks? Options:\nA. A dog\nB. The owner's cat\n\n Please provide only the single option letter (e.g., A, B, C, D, etc.) within the <answer> </answer> tags.",
   ],
