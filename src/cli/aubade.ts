@@ -21,6 +21,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "evaluate a model on held-out questions",
     load: () => import("./commands/eval.ts"),
   },
+  compare: {
+    summary: "compare two evaluations question by question",
+    load: () => import("./commands/compare.ts"),
+  },
   generate: {
     summary: "ask a model about pictures, clips and sounds",
     load: () => import("./commands/generate.ts"),

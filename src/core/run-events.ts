@@ -84,6 +84,8 @@ export interface RolloutRecord extends CompletionRecord {
 export interface Answered extends CompletionRecord {
   /** Name of the benchmark. */
   benchmark: string;
+  /** Name of the way in which it is asked: answers of one protocol may be compared. */
+  protocol: string;
   step: number;
   when: "before" | "during" | "after";
   control: Control | null;

@@ -24,6 +24,8 @@ export interface Evaluation {
   /** Settings by which answers are decoded; a temperature of 0 is greedy. */
   sampling: SamplingOptions;
   scorer: Scorer;
+  /** Name of the way in which it is asked. */
+  protocol: string;
   /** The rule of the benchmark's authors, told beside the scores; none when left out. */
   official?: OfficialScorer | undefined;
   /** The rewards of a run, measured beside the scores; none when left out. */
@@ -71,7 +73,12 @@ export async function evaluateBenchmark(run: Evaluation): Promise<EvaluationResu
       if (score !== undefined) scored.push(score);
       const { overall, ...measures } = said;
       report(events, "answer", {
-        ...{ ...run.place, sample: row.id, ...completionRecord(row, completion, score) },
+        ...{
+          ...run.place,
+          protocol: run.protocol,
+          sample: row.id,
+          ...completionRecord(row, completion, score),
+        },
         ...{ correct: overall === 1, score: overall, ...flags(measures) },
         ...(official && { [official.name]: ruled }),
       });

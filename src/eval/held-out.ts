@@ -21,6 +21,7 @@ import type { RolloutConfig } from "../rollout/schema.ts";
 import { DEFAULT_SAMPLING, type SamplingOptions } from "../rollout/types.ts";
 import { evaluateBenchmark, type EvaluationResult } from "./evaluate.ts";
 import { type BenchmarkConfig, benchmarksOf, type EvalConfig } from "./schema.ts";
+import { protocolOf } from "./protocol.ts";
 import { ANSWERS, namedScorer } from "./scorer.ts";
 
 type When = RunEvents["evaluation"]["when"];
@@ -39,6 +40,8 @@ export interface Benchmark {
   readonly listed: boolean;
   readonly rows: readonly DataRow[];
   readonly scorer: Scorer;
+  /** Name of the way in which it is asked. */
+  readonly protocol: string;
   /** The rule of its authors, told beside the scores. */
   readonly official?: OfficialScorer | undefined;
 }
@@ -49,7 +52,10 @@ export interface Benchmark {
  * @throws {ConfigError} `too-few-questions` that names benchmark and number; of the data sets.
  *   {DataError} of `checkGold` for answers that no completion could give.
  */
-export async function openBenchmarks(config: EvalConfig, events: Events): Promise<Benchmark[]> {
+export async function openBenchmarks(
+  { eval: config, rollout }: HeldOutSettings,
+  events: Events,
+): Promise<Benchmark[]> {
   const benchmarks: Benchmark[] = [];
   for (const { name, settings, listed } of benchmarksOf(config)) {
     const { questions } = settings;
@@ -68,7 +74,9 @@ export async function openBenchmarks(config: EvalConfig, events: Events): Promis
     const rows = asked.map((index) => set.row(index));
     // An answer that no completion can give would be a question that nobody can get right.
     if (scorer === ANSWERS && set.alike !== true) checkGold(rows, true);
-    benchmarks.push({ name, settings, listed, rows, scorer, official });
+    const longest = rollout.max_completion_length;
+    const protocol = await protocolOf(settings, set.digest, longest);
+    benchmarks.push({ name, settings, listed, rows, scorer, official, protocol });
   }
   return benchmarks;
 }
@@ -153,7 +161,7 @@ export class HeldOut {
   }
 
   async #askOne(
-    { name, settings, listed, rows, scorer, official }: Benchmark,
+    { name, settings, listed, rows, scorer, official, protocol }: Benchmark,
     step: number,
     when: When,
     control: Control | null,
@@ -166,7 +174,7 @@ export class HeldOut {
     const place = { benchmark: name, step, when, control };
     const doing = control === null ? "evaluating" : `evaluating ${control}`;
     const result = await evaluateBenchmark({
-      ...{ loader, events, stop, place, rows: asked, scorer, official },
+      ...{ loader, events, stop, place, rows: asked, scorer, official, protocol },
       rewards: this.#rewards,
       generator: this.#generator,
       processor: this.#processor,

@@ -4,6 +4,7 @@ import type { DataSet, OpenedData } from "../data/dataset.ts";
 import { openData } from "../datasets/open.ts";
 import { ofRows } from "../data/rows.ts";
 import { type Benchmark, openBenchmarks } from "../eval/held-out.ts";
+import { protocolOf } from "../eval/protocol.ts";
 import { benchmarkSchema } from "../eval/schema.ts";
 import { ANSWERS } from "../eval/scorer.ts";
 import type { Rows, RunParts, TrainOptions } from "./options.ts";
@@ -30,15 +31,16 @@ export async function openTraining(
 
 /** Opens what is asked: the program's own questions, or the benchmarks that `eval` names. */
 export async function openQuestions(
-  config: Pick<RunConfig, "eval">,
+  config: Pick<RunConfig, "eval" | "rollout">,
   { questions }: Pick<RunParts, "questions">,
   events: Events,
 ): Promise<Benchmark[]> {
-  if (questions === undefined) return openBenchmarks(config.eval, events);
+  if (questions === undefined) return openBenchmarks(config, events);
   const set = await setOf(questions, "questions");
   const indices = Array.from({ length: set.length }, (_, index) => index);
   await set.prepare?.(indices, events);
   const rows = indices.map((index) => set.row(index));
   const settings = benchmarkSchema().parse({ name: "tiny" });
-  return [{ name: "questions", settings, listed: false, rows, scorer: ANSWERS }];
+  const protocol = await protocolOf(settings, set.digest, config.rollout.max_completion_length);
+  return [{ name: "questions", settings, listed: false, rows, scorer: ANSWERS, protocol }];
 }
