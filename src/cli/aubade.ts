@@ -21,6 +21,10 @@ export const COMMANDS: Readonly<Record<string, CommandEntry>> = {
     summary: "evaluate a model on held-out questions",
     load: () => import("./commands/eval.ts"),
   },
+  data: {
+    summary: "data check: examine the data of a configuration without a GPU",
+    load: () => import("./commands/data.ts"),
+  },
   compare: {
     summary: "compare two evaluations question by question",
     load: () => import("./commands/compare.ts"),

@@ -123,7 +123,7 @@ function resumeWords(argv: readonly string[]): string[] {
 /**
  * Returns the configuration that is meant: one of the current folder, else one that aubade ships.
  */
-function shipped(path: string): string {
+export function shipped(path: string): string {
   const own = join(ROOT, path);
   return !existsSync(path) && existsSync(own) ? own : path;
 }

@@ -57,7 +57,7 @@ async function bytesOf(path: string): Promise<Uint8Array<ArrayBuffer>> {
     const why = cause instanceof AubadeError ? cause.code.replaceAll("-", " ") : String(cause);
     const where = `${path} cannot be read (${why}): looked at ${absolutePath(path)}`;
     throw new DataError("data-unreadable", `${where}.`, {
-      hint: "Check the path, which is relative to the folder that the program was started in.",
+      hint: "Check the path: one of a configuration is relative to its file, others to the current folder.",
       cause,
     });
   }

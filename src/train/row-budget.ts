@@ -6,6 +6,7 @@ import { inRow } from "../data/row-error.ts";
 import type { RowOrder } from "../data/row-order.ts";
 import { SampleLoader } from "../data/sample-loader.ts";
 import type { Processor, ProcessOptions } from "../model/processor.ts";
+import type { Sample } from "../prompt/sample.ts";
 import type { TaskSettings } from "./task.ts";
 
 /** Rows that are decoded at a time. */
@@ -79,10 +80,16 @@ export class RowBudget {
 
   /** Returns why a row does not fit or cannot be read; undefined where it can be trained on. */
   async misfitOf(row: DataRow): Promise<Misfit | undefined> {
+    const found = await this.sampleOf(row);
+    return "error" in found ? found : undefined;
+  }
+
+  /** Returns a row's sample, or why it does not fit or cannot be read. */
+  async sampleOf(row: DataRow): Promise<Sample | Misfit> {
     try {
-      const { nextPos } = await this.loader.load(row);
-      this.#checkContext(row, nextPos);
-      return undefined;
+      const sample = await this.loader.load(row);
+      this.#checkContext(row, sample.nextPos);
+      return sample;
     } catch (error) {
       if (error instanceof AubadeError && OVER.has(error.code))
         return { kind: "over_budget", error };
