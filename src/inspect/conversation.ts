@@ -66,9 +66,10 @@ export async function inspectConversation(
   }
   const media = await loadMedia(processor, conversation);
   const request: ProcessRequest = { id: name, conversation, media };
-  const sample = processor.process(request, { addGenerationPrompt: !answered });
+  const how = { addGenerationPrompt: !answered, markAnswers: options.labels };
+  const sample = processor.process(request, how);
   let prompt = sample;
-  if (answered && (options.labels || options.prompt)) {
+  if (answered && options.prompt) {
     const asked = conversation.slice(0, -1);
     const heard = media.slice(0, mediaParts(asked).length);
     prompt = processor.process({ id: name, conversation: asked, media: heard });
@@ -77,7 +78,7 @@ export async function inspectConversation(
   const batch: PromptBatch = {
     ...{ samples: [sample], length, starts: [0] },
     inputIds: Int32Array.from(sample.inputIds),
-    labels: options.labels ? answerLabels(processor, sample, prompt) : undefined,
+    labels: options.labels ? lastAnswer(sample) : undefined,
     secondsPerGrid: secondsOf(processor, request),
     sounds: soundsOf(processor, media, sample),
   };
@@ -85,27 +86,9 @@ export async function inspectConversation(
 }
 
 /** [S] the ids of the last message with its closing token, -100 elsewhere. */
-function answerLabels(
-  processor: Processor,
-  { id: row, inputIds }: Sample,
-  prompt: Sample,
-): Int32Array {
-  const start = prompt.inputIds.length;
-  if (prompt.inputIds.some((id, i) => inputIds[i] !== id)) {
-    throw new DataError(
-      "no-answer",
-      `${row}: the chat template does not write the prompt of the last answer as a beginning of the ` +
-        "whole conversation, so that the answer's tokens cannot be told.",
-      { hint: "Give prepared tensors with labels instead (--inputs)." },
-    );
-  }
-  const end = inputIds.lastIndexOf(processor.tokenizer.id("<|im_end|>"));
-  if (end < start) {
-    throw new DataError("no-answer", `${row}: the last message is not closed by <|im_end|>.`, {
-      hint: "Check the chat template of the model.",
-    });
-  }
-  return Int32Array.from(inputIds, (id, i) => (i >= start && i <= end ? id : IGNORE));
+function lastAnswer({ inputIds, answers }: Sample): Int32Array {
+  const { start, end } = answers!.at(-1)!;
+  return Int32Array.from(inputIds, (id, i) => (i >= start && i < end ? id : IGNORE));
 }
 
 function secondsOf(
