@@ -118,6 +118,14 @@ export const runSchema = z
       const shared =
         settings.name === run.data.name && entry.overlap?.(run.data as never, settings as never);
       if (shared) report([...place, shared.key], shared.message, shared.remedy);
+      const { n, temperature } = settings.decoding;
+      if (n > 1 && temperature === 0) {
+        report(
+          [...place, "decoding", "temperature"],
+          `greedy decoding gives one answer, not decoding.n of ${n}`,
+          "Set it above 0, such as 0.7, or decoding.n to 1.",
+        );
+      }
       if (benchmarks.findIndex((other) => other.name === name) < at) {
         report(
           [...place, "as"],

@@ -99,9 +99,24 @@ export function compareAnswers(
   }
   return shared.map((benchmark) => {
     const of = (all: readonly ComparedAnswer[]) =>
-      new Map(all.filter((one) => one.benchmark === benchmark).map((one) => [one.sample, one]));
+      bySample(all.filter((one) => one.benchmark === benchmark));
     return compareOne(benchmark, of(a), of(b), { anyProtocol, seed });
   });
+}
+
+/** One answer a question: of several the mean score, right where at least half of them are. */
+function bySample(answers: readonly ComparedAnswer[]): Answers {
+  const groups = new Map<string, ComparedAnswer[]>();
+  for (const answer of answers) {
+    groups.set(answer.sample, [...(groups.get(answer.sample) ?? []), answer]);
+  }
+  const joined = [...groups].map(([sample, group]): [string, ComparedAnswer] => {
+    const share = (of: (one: ComparedAnswer) => number) =>
+      group.reduce((sum, one) => sum + of(one), 0) / group.length;
+    const correct = share((one) => Number(one.correct)) >= 0.5;
+    return [sample, { ...group[0]!, score: share((one) => one.score), correct }];
+  });
+  return new Map(joined);
 }
 
 type Answers = ReadonlyMap<string, ComparedAnswer>;

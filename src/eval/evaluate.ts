@@ -6,6 +6,7 @@ import type { Processor } from "../model/processor.ts";
 import type { Sample } from "../prompt/sample.ts";
 import type { Completion, Score } from "../reward/reward.ts";
 import type { RewardScorer } from "../reward/scorer.ts";
+import { combined } from "./samples.ts";
 import { summarise } from "../reward/summarise.ts";
 import { completionRecord } from "../rollout/records.ts";
 import { asCompletion } from "../rollout/roll-out.ts";
@@ -23,6 +24,8 @@ export interface Evaluation {
   rows: readonly DataRow[];
   /** Settings by which answers are decoded; a temperature of 0 is greedy. */
   sampling: SamplingOptions;
+  /** Answers to each question. */
+  generations: number;
   scorer: Scorer;
   /** Name of the way in which it is asked. */
   protocol: string;
@@ -56,7 +59,7 @@ export interface EvaluationResult {
  */
 export async function evaluateBenchmark(run: Evaluation): Promise<EvaluationResult | undefined> {
   const { rows, events, scorer, official } = run;
-  const tally = new Tally(scorer, official);
+  const tally = new Tally(run);
   const scored: Score[] = [];
   let failed = 0;
   for (let start = 0; start < rows.length; start += BATCH) {
@@ -66,22 +69,21 @@ export async function evaluateBenchmark(run: Evaluation): Promise<EvaluationResu
     const usable = loaded.flatMap(({ row, sample }) => (sample ? [{ row, sample }] : []));
     failed += loaded.length - usable.length;
     for (const { row, sample } of loaded) if (sample === undefined) tally.rule(undefined, row);
-    for (const { row, completion, score } of await answersOf(run, usable)) {
-      const said = await scorer.score(completion, row);
-      tally.add(row, said);
-      const ruled = tally.rule(completion.text, row);
-      if (score !== undefined) scored.push(score);
-      const { overall, ...measures } = said;
-      report(events, "answer", {
-        ...{
-          ...run.place,
-          protocol: run.protocol,
-          sample: row.id,
-          ...completionRecord(row, completion, score),
-        },
-        ...{ correct: overall === 1, score: overall, ...flags(measures) },
-        ...(official && { [official.name]: ruled }),
-      });
+    for (const { row, completions, scores } of await answersOf(run, usable)) {
+      const said = await Promise.all(completions.map(async (one) => scorer.score(one, row)));
+      const texts = completions.map(({ text }) => text);
+      tally.add(row, combined(said, texts, row));
+      if (scores !== undefined) scored.push(...scores);
+      for (const [at, completion] of completions.entries()) {
+        const { overall, ...measures } = said[at]!;
+        const ruled = tally.rule(completion.text, row);
+        report(events, "answer", {
+          ...{ ...run.place, protocol: run.protocol, sample: row.id },
+          ...completionRecord(row, completion, scores?.[at]),
+          ...{ correct: overall === 1, score: overall, ...flags(measures) },
+          ...(official && { [official.name]: ruled }),
+        });
+      }
     }
     const done = Math.min(rows.length, start + BATCH);
     report(events, "progress", { what: run.what ?? "evaluating", done, total: rows.length });
@@ -103,6 +105,7 @@ function flags(measures: Readonly<Record<string, number>>): Record<string, numbe
 class Tally {
   readonly #scorer: Scorer;
   readonly #official: OfficialScorer | undefined;
+  readonly #generations: number;
   /** Sum and number of the answers that the authors' rule scores. */
   readonly #ruled = { sum: 0, count: 0 };
   readonly #asked = new Map<string, number>();
@@ -110,8 +113,9 @@ class Tally {
   readonly #measures = new Map<string, number>();
   #overall = 0;
 
-  constructor(scorer: Scorer, official?: OfficialScorer) {
+  constructor({ scorer, official, generations }: Evaluation) {
     this.#scorer = scorer;
+    this.#generations = generations;
     this.#official = official;
   }
 
@@ -164,7 +168,7 @@ class Tally {
     const { sum, count } = this.#ruled;
     if (this.#official !== undefined) {
       measures.push([this.#official.name, count === 0 ? 0 : sum / count]);
-      measures.push([`${this.#official.name}_counted`, count / questions]);
+      measures.push([`${this.#official.name}_counted`, count / (questions * this.#generations)]);
     }
     return {
       overall: this.#overall / questions,
@@ -200,20 +204,22 @@ async function loadRows(
   return loaded;
 }
 
-/** One answer to each row, and what the run's rewards make of it. */
+/** The answers to each row, and what the run's rewards make of them. */
 async function answersOf(
-  { generator, processor, sampling, rewards }: Evaluation,
+  { generator, processor, sampling, rewards, generations }: Evaluation,
   rows: readonly { row: DataRow; sample: Sample }[],
-): Promise<{ row: DataRow; completion: Completion; score: Score | undefined }[]> {
+): Promise<{ row: DataRow; completions: Completion[]; scores: Score[] | undefined }[]> {
   if (rows.length === 0) return [];
-  const requests = rows.map(({ sample }) => ({ sample, generations: 1, draw: 0 }));
+  const requests = rows.map(({ sample }) => ({ sample, generations, draw: 0 }));
   const groups = await generator.generate(requests, sampling);
-  const completions = groups.map(([answer]) =>
-    asCompletion(processor, answer!, { index: 0, draw: 0 }),
-  );
-  const asked = rows.map(({ row }, i) => ({ row, completions: [completions[i]!] }));
+  const asked = rows.map(({ row }, i) => ({
+    row,
+    completions: groups[i]!.map((answer, index) =>
+      asCompletion(processor, answer, { index, draw: 0 }),
+    ),
+  }));
   const scores = await rewards?.scoreGroups(asked);
-  return rows.map(({ row }, i) => ({ row, completion: completions[i]!, score: scores?.[i]![0] }));
+  return asked.map((group, i) => ({ ...group, scores: scores?.[i] }));
 }
 
 /** Means and deviations (n - 1) as metrics; what is of no answer, or of one only, is left out. */

@@ -179,6 +179,7 @@ export class HeldOut {
       generator: this.#generator,
       processor: this.#processor,
       sampling: this.#sampling(settings),
+      generations: settings.decoding.n,
       what: listed ? `${doing} ${name}` : doing,
     });
     if (result === undefined) return undefined;

@@ -5,6 +5,14 @@ import { namedDataSchema } from "../datasets/schema.ts";
 import { scorerSchema } from "./scorer.ts";
 
 const decodingSchema = z.strictObject({
+  n: z
+    .int()
+    .positive()
+    .default(1)
+    .describe(
+      "Answers to each question. Of several, which need a temperature above 0, scores are means, and " +
+        "`pass@k` and `maj@n` are measured.",
+    ),
   temperature: z
     .number()
     .min(0)

@@ -216,6 +216,10 @@ describe("messages", () => {
       "the held-out clips would be the training clips (data.seed is 3 too) (configs/x.yaml:4). Set it to 4.",
     ],
     [
+      "eval:\n  name: tiny\n  seed: 9\n  decoding: { n: 4 }\n",
+      "greedy decoding gives one answer, not decoding.n of 4 (configs/x.yaml:6). Set it above 0",
+    ],
+    [
       "train: 5\n",
       "train is 5; it must be a section of settings (configs/x.yaml:3). Indent its settings below it",
     ],

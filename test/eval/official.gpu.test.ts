@@ -64,3 +64,24 @@ it("refuses a rule without a name or a score", async () => {
     /wrong\.mjs has an official rule without name or score/,
   );
 });
+
+it("measures pass@k and maj@n of several answers to each question", async () => {
+  const config = place.config({
+    device: { tier: inject("tier").toUpperCase() },
+    eval: {
+      ...{ name: "tiny", questions: 3, folder: place.path("clips") },
+      decoding: { n: 4, temperature: 1 },
+    },
+  });
+  const { onEvent, list } = recorded("answer");
+  const { benchmarks } = await evaluate(config, { onEvent });
+  expect(list).toHaveLength(12);
+  const { scores } = benchmarks["tiny"]!;
+  const answers = list.map(({ data }) => data as { sample: string; text: string; score: number });
+  const mean = answers.reduce((sum, { score }) => sum + score, 0) / 12;
+  expect(scores.overall).toBeCloseTo(mean, 12);
+  expect(scores["pass@1"]).toBeCloseTo(mean, 12);
+  expect(scores["pass@4"]).toBeGreaterThanOrEqual(scores["pass@2"]!);
+  expect(scores["maj@4"]).toBeLessThanOrEqual(scores["pass@4"]!);
+  expect(new Set(answers.map(({ text }) => text)).size).toBeGreaterThan(1);
+});
