@@ -325,7 +325,6 @@ const SHORT_FILES: Record<string, string> = {
   "src/core/read-typescript.js": "is what lets TypeScript be read",
   "src/media/apart/thread.js": "starts a thread before TypeScript can be read",
   "src/cli/package.ts": "facts of the package, for commands, drivers and tests",
-  "src/gpu/provider.ts": "what both sides of the switch #gpu are",
   "src/reward/rewards/random.ts": "a reward is a file",
 };
 

@@ -10,6 +10,8 @@ import { Pacer } from "./pacer.ts";
 export interface DeviceOptions {
   /** Kernel tier to use; the best that the adapter has when left out. */
   tier?: Tier;
+  /** Part of the name of the adapter to use (Node only); the fastest when left out. */
+  adapter?: string | undefined;
   /** Upper bound on the bytes of one storage binding, below the adapter's own; for tests. */
   chunkBytes?: number;
   /** Kernels are chosen as for such a device instead of what this one is; for tests. */
@@ -36,15 +38,18 @@ const UPLOAD_BYTES = 32 * 2 ** 20;
  *
  * Tier T0 asks for default limits and no features at all, so that what runs there runs anywhere.
  *
- * @throws {DeviceError} `no-adapter` when there is none, `tier-unavailable` when it lacks features,
+ * @throws {DeviceError} `no-adapter` when there is none, `no-such-adapter` for a name that none has,
+ *   `tier-unavailable` when it lacks features,
  *   `device-refused` when the driver gives no device.
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
-  refuseUnknown(options, ["tier", "chunkBytes", "profile", "backend"], "openDevice");
-  const provider = await openProvider(
-    options.backend === undefined ? {} : { backend: options.backend },
-  );
-  const adapter = await provider.gpu.requestAdapter({ powerPreference: "high-performance" });
+  refuseUnknown(options, ["tier", "adapter", "chunkBytes", "profile", "backend"], "openDevice");
+  const { backend, adapter: named } = options;
+  const provider = await openProvider({
+    ...(backend !== undefined && { backend }),
+    ...(named !== undefined && { adapter: named }),
+  });
+  const adapter = await requestAdapter(provider.gpu, named);
   if (adapter === null) {
     provider.dispose();
     throw new DeviceError("no-adapter", "WebGPU found no adapter.", {
@@ -87,6 +92,21 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
     );
   }
   return new Device(provider, adapter, raw, tier, options);
+}
+
+/** Asks for an adapter; Dawn raises an error that lists those there are where none has the name. */
+async function requestAdapter(gpu: GPU, named: string | undefined): Promise<GPUAdapter | null> {
+  try {
+    return await gpu.requestAdapter({ powerPreference: "high-performance" });
+  } catch (cause) {
+    if (named === undefined) throw cause;
+    const text = cause instanceof Error ? cause.message : String(cause);
+    const names = [...text.matchAll(/name: '([^']*)'/g)].map(([, name]) => name);
+    throw new DeviceError("no-such-adapter", `No adapter is called "${named}".`, {
+      hint: `Give part of one of these names: ${names.join(", ") || "there is none"}.`,
+      cause,
+    });
+  }
 }
 
 /** One opened GPU device with its buffers, pipelines, counters and its way to fail. */

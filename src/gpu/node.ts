@@ -22,11 +22,12 @@ const instances = new Map<string, GPU>();
  * @throws {DeviceError} when Dawn cannot be loaded or refuses to start.
  */
 export async function openProvider(flags: ProviderFlags = {}): Promise<GpuProvider> {
-  const backend = flags.backend ?? "";
-  let gpu = instances.get(backend);
+  const wishes = Object.entries(flags).map(([name, value]) => `${name}=${String(value)}`);
+  const key = wishes.join(" ");
+  let gpu = instances.get(key);
   if (gpu === undefined) {
-    gpu = await start(backend === "" ? DAWN_FLAGS : [...DAWN_FLAGS, `backend=${backend}`]);
-    instances.set(backend, gpu);
+    gpu = await start([...DAWN_FLAGS, ...wishes]);
+    instances.set(key, gpu);
   }
   // Nothing to give back: the instance outlives every caller, see `instances`.
   return { gpu, dispose: () => {} };

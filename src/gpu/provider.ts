@@ -10,4 +10,6 @@ export interface GpuProvider {
 export interface ProviderFlags {
   /** "null": Dawn's backend that checks shaders and pipelines and computes nothing (Node only). */
   backend?: "null";
+  /** Part of the name of the adapter to use (Node only); the system's choice when left out. */
+  adapter?: string;
 }

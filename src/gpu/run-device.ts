@@ -9,8 +9,14 @@ import type { DeviceConfig } from "./schema.ts";
  *
  * @throws {DeviceError} as `openDevice`.
  */
-export async function openRunDevice({ tier }: DeviceConfig, events: Events): Promise<Device> {
-  const device = await openDevice(tier === "auto" ? {} : { tier: tier.toLowerCase() as Tier });
+export async function openRunDevice(
+  { tier, adapter }: DeviceConfig,
+  events: Events,
+): Promise<Device> {
+  const device = await openDevice({
+    ...(tier !== "auto" && { tier: tier.toLowerCase() as Tier }),
+    ...(adapter !== null && { adapter }),
+  });
   reportDevice(device, events);
   return device;
 }

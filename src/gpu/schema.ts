@@ -2,6 +2,15 @@ import { z } from "zod";
 
 /** How a run uses its GPU. */
 export const deviceSchema = z.strictObject({
+  adapter: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe(
+      "Part of the name of the adapter to use, such as `NVIDIA`, where there are several (Node); null " +
+        "takes the fastest.",
+    ),
   tier: z
     .enum(["auto", "T0", "T1", "T2"])
     .default("auto")

@@ -10,6 +10,11 @@ export type { GpuProvider, ProviderFlags } from "./provider.ts";
  *   which only Node has.
  */
 export async function openProvider(flags: ProviderFlags = {}): Promise<GpuProvider> {
+  if (flags.adapter !== undefined) {
+    throw new DeviceError("no-such-adapter", "A page cannot choose its adapter by a name.", {
+      hint: "Leave it out: the browser gives the one that its settings prefer.",
+    });
+  }
   if (flags.backend !== undefined) {
     throw new DeviceError("no-such-backend", `A browser has no "${flags.backend}" backend.`, {
       hint: "Check shaders without a GPU in Node.",

@@ -39,6 +39,18 @@ describe("opening a device", () => {
     expect(capabilities).toMatchObject({ chunkBytes: 134_217_728, timestamps: false });
   });
 
+  it("is the adapter whose name has the text that is asked for, or an error that lists the names", async () => {
+    const { adapter } = device().capabilities;
+    // Dawn's name and the adapter's own description begin alike.
+    const word = /[A-Za-z]+/.exec(adapter)![0];
+    const named = await openDevice({ tier: "t0", adapter: word });
+    expect(named.capabilities.adapter).toBe(adapter);
+    named.close();
+    const none = openDevice({ adapter: "no such thing" });
+    await expect(none).rejects.toMatchObject({ code: "no-such-adapter" });
+    await expect(none).rejects.toThrow(new RegExp(`Give part of one of these names: .*${word}`));
+  });
+
   it("describes the adapter as plain data", () => {
     const { capabilities } = device();
     expect(structuredClone(capabilities)).toEqual(capabilities);
