@@ -141,6 +141,8 @@ export interface RunEvents {
     unit?: string;
     ratePerS?: number;
     leftS?: number;
+    /** The step of which it is a part; none before and after training. */
+    step?: number;
   };
   /** The weights are loaded: how many there are and train, and how frozen ones are stored. */
   model: {
@@ -215,4 +217,16 @@ export async function reportSpan<T>(
   const durationMs = performance.now() - started;
   report(events, "span", { name, step, startMs: performance.timeOrigin + started, durationMs });
   return result;
+}
+
+/** Reports how far a part of a step is; what takes less than a moment is not shown. */
+export function reportInStep(
+  events: EventSink,
+  step: number,
+  what: string,
+  done: number,
+  total: number,
+  unit: string,
+): void {
+  report(events, "progress", { what: `step ${step}: ${what}`, done, total, unit, step });
 }

@@ -15,6 +15,8 @@ export interface ConsoleTarget {
 
 const REDRAW_MS = 100;
 const PLAIN_PROGRESS_MS = 10_000;
+/** Time for which the line of the last step stays before the parts of the next one are shown. */
+const STEP_SHOWN_MS = 2000;
 const RECENT_STEPS = 10;
 /** Rows that do not fit of which the console tells. */
 const SHOWN_ROWS = 5;
@@ -75,6 +77,8 @@ export class ConsoleLine {
   readonly #stepTimes: number[] = [];
   #shown = "";
   #drawnAt = -Infinity;
+  /** The last step's end, and until there is one the first sight of a part of it. */
+  #stepAt: number | undefined;
   /** Rules of the run's health that fire, notes left out. */
   #unhealthy: string[] = [];
   #task = "";
@@ -144,6 +148,7 @@ export class ConsoleLine {
   }
 
   #step({ step, totalSteps, metrics }: RunEvents["step"]): void {
+    this.#stepAt = this.#target.now();
     const { step_time: time, reward, correct, format, kl, loss } = metrics;
     if (time !== undefined) this.#stepTimes.push(time);
     if (this.#stepTimes.length > RECENT_STEPS) this.#stepTimes.shift();
@@ -187,8 +192,10 @@ export class ConsoleLine {
     if (over.length > 0) this.print(`health: ${over.join(", ")} over at step ${step}`);
   }
 
-  #progress({ what, done, total, unit = "", ratePerS, leftS }: RunEvents["progress"]): void {
+  #progress(progress: RunEvents["progress"]): void {
+    const { what, done, total, unit = "", ratePerS, leftS, step } = progress;
     const now = this.#target.now();
+    if (step !== undefined && now - (this.#stepAt ??= now) < STEP_SHOWN_MS) return;
     if (what !== this.#task) [this.#task, this.#taskStart] = [what, now];
     const seconds = (now - this.#taskStart) / 1000;
     const count = (value: number): string => (total < 10_000 ? String(value) : rateText(value));

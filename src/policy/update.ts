@@ -60,6 +60,8 @@ export interface PolicySetup {
   temperature?: number;
   /** Maximum tokens of a completion, which `dr_grpo` divides by. */
   maxCompletionLength: number;
+  /** Hears how many passes over trees are done; nobody when left out. */
+  onPass?: ((what: "scoring" | "training", done: number, total: number) => void) | undefined;
 }
 
 /** Loss, metrics and parity of one accumulation of gradients. */
@@ -87,9 +89,11 @@ export class PolicyUpdater {
   #whole: GrowingPlan | undefined;
   #overFeatures: { pass: GrowingPlan; features: HeldFeatures } | undefined;
   readonly #scoring = new Map<Weights, GrowingPlan>();
+  readonly #onPass: PolicySetup["onPass"];
 
   constructor(setup: PolicySetup) {
     this.#model = setup.model;
+    this.#onPass = setup.onPass;
     this.#rollouts = setup.rollouts;
     this.#gradientCheckpointing = setup.gradientCheckpointing ?? false;
     this.#tokensPerPass = setup.tokensPerPass ?? 8192;
@@ -136,7 +140,9 @@ export class PolicyUpdater {
       this.#scoring.set(weights, (pass = scoringPass(model, "scoring", weights)));
     }
     const scores: TokenScores[] = [];
-    for (const part of cutTrees(trees, this.#tokensPerPass)) {
+    const parts = cutTrees(trees, this.#tokensPerPass);
+    for (const [at, part] of parts.entries()) {
+      this.#onPass?.("scoring", at, parts.length);
       for (const { sample } of part) checkLedger(sample, model.config);
       const feed = mergeFeeds(
         model.mediaFeed(part.map(({ sample }) => sample)),
@@ -181,7 +187,9 @@ export class PolicyUpdater {
     const results: LossResult[] = [];
     const parity = new Parity();
     let tokens = 0;
-    for (const part of cutTrees(trees, this.#tokensPerPass)) {
+    const parts = cutTrees(trees, this.#tokensPerPass);
+    for (const [at, part] of parts.entries()) {
+      this.#onPass?.("training", at, parts.length);
       for (const { sample } of part) checkLedger(sample, model.config);
       const feed = this.#feed(part, features);
       const loss = (rows: Float32Array): Float32Array => {

@@ -118,8 +118,11 @@ export class Generator implements RolloutSource {
     const batches = requestBatches(requests, maxNewTokens, this.#tokensPerBatch, limits);
     const buffers = await this.#reserve(batchSizes(batches, maxNewTokens));
     const groups: Rollout[][] = [];
-    for (const batch of batches) {
-      groups.push(...(await this.#generateBatch(buffers, batch, options, watch)));
+    const total = batches.length * maxNewTokens;
+    for (const [at, batch] of batches.entries()) {
+      const onStep = (step: number) => watch.onProgress?.(at * maxNewTokens + step, total);
+      groups.push(...(await this.#generateBatch(buffers, batch, options, { ...watch, onStep })));
+      onStep(maxNewTokens);
     }
     return groups;
   }
@@ -128,7 +131,7 @@ export class Generator implements RolloutSource {
     buffers: DecodeBuffers,
     requests: readonly GenerationRequest[],
     options: SamplingOptions,
-    watch: GenerationWatch,
+    watch: GenerationWatch & { onStep: (step: number) => void },
   ): Promise<Rollout[][]> {
     const packed = packTrees(requests.map(({ sample }) => ({ prompt: sample, branches: [] })));
     const rows = requests.reduce((sum, { generations }) => sum + generations, 0);
@@ -151,11 +154,12 @@ export class Generator implements RolloutSource {
       seed: options.seed >>> 0,
       pad: this.#facts.padId,
     };
-    const { every = STEPS_BETWEEN_CHECKS, onTokens, signal } = watch;
+    const { every = STEPS_BETWEEN_CHECKS, onTokens, onStep, signal } = watch;
     for (let step = 0; step < options.maxNewTokens;) {
       const repeat = Math.min(every, options.maxNewTokens - step);
       await this.#decode!.run({ rows, tokens: packed.tokens }, scalars, { repeat });
       step += repeat;
+      onStep(step);
       onTokens?.(await this.#written(buffers, rows));
       if (signal?.aborted === true) break;
       if (step < options.maxNewTokens && (await this.#allDone(buffers, rows))) break;

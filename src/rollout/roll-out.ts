@@ -1,5 +1,5 @@
 import { Events } from "../core/events.ts";
-import { reportSpan } from "../core/run-events.ts";
+import { reportInStep, reportSpan } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
 import type { DataRow } from "../data/dataset.ts";
 import type { Processor } from "../model/processor.ts";
@@ -54,7 +54,9 @@ export async function rollOut(
       ...{ sample, draw: draws[i]! },
       generations: rows[i]!.num_generations ?? generations,
     }));
-    const generated = await source.generate(requests, sampling);
+    const generated = await source.generate(requests, sampling, {
+      onProgress: (done, total) => reportInStep(events, step, "generating", done, total, "tokens"),
+    });
     return rows.map((row, i) => {
       const completions = generated[i]!;
       const said = completions.map((completion, index) =>

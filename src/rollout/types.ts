@@ -54,6 +54,8 @@ export interface GenerationWatch {
   every?: number;
   /** Hears the token ids so far of every completion, in order. */
   onTokens?: (ids: number[][]) => void;
+  /** Hears how many decode steps of all batches are done; nothing is read back for it. */
+  onProgress?: (done: number, total: number) => void;
   /** When aborted, generation ends at the next look and gives what there is. */
   signal?: AbortSignal;
 }

@@ -1,6 +1,6 @@
 import { maskedBy, type MaskRules } from "../core/degenerate.ts";
 import type { Events } from "../core/events.ts";
-import { reportSpan } from "../core/run-events.ts";
+import { reportInStep, reportSpan } from "../core/run-events.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
 import type { DataRow } from "../data/dataset.ts";
 import type { Model } from "../model/model.ts";
@@ -104,6 +104,8 @@ export class GrpoTask implements TrainingTask {
   readonly #rollouts: RolloutSetup;
   readonly #updater: PolicyUpdater;
   #destroyed = false;
+  /** Number of the step that is being done. */
+  #at = 0;
 
   constructor(setup: GrpoSetup) {
     const { model, processor, loader, source, train, rollout, events } = setup;
@@ -130,6 +132,7 @@ export class GrpoTask implements TrainingTask {
       tokensPerPass: train.max_tokens_per_pass,
       temperature: rollout.temperature,
       maxCompletionLength: rollout.max_completion_length,
+      onPass: (what, done, total) => reportInStep(events, this.#at, what, done, total, "passes"),
     });
   }
 
@@ -145,7 +148,7 @@ export class GrpoTask implements TrainingTask {
    */
   async step(cursor: Cursor): Promise<GrpoStep> {
     const { train, events } = this.#setup;
-    const step = cursor.step + 1;
+    const step = (this.#at = cursor.step + 1);
     const started = performance.now();
     const drawn = await this.#draw(cursor);
     const rolloutS = (performance.now() - started) / 1000;

@@ -1,5 +1,5 @@
 import type { Events } from "../core/events.ts";
-import { reportSpan } from "../core/run-events.ts";
+import { reportInStep, reportSpan } from "../core/run-events.ts";
 import type { LessonRow, Lessons, WeightedTree } from "../data/lessons.ts";
 import type { SampleLoader } from "../data/sample-loader.ts";
 import type { GrowingPlan } from "../graph/plan/growing-plan.ts";
@@ -104,7 +104,9 @@ export class SftTask implements TrainingTask {
     const rows = samples.map((sample, i) => ({ sample, index: fed.indices[i]! }));
     const trees = this.#trees(lessons, rows, cursor.step);
     model.device.submit((encoder) => model.weights.clearGradients(encoder));
-    const sums = await this.#run(this.#pass, trees, (work) => span("training pass", work));
+    const onPass = (done: number, total: number) =>
+      reportInStep(events, step, "training", done, total, "passes");
+    const sums = await this.#run(this.#pass, trees, onPass, (work) => span("training pass", work));
     const rate = learningRate(cursor.step);
     await span("optimizer", () => this.optimizer.update(rate));
     const gradNorm = await span("gradient norm", () => this.optimizer.gradientNorm());
@@ -148,11 +150,14 @@ export class SftTask implements TrainingTask {
   async #run(
     pass: GrowingPlan,
     trees: readonly WeightedTree[],
+    onPass: (done: number, total: number) => void,
     span: (work: () => Promise<void>) => Promise<void>,
   ): Promise<Sums> {
     const { train } = this.#setup;
     const sums: Sums = { loss: 0, tokens: 0, parts: new Map() };
-    for (const packed of cutPasses(trees, train.max_tokens_per_pass, treeTokens)) {
+    const passes = cutPasses(trees, train.max_tokens_per_pass, treeTokens);
+    for (const [at, packed] of passes.entries()) {
+      onPass(at, passes.length);
       const feed = this.#feed(packed, pass === this.#pass);
       const parts = packed.flatMap((entry) => entry.parts);
       const weights = packed.flatMap((entry) => entry.weights);
@@ -186,7 +191,7 @@ export class SftTask implements TrainingTask {
 
   /** Measures the held-out loss where it is due: every `eval_steps` and after the last step. */
   async #validate(step: number): Promise<Record<string, number>> {
-    const { validation, train } = this.#setup;
+    const { validation, train, events } = this.#setup;
     const due = step === this.totalSteps || (train.eval_steps > 0 && step % train.eval_steps === 0);
     if (validation === undefined || !due) return {};
     const { loader, lessons, feed, rows } = validation;
@@ -198,7 +203,8 @@ export class SftTask implements TrainingTask {
       const samples = await loader.loadAll(fed.rows);
       const asked = samples.map((sample, i) => ({ sample, index: fed.indices[i]! }));
       const trees = this.#trees(lessons, asked, step);
-      const { parts } = await this.#run(this.#scoring!, trees, (work) => work());
+      const onPass = () => reportInStep(events, step, "validating", rows - left, rows, "rows");
+      const { parts } = await this.#run(this.#scoring!, trees, onPass, (work) => work());
       for (const part of parts.values()) {
         total += part.total;
         count += part.count;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Events } from "../../src/core/events.ts";
-import { report } from "../../src/core/run-events.ts";
+import { report, reportInStep } from "../../src/core/run-events.ts";
 import {
   bytesText,
   clockText,
@@ -62,6 +62,26 @@ describe("console line", () => {
         "warning: 6 of 20 rows do not fit and are left out:\n" +
         "  a is long.\n  b is long.\n  c is long.\n  d is long.\n  e is long.\n" +
         "  and 1 more, which events.jsonl names\n",
+    );
+  });
+
+  it("shows how far a long step is, once the line of the last one was there for a while", () => {
+    const { events, state, step } = watch();
+    const generating = (done: number) => reportInStep(events, 8, "generating", done, 512, "tokens");
+    step(7);
+    state.text = "";
+    for (const [seconds, done] of [
+      [0.1, 32],
+      [1.9, 64],
+      [12, 96],
+      [15, 128],
+      [32, 192],
+    ] as const) {
+      state.now = seconds * 1000;
+      generating(done);
+    }
+    expect(state.text).toBe(
+      "step 8: generating 96/512 tokens\nstep 8: generating 192/512 tokens  9.6 tokens/s  left 33s\n",
     );
   });
 
