@@ -29,6 +29,7 @@ export type { DataModule } from "./datasets/module/entry.ts";
 export { ofRows } from "./data/rows.ts";
 export { SampleLoader } from "./data/sample-loader.ts";
 export type { TinyRow } from "./datasets/tiny/dataset.ts";
+export type { BenchmarkResult } from "./eval/table.ts";
 export { adapterReport, type AdapterReport } from "./gpu/adapter-report.ts";
 export { openDevice, type Device, type DeviceOptions } from "./gpu/device.ts";
 export type { Capabilities, Tier } from "./gpu/capabilities.ts";
@@ -87,7 +88,6 @@ export { AdamW, ADAMW_DEFAULTS, type AdamWSettings } from "./train/optimizer.ts"
 export type { Conversation, MediaPart, MediaReference, Message } from "./text/chat-template.ts";
 export { evaluate } from "./run/evaluate.ts";
 export type {
-  BenchmarkResult,
   EvalResult,
   Rows,
   RunExport,

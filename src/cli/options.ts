@@ -18,6 +18,8 @@ export interface RunCommandOptions {
   resume: boolean;
   /** File for the answers, one row a question; undefined for none. */
   out: string | undefined;
+  /** File for the table of results, Markdown or CSV by its ending; undefined for none. */
+  table: string | undefined;
   /** A run folder, or a checkpoint in one, to continue from. */
   resumePath?: string;
   /** Print the resolved configuration and do nothing. */
@@ -70,18 +72,26 @@ export function parseRunOptions(
       "--resume [path]",
       "continue from the newest whole checkpoint, of this run folder or from this checkpoint",
     );
-  } else program.option("--out <file>", "write every answer to a JSON Lines file");
+  } else {
+    program
+      .option("--out <file>", "write every answer to a JSON Lines file")
+      .option("--table <file>", "write the results as a table: .md or .csv");
+  }
   const words = info.resumable ? resumeWords(argv) : argv;
   refuseSettingsWithDashes(program, words);
   if (!parseCommandLine(program, words, print)) return undefined;
   const flags = program.opts<
-    Record<"json" | "printConfig" | "debug", boolean> & { resume?: string; out?: string }
+    Record<"json" | "printConfig" | "debug", boolean> & {
+      resume?: string;
+      out?: string;
+      table?: string;
+    }
   >();
   if (flags.debug) process.env["AUBADE_DEBUG"] = "1";
   const [config, ...typed] = program.args;
   const overrides = typed.map(withSection);
-  const { json, printConfig, resume: path, out } = flags;
-  const shared = { config: shipped(config!), overrides, json, out, printConfig };
+  const { json, printConfig, resume: path, out, table } = flags;
+  const shared = { config: shipped(config!), overrides, json, out, table, printConfig };
   return { ...shared, resume: path !== undefined, ...(path && { resumePath: path }) };
 }
 

@@ -1,8 +1,9 @@
 import type { RunConfig } from "../config/schema.ts";
 import type { ExportReport } from "../checkpoint/export.ts";
 import type { Events, Listener } from "../core/events.ts";
-import type { Control, Evaluations, Scores } from "../core/run-events.ts";
+import type { Control, Evaluations } from "../core/run-events.ts";
 import type { DataRow, DataSet } from "../data/dataset.ts";
+import type { BenchmarkResult } from "../eval/table.ts";
 import type { Device } from "../gpu/device.ts";
 import type { Model } from "../model/model.ts";
 import type { Processor } from "../model/processor.ts";
@@ -136,17 +137,6 @@ export interface RunExport extends ExportReport {
   /** The model that training started from, as the configuration names it. */
   base: string;
   revision: string | null;
-}
-
-/** The result of one benchmark. */
-export interface BenchmarkResult {
-  /** The denominator of every score that is not of one category. */
-  questions: number;
-  /** Questions that failed; each counts as wrong. */
-  failed: number;
-  scores: Scores;
-  /** Scores under each control that the benchmark asks for. */
-  controls: Partial<Record<Control, Scores>>;
 }
 
 /** The result of an evaluation. */

@@ -4,6 +4,7 @@ import type { RunConfig } from "../../config/schema.ts";
 import { ConfigError } from "../../core/errors.ts";
 import type { Listener } from "../../core/events.ts";
 import { benchmarksOf } from "../../eval/schema.ts";
+import { csvOf, markdownOf, tableOf, textOf } from "../../eval/table.ts";
 import { clockText } from "../../observe/console-line.ts";
 import { evaluate } from "../../run/evaluate.ts";
 import { listenForInterrupt } from "../interrupt.ts";
@@ -43,7 +44,14 @@ async function evaluateAndPrint(config: RunConfig, options: RunCommandOptions): 
   const stream = options.json ? process.stderr : process.stdout;
   const line = terminalLine(stream);
   const answers: string[] = [];
-  if (options.out !== undefined) await refuseFile(options.out);
+  const { out, table } = options;
+  if (out !== undefined) await refuseFile("--out", out);
+  if (table !== undefined) await refuseFile("--table", table);
+  if (table !== undefined && !/\.(md|csv)$/.test(table)) {
+    throw new ConfigError("usage", `--table ${table} ends neither with .md nor with .csv.`, {
+      hint: "Name the file accordingly.",
+    });
+  }
   const onEvent: Listener = (event) => {
     line.listen(event);
     if (event.kind === "answer" && options.out !== undefined) {
@@ -57,8 +65,11 @@ async function evaluateAndPrint(config: RunConfig, options: RunCommandOptions): 
     const result = await evaluate(config, { onEvent, signal: interrupt.stop });
     line.end();
     if (interrupt.stop.aborted) return 130;
-    for (const [name, { questions, failed }] of Object.entries(result.benchmarks)) {
-      stream.write(`${name}: ${questions} questions, ${failed} failed\n`);
+    const cells = tableOf(result.benchmarks);
+    stream.write(textOf(cells));
+    if (table !== undefined) {
+      await writeFileAtomic(table, table.endsWith(".md") ? markdownOf(cells) : csvOf(cells));
+      stream.write(`table in ${table}\n`);
     }
     stream.write(`done in ${clockText(result.seconds)}\n`);
     if (options.out !== undefined) {
@@ -76,10 +87,10 @@ async function evaluateAndPrint(config: RunConfig, options: RunCommandOptions): 
   }
 }
 
-/** Answers of another evaluation are never overwritten. */
-async function refuseFile(path: string): Promise<void> {
+/** Refuses a file that is there: nothing of another evaluation is overwritten. */
+async function refuseFile(option: string, path: string): Promise<void> {
   if (!(await exists(path))) return;
-  throw new ConfigError("out-exists", `--out names ${path}, which is there already.`, {
+  throw new ConfigError("out-exists", `${option} names ${path}, which is there already.`, {
     hint: "Name another file, or move that one away.",
   });
 }
