@@ -7,7 +7,7 @@ import {
   type ParsedNode,
   parseDocument,
 } from "yaml";
-import { ConfigError } from "../core/errors.ts";
+import { AubadeError, ConfigError } from "../core/errors.ts";
 import { quoted, shown } from "../core/quoted.ts";
 import { besideFile, placePaths } from "./paths.ts";
 import { type FieldSchema, fieldAt, runJsonSchema, variantsOf } from "./fields.ts";
@@ -153,6 +153,12 @@ export function mergeSources(base: Source, over: Source): Source {
   return { value, places };
 }
 
+/** Returns the reason for which a file cannot be read, as a part of a sentence. */
+function reasonOf(cause: unknown): string {
+  if (cause instanceof AubadeError) return cause.code.replaceAll("-", " ");
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
 /**
  * Reads a file and everything that it extends; later files and the file itself win.
  *
@@ -174,7 +180,7 @@ export async function readSource(
   try {
     text = await readText(file);
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = reasonOf(cause);
     const from = above.length > 0 ? ` (extended by ${above.at(-1)})` : "";
     throw new ConfigError("config-unreadable", `${file} cannot be read${from}: ${reason}.`, {
       hint: "Give the path of a YAML file, for example configs/tiny.yaml.",

@@ -1,3 +1,4 @@
+import { readText as readFromDisk } from "#io";
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -105,6 +106,10 @@ describe("layers", () => {
     expect(
       (await failure(`${MODEL}rewards: [{name: format}]`, ["rewards.3.weight=1"])).message,
     ).toContain("not an item of a list of 1");
+    const disk = loadConfig("configs/none.yaml", { readText: readFromDisk });
+    await expect(disk).rejects.toThrow(
+      /^configs\/none\.yaml cannot be read: missing file\. Give the path of a YAML file/,
+    );
   });
 });
 
