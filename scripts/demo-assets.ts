@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -22,9 +22,13 @@ type Files = Map<string, () => Uint8Array | string>;
 /**
  * Serves the checkpoint under `checkpoint/` and freshly made sample clips under `clips/`; a build
  * puts both beside the page. Nothing of either is committed with the page.
+ *
+ * @throws {Error} for a checkpoint folder that is not there, or holds adapters alone.
  */
 export function demoAssets(options: DemoAssetsOptions = {}): Plugin {
   const { checkpoint = join(ROOT, "assets/tiny"), cache = join(ROOT, ".cache/clips") } = options;
+  const name = options.checkpoint === undefined ? "the warm start, before GRPO" : checkpoint;
+  refuseNoModel(checkpoint);
   let clips: Promise<Files> | undefined;
   const sampleClips = () => (clips ??= makeClips(cache));
   return {
@@ -36,7 +40,7 @@ export function demoAssets(options: DemoAssetsOptions = {}): Plugin {
         if (!/^(checkpoint|clips)\//.test(path)) return next();
         const wanted = path.startsWith("clips/")
           ? sampleClips()
-          : Promise.resolve(checkpointFiles(checkpoint));
+          : Promise.resolve(checkpointFiles(checkpoint, name));
         wanted
           .then((files) => {
             const file = files.get(path);
@@ -51,7 +55,7 @@ export function demoAssets(options: DemoAssetsOptions = {}): Plugin {
       });
     },
     async generateBundle() {
-      for (const files of [checkpointFiles(checkpoint), await sampleClips()]) {
+      for (const files of [checkpointFiles(checkpoint, name), await sampleClips()]) {
         for (const [fileName, read] of files) {
           this.emitFile({ type: "asset", fileName, source: read() });
         }
@@ -60,11 +64,26 @@ export function demoAssets(options: DemoAssetsOptions = {}): Plugin {
   };
 }
 
-function checkpointFiles(folder: string): Files {
-  const names = readdirSync(folder).filter((name) => /\.(json|jinja|safetensors)$/.test(name));
-  return new Map(
-    names.map((name) => [`checkpoint/${name}`, () => readFileSync(join(folder, name))]),
+/** Refuses a folder from which a page could load no model. */
+function refuseNoModel(folder: string): void {
+  if (existsSync(join(folder, "config.json"))) return;
+  const adapters = existsSync(join(folder, "adapter_config.json"));
+  throw new Error(
+    adapters
+      ? `${folder} holds adapters, and a page loads whole models: write one with ` +
+          `"node aubade.js export ${folder} --merge --out FOLDER" and set AUBADE_DEMO_MODEL to it.`
+      : `${folder} holds no model: set AUBADE_DEMO_MODEL to the model folder of a run.`,
   );
+}
+
+/** The files of a checkpoint, and what the page is to call it: the last two parts of its path. */
+function checkpointFiles(folder: string, name: string): Files {
+  const names = readdirSync(folder).filter((name) => /\.(json|jinja|safetensors)$/.test(name));
+  const called = name.split(/[\\/]/).slice(-2).join("/");
+  return new Map<string, () => Uint8Array | string>([
+    ["checkpoint/about.json", () => JSON.stringify({ name: called })],
+    ...names.map((file) => [`checkpoint/${file}`, () => readFileSync(join(folder, file))] as const),
+  ]);
 }
 
 /** The clip maker runs in a process of its own: it loads FFmpeg's encoders. */

@@ -30,7 +30,15 @@ const page = {
   obstacle: missingCodecs(),
   modelReady: false,
   busy: false,
+  /** True when the right answer to the question that is being answered is known. */
+  known: false,
 };
+
+/** The name of the model, as whoever serves the page calls it. */
+const modelName = fetch(new URL("checkpoint/about.json", document.baseURI))
+  .then((answer) => answer.json() as Promise<{ name: string }>)
+  .then(({ name }) => name)
+  .catch(() => "a model");
 
 const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
 const send = (message: ToWorker) => worker.postMessage(message);
@@ -155,7 +163,12 @@ addEventListener("drop", (event) => {
   useFile(file);
 });
 for (const input of [question, ...optionInputs]) input.addEventListener("input", forgetPreset);
-stop.addEventListener("click", () => send({ type: "stop" }));
+stop.addEventListener("click", () => {
+  send({ type: "stop" });
+  // Decoding a clip ends before it is heard.
+  status.textContent = "Stopping ...";
+  stop.disabled = true;
+});
 
 element("form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -163,13 +176,15 @@ element("form").addEventListener("submit", (event) => {
   const options = optionInputs.map(({ value }) => value.trim());
   const sampled = Number(element<HTMLSelectElement>("count").value);
   page.busy = true;
+  page.known = page.preset !== undefined;
   refresh();
   show();
   element("answers").hidden = false;
+  element("answers").scrollIntoView({ block: "nearest" });
   fill(element("greedy"), { text: "" });
   element("sampled").replaceChildren();
   element("sampled-box").hidden = sampled === 0;
-  element("sampled-title").textContent = `Sampled: ${sampled} draws at temperature 1.`;
+  element("sampled-title").textContent = "Sampled at temperature 1";
   element("numbers").textContent = "";
   const message: Ask = {
     type: "ask",
@@ -202,15 +217,15 @@ function finish(
   refresh();
   const answers = [...element("sampled").children] as HTMLElement[];
   const right = answers.filter(({ dataset }) => dataset["verdict"] === "right").length;
-  const known = page.preset !== undefined && answers.length > 0;
   const said = element("greedy").firstChild?.textContent ?? "";
   status.textContent = stopped
     ? "Stopped."
     : `Done: ${said.replaceAll(/(<[^>]*>|\s)+/g, " ").trim()}`;
-  if (known) {
-    element("sampled-title").textContent =
-      `Sampled: ${answers.length} draws at temperature 1, ${right} of them right.`;
-  }
+  element("sampled-box").hidden = answers.length === 0;
+  const judged = page.known ? `, ${right} of them right` : "";
+  element("sampled-title").textContent =
+    `Sampled: ${answers.length} draws at temperature 1${judged}.`;
+  element("answers").scrollIntoView({ block: "nearest" });
   element("numbers").textContent =
     `Prompt of ${promptTokens} tokens; first token after ${firstTokenS.toFixed(2)} s; ` +
     `${tokens} tokens in all, ${tokensPerS.toFixed(0)} a second.`;
@@ -237,8 +252,9 @@ worker.addEventListener("message", ({ data }: MessageEvent<FromWorker>) => {
       break;
     case "ready": {
       const millions = (data.parameters / 1e6).toFixed(2);
-      element("model").textContent =
-        `Qwen2.5-Omni architecture, ${millions} M parameters, ready in ${data.seconds.toFixed(1)} s`;
+      const facts = `Qwen2.5-Omni architecture, ${millions} M parameters, ready in ${data.seconds.toFixed(1)} s`;
+      element("model").textContent = facts;
+      void modelName.then((name) => (element("model").textContent = `${name}: ${facts}`));
       loading.hidden = true;
       page.modelReady = true;
       status.textContent = "Ready.";
@@ -279,7 +295,8 @@ function fail(during: "start" | "ask", problem: Problem): void {
     if (element("model").textContent === "waiting") element("adapter").textContent = "none";
     element("model").textContent = "not loaded";
   } else {
-    status.textContent = "No answer.";
+    status.textContent = `No answer: ${problem.title}.`;
+    element("problem").scrollIntoView({ block: "nearest" });
     if (element("greedy").textContent === "") element("answers").hidden = true;
   }
   refresh();

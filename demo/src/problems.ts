@@ -17,7 +17,7 @@ const TITLES: Record<string, string> = {
   "media-unreadable": "The file cannot be read",
   "media-corrupt": "The clip is damaged",
   "media-stalled": "Decoding came to a halt",
-  "prompt-over-context": "The clip is too long",
+  "prompt-over-context": "Clip and question are too long",
 };
 
 /** Words for an error of the worker. */

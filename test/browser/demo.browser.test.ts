@@ -1,14 +1,35 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { build } from "vite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { demoAssets } from "../../scripts/demo-assets.ts";
 import { ROOT } from "../../src/cli/package.ts";
 import { clipFileName } from "../../src/datasets/tiny/dataset.ts";
 import { prepareClips } from "../../src/datasets/tiny/node.ts";
 import { haveBrowser, openBrowser, serve } from "../helpers/browser.ts";
+
+/** Tells whether some of an element is in the window. */
+function isInView(found: Element): boolean {
+  const { top, bottom } = found.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
+}
+
+describe("the files of the demo page", () => {
+  it("are of a whole model: adapters and other folders are refused with what to do", () => {
+    const folder = mkdtempSync(join(tmpdir(), "aubade-adapters-"));
+    expect(() => demoAssets({ checkpoint: folder })).toThrow(
+      /holds no model: set AUBADE_DEMO_MODEL/,
+    );
+    writeFileSync(join(folder, "adapter_config.json"), "{}");
+    expect(() => demoAssets({ checkpoint: folder })).toThrow(
+      /holds adapters.*export .* --merge --out/,
+    );
+    rmSync(folder, { recursive: true });
+  });
+});
 
 describe.skipIf(!haveBrowser())("the demo page", () => {
   let work = "";
@@ -80,7 +101,14 @@ describe.skipIf(!haveBrowser())("the demo page", () => {
     expect(new Set(grown).size).toBeGreaterThan(2);
     expect(grown.every((text) => grown.at(-1)!.startsWith(text))).toBe(true);
     expect(await page.locator("#sampled li").count()).toBe(4);
+    expect(await page.locator("#model").innerText()).toMatch(
+      /^aubade-demo-\w+\/checkpoint: Qwen2\.5/,
+    );
     // Nobody knows the answer to a question of one's own.
+    expect(await page.locator("#sampled-title").innerText()).toBe(
+      "Sampled: 4 draws at temperature 1.",
+    );
+    expect(await page.locator("#answers").evaluate(isInView)).toBe(true);
     expect(await page.locator(".verdict").count()).toBe(0);
     expect(await page.getByRole("status").innerText()).toMatch(/^Done/);
     await page.close();
@@ -111,6 +139,10 @@ describe.skipIf(!haveBrowser())("the demo page", () => {
     await upload.setInputFiles({ name: "a.mp4", mimeType: "video/mp4", buffer: Buffer.alloc(99) });
     await page.getByRole("button", { name: "Ask" }).click();
     expect(await problem(page)).toMatch(/cannot be read[^]*a\.mp4/);
+    expect(await page.getByRole("alert").evaluate(isInView)).toBe(true);
+    expect(await page.getByRole("status").innerText()).toMatch(
+      /^No answer: The file cannot be read/,
+    );
     await askable(page);
     expect(await page.locator("#answers").isVisible()).toBe(false);
     await page.close();
