@@ -74,7 +74,10 @@ async function guarded<T>(action: string, path: string, work: () => Promise<T>):
   } catch (cause) {
     if (!(cause instanceof DOMException)) throw cause;
     const shown = path.slice(path.indexOf("/") + 1);
-    const [code, hint] = REMEDIES[cause.name] ?? ["file-error", "See the cause below."];
+    const [code, hint] = REMEDIES[cause.name] ?? [
+      "file-error",
+      "Check the path and its directory.",
+    ];
     throw new CheckpointError(code, `Cannot ${action} ${shown}: ${cause.message}`, { hint, cause });
   }
 }

@@ -46,8 +46,13 @@ const REMEDIES: Record<string, [code: string, hint: string]> = {
 export function fileError(action: string, path: string, cause: unknown): CheckpointError {
   if (cause instanceof CheckpointError) return cause;
   const system = cause as NodeJS.ErrnoException;
-  const [code, hint] = REMEDIES[system.code ?? ""] ?? ["file-error", "See the cause below."];
-  const reason = system.code ?? system.message ?? String(cause);
+  const [code, hint] = REMEDIES[system.code ?? ""] ?? [
+    "file-error",
+    "Check the path and the disk.",
+  ];
+  const said = system.message ?? String(cause);
+  // A code that has words of its own says enough.
+  const reason = code === "file-error" ? said : (system.code ?? said);
   return new CheckpointError(code, `Cannot ${action} ${path} (${reason}).`, { hint, cause });
 }
 

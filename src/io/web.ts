@@ -27,8 +27,9 @@ function refuse(action: string, path: string): never {
 /** Turns a failure to fetch into an error that names the address. */
 export function fileError(action: string, path: string, cause: unknown): CheckpointError {
   if (cause instanceof CheckpointError) return cause;
-  return new CheckpointError("file-error", `Cannot ${action} ${path}.`, {
-    hint: "See the cause below.",
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new CheckpointError("file-error", `Cannot ${action} ${path}: ${why}.`, {
+    hint: "Check the address and the connection.",
     cause,
   });
 }

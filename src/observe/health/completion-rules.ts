@@ -88,7 +88,7 @@ function overBudget({ metrics }: HealthContext, threshold: number): Finding | un
 }
 
 const GARBAGE_ADVICE =
-  "Look at the ledger of the media first: a medium given twice, or a prompt that differs between " +
+  "Look at the media of the prompts first (aubade dump writes what the model takes): a medium given twice, or a prompt that differs between " +
   "rollout and training, does this at step 1; later the policy has collapsed.";
 
 /** Rules on what the completions of one step are. */
