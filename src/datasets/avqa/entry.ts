@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DataError } from "../../core/errors.ts";
+import { quoted } from "../../core/quoted.ts";
 import type { DataContext, OpenedData } from "../../data/dataset.ts";
 import { openRelease, textAt, textsAt, type Translate } from "../release/open.ts";
 import { answerScorer, columnOf } from "../release/score.ts";
@@ -30,7 +31,7 @@ const translate: Translate = (raw, place) => {
   ) {
     throw new DataError(
       "bad-row",
-      `${place}: answer is ${JSON.stringify(index)}; it must be the place of one of ${options.length} choices, from 0.`,
+      `${place}: answer is ${quoted(index)}; it must be the place of one of ${options.length} choices, from 0.`,
       {
         hint: "Take the file as its makers publish it.",
       },
