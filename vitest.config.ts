@@ -22,10 +22,14 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/**/*.{gpu,shaders,browser,long}.test.ts"],
+          exclude: ["test/**/*.{gpu,shaders,browser,long,mocked}.test.ts"],
           testTimeout: 60_000,
+          // The modules of the program are loaded once a worker, which halves the time.
+          isolate: false,
         },
       },
+      // Tests that put another package in the place of one: modules of their own for each.
+      { test: { name: "mocked", include: ["test/**/*.mocked.test.ts"] } },
       { test: { name: "shaders", include: ["test/**/*.shaders.test.ts"], testTimeout: 120_000 } },
       gpu("t0", ["test/**/*.gpu.test.ts"]),
       // A tier changes kernels and which of them are chosen: T1 repeats what computes with them, the
