@@ -91,6 +91,10 @@ export interface Answered extends CompletionRecord {
   control: Control | null;
   /** Id of the row. */
   sample: string;
+  /** Names that the question is counted under. */
+  categories: readonly string[];
+  /** Only for a question that could not be asked, which counts as wrong. */
+  failed?: true;
   /** True when it has the full score. */
   correct: boolean;
   /** The score that the benchmark's scorer gives it, 0 to 1. */

@@ -6,7 +6,7 @@ import { bootstrapInterval, mcnemar } from "./statistics.ts";
 export interface ComparedAnswer {
   benchmark: string;
   sample: string;
-  kind: string;
+  categories: readonly string[];
   score: number;
   correct: boolean;
   protocol: string;
@@ -54,9 +54,9 @@ export async function readAnswers(path: string): Promise<ComparedAnswer[]> {
   const answers: (ComparedAnswer & { step: number; control: unknown })[] = [];
   for await (const { value, line } of readJsonl(path)) {
     const answer = value as Partial<(typeof answers)[number]>;
-    const { benchmark, sample, score, protocol } = answer;
+    const { benchmark, sample, score, protocol, categories } = answer;
     const whole = typeof benchmark === "string" && typeof sample === "string";
-    if (!whole || typeof score !== "number" || typeof protocol !== "string") {
+    if (!whole || typeof score !== "number" || typeof protocol !== "string" || !categories) {
       throw new DataError("no-answers", `${path}:${line} is no answer of an evaluation.`, {
         hint: "Name what eval --out wrote, or a run folder with answers.jsonl.",
       });
@@ -104,7 +104,7 @@ export function compareAnswers(
   });
 }
 
-/** One answer a question: of several the mean score, right where at least half of them are. */
+/** One answer a question: of several the mean score, right where more than half of them are. */
 function bySample(answers: readonly ComparedAnswer[]): Answers {
   const groups = new Map<string, ComparedAnswer[]>();
   for (const answer of answers) {
@@ -113,7 +113,7 @@ function bySample(answers: readonly ComparedAnswer[]): Answers {
   const joined = [...groups].map(([sample, group]): [string, ComparedAnswer] => {
     const share = (of: (one: ComparedAnswer) => number) =>
       group.reduce((sum, one) => sum + of(one), 0) / group.length;
-    const correct = share((one) => Number(one.correct)) >= 0.5;
+    const correct = share((one) => Number(one.correct)) > 0.5;
     return [sample, { ...group[0]!, score: share((one) => one.score), correct }];
   });
   return new Map(joined);
@@ -144,10 +144,10 @@ function compareOne(
   }
   const samples = [...new Set([...a.keys(), ...b.keys()])];
   const pairs = samples.map((sample) => ({ sample, a: a.get(sample), b: b.get(sample) }));
-  const kinds = [...new Set(pairs.map(kindOf))].filter((kind) => kind !== "" && kind !== "all");
-  const categories = kinds.map((kind) => {
-    const own = pairs.filter((pair) => kindOf(pair) === kind);
-    return [kind, differenceOf(own, seed)] as const;
+  const names = [...new Set(pairs.flatMap(categoriesOf))].filter((name) => name !== "all");
+  const categories = names.map((name) => {
+    const own = pairs.filter((pair) => categoriesOf(pair).includes(name));
+    return [name, differenceOf(own, seed)] as const;
   });
   return {
     benchmark,
@@ -161,7 +161,7 @@ function compareOne(
   };
 }
 
-const kindOf = ({ a, b }: Pair): string => (a ?? b)!.kind;
+const categoriesOf = ({ a, b }: Pair): readonly string[] => (a ?? b)!.categories;
 
 function changeOf({ sample, a, b }: Pair): ChangedAnswer[] {
   const [right, wrong] = [a?.correct === true, b?.correct === true];

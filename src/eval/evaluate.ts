@@ -68,8 +68,23 @@ export async function evaluateBenchmark(run: Evaluation): Promise<EvaluationResu
     for (const { row } of loaded) tally.ask(row);
     const usable = loaded.flatMap(({ row, sample }) => (sample ? [{ row, sample }] : []));
     failed += loaded.length - usable.length;
-    for (const { row, sample } of loaded) if (sample === undefined) tally.rule(undefined, row);
-    for (const { row, completions, scores } of await answersOf(run, usable)) {
+    const answered = new Map((await answersOf(run, usable)).map((group) => [group.row, group]));
+    for (const { row } of loaded) {
+      const known = {
+        ...{ ...run.place, protocol: run.protocol, sample: row.id },
+        categories: scorer.categories?.(row) ?? [],
+      };
+      const group = answered.get(row);
+      if (group === undefined) {
+        const ruled = Array.from({ length: run.generations }, () => tally.rule(undefined, row))[0]!;
+        report(events, "answer", {
+          ...{ ...known, ...completionRecord(row, UNASKED, undefined) },
+          ...{ failed: true, correct: false, score: 0 },
+          ...(official && { [official.name]: ruled }),
+        });
+        continue;
+      }
+      const { completions, scores } = group;
       const said = await Promise.all(completions.map(async (one) => scorer.score(one, row)));
       const texts = completions.map(({ text }) => text);
       tally.add(row, combined(said, texts, row));
@@ -78,8 +93,7 @@ export async function evaluateBenchmark(run: Evaluation): Promise<EvaluationResu
         const { overall, ...measures } = said[at]!;
         const ruled = tally.rule(completion.text, row);
         report(events, "answer", {
-          ...{ ...run.place, protocol: run.protocol, sample: row.id },
-          ...completionRecord(row, completion, scores?.[at]),
+          ...{ ...known, ...completionRecord(row, completion, scores?.[at]) },
           ...{ correct: overall === 1, score: overall, ...flags(measures) },
           ...(official && { [official.name]: ruled }),
         });
@@ -91,6 +105,9 @@ export async function evaluateBenchmark(run: Evaluation): Promise<EvaluationResu
   const scores = tally.scores(rows.length);
   return { scores, questions: rows.length, failed, rewards: rewardMetrics(scored) };
 }
+
+/** Stands for the answer to a question that could not be asked. */
+const UNASKED: Completion = { text: "", ids: [], finished: false, index: 0, draw: 0 };
 
 /** Measures that are 0 or 1 are told as false or true, as `format` always was. */
 function flags(measures: Readonly<Record<string, number>>): Record<string, number | boolean> {

@@ -65,7 +65,7 @@ describe("the bootstrap interval", () => {
 });
 
 const answer = (sample: string, correct: boolean, more: object = {}): ComparedAnswer => ({
-  ...{ benchmark: "b", sample, kind: sample < "m" ? "early" : "late", correct },
+  ...{ benchmark: "b", sample, categories: [sample < "m" ? "early" : "late"], correct },
   ...{ score: Number(correct), protocol: "p1", text: correct ? "B" : "A", question: "Which?" },
   ...more,
 });
@@ -75,7 +75,7 @@ describe("two evaluations", () => {
   const a = [answer("a", true), answer("b", false), answer("x", true), answer("z", false)];
   const b = [answer("a", true), answer("b", true), answer("x", false), answer("z", true)];
 
-  it("are compared question by question, overall and by kind", () => {
+  it("are compared question by question, overall and by category", () => {
     const [found] = compareAnswers(a, b, options);
     expect(found).toMatchObject({
       ...{ benchmark: "b", questions: 4, a: 0.5, b: 0.75, difference: 0.25 },

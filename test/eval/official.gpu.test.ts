@@ -44,11 +44,15 @@ it("tells the authors' rule beside the score, with its own denominator", async (
   expect(scores).toMatchObject({ overall: 3 / 4, first: 1, other: 2 / 3 });
   expect(scores["their-rule"]).toBeCloseTo(2 / 3, 12);
   expect(scores["their-rule_counted"]).toBe(3 / 4);
+  const lost = list.find(({ data }) => (data as { failed?: boolean }).failed === true);
+  expect(lost?.data).toMatchObject({ sample: "lost", text: "", correct: false, score: 0 });
+  expect(lost?.data).toMatchObject({ categories: ["other"] });
   const told = list.map(({ data }) => data as Record<string, unknown>);
   expect(told.map((data) => [data["sample"], data["their-rule"]])).toEqual([
     ["one", 1],
     ["two", null],
     ["three", 1],
+    ["lost", 0],
     ...["one", "two", "three", "lost"].map((id) => [id, id === "two" ? null : 1]),
   ]);
 });
